@@ -30,7 +30,7 @@ CREATE TABLE merchants (
   payment_policy        text NOT NULL DEFAULT 'available' CHECK (payment_policy IN ('available', 'hold')),
   -- What money that arrives after expiry does, and how long the order itself still takes it.
   late_policy           text NOT NULL DEFAULT 'credit_only' CHECK (late_policy IN ('fulfil', 'credit_only', 'hold')),
-  late_window           interval NOT NULL DEFAULT '24 hours' CHECK (late_window BETWEEN '0' AND '30 days'),
+  late_window_seconds   integer NOT NULL DEFAULT 86400 CHECK (late_window_seconds BETWEEN 0 AND 2592000),
   -- How much less than the quote still fulfils: the larger of the two. Absolute tolerance is per asset.
   tolerance_bps         integer NOT NULL DEFAULT 0 CHECK (tolerance_bps BETWEEN 0 AND 10000),
   max_open_orders       integer NOT NULL DEFAULT 1000 CHECK (max_open_orders > 0),
@@ -63,7 +63,7 @@ CREATE TABLE chains (
   chain_id           bigint NOT NULL CHECK (chain_id > 0),
   genesis_hash       hash32,
   display_name       text NOT NULL,
-  block_time         interval NOT NULL CHECK (block_time > '0'),
+  block_time_ms      integer NOT NULL CHECK (block_time_ms > 0),
   -- The confirmation policy: this many blocks, the inclusion's own block counting as the first, and the tag if one is named.
   confirmations      integer NOT NULL CHECK (confirmations BETWEEN 1 AND 100000),
   finality_tag       text CHECK (finality_tag IN ('safe', 'finalized')),
@@ -72,7 +72,7 @@ CREATE TABLE chains (
   -- The first block that is watched.
   start_block        bigint NOT NULL DEFAULT 0 CHECK (start_block >= 0),
   max_range          integer NOT NULL DEFAULT 500 CHECK (max_range BETWEEN 1 AND 100000),
-  max_lag            interval NOT NULL DEFAULT '10 minutes',
+  max_lag_seconds    integer NOT NULL DEFAULT 600 CHECK (max_lag_seconds > 0),
   enabled            boolean NOT NULL DEFAULT true,
   paused_at          timestamptz,
   halted_at          timestamptz,

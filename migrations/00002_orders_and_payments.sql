@@ -17,11 +17,11 @@ CREATE TABLE orders (
   fulfil_amount   base_units NOT NULL CHECK (fulfil_amount > 0),
   confirmations   integer NOT NULL CHECK (confirmations > 0),
   finality_tag    text CHECK (finality_tag IN ('safe', 'finalized')),
-  expires_in      interval NOT NULL CHECK (expires_in BETWEEN '1 minute' AND '7 days'),
+  expires_in_seconds  integer NOT NULL CHECK (expires_in_seconds BETWEEN 60 AND 604800),
   -- Policies are copied: a merchant's change is for later orders.
   payment_policy  text NOT NULL CHECK (payment_policy IN ('available', 'hold')),
   late_policy     text NOT NULL CHECK (late_policy IN ('fulfil', 'credit_only', 'hold')),
-  late_window     interval NOT NULL,
+  late_window_seconds integer NOT NULL,
   reference       text CHECK (length(reference) <= 200),
   metadata        jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
   customer_id     text,
@@ -30,7 +30,7 @@ CREATE TABLE orders (
   -- Set with the address, when the order begins to wait.
   address_id      text,
   expires_at      timestamptz,
-  late_until      timestamptz GENERATED ALWAYS AS (expires_at + late_window) STORED,
+  late_until      timestamptz,
   -- The chain's cursor when the address was handed out: nothing for this order was mined before it.
   birth_block     bigint,
   -- Numbers this order's events, in the order in which they became true.
@@ -43,7 +43,7 @@ CREATE TABLE orders (
   blocked_step    text,
   FOREIGN KEY (asset_id, chain) REFERENCES assets (id, chain),
   CHECK ((state = 'opening') = (address_id IS NULL)),
-  CHECK ((address_id IS NULL) = (expires_at IS NULL)),
+  CHECK (num_nulls(address_id, expires_at, late_until) IN (0, 3)),
   CHECK (state <> 'paid' OR paid_at IS NOT NULL)
 );
 CREATE INDEX orders_page ON orders (merchant_id, mode, created_at DESC, id DESC) WHERE state <> 'opening';
