@@ -1,0 +1,231 @@
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/pgcluster"
+)
+
+// EnvURL names a superuser's URL of a running cluster to use instead of a private one.
+const EnvURL = "SLUICE_TEST_PG_URL"
+
+const setupTimeout = 3 * time.Minute
+
+// ServerSettings are what a cluster for tests runs with, beside being not Durable.
+func ServerSettings() map[string]string {
+	return map[string]string{
+		"max_connections":           "400", // several test binaries, each with parallel tests, each with two pools
+		"autovacuum":                "off",
+		"wal_level":                 "minimal",
+		"max_wal_senders":           "0",
+		"max_locks_per_transaction": "128",
+		"log_min_messages":          "fatal", // tests provoke errors on purpose
+		"log_min_error_statement":   "panic",
+	}
+}
+
+// DB is one test's database.
+type DB struct {
+	Name     string
+	OwnerURL string // as the role that owns every object
+	AppURL   string // as the role of the API and the workers
+	Owner    *pgxpool.Pool
+	App      *pgxpool.Pool
+}
+
+// New clones the migrated template and drops the clone when the test ends. The pools connect on first use.
+func New(t testing.TB) *DB {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), setupTimeout)
+	defer cancel()
+	s, err := shared.get(ctx)
+	require.NoError(t, err, "bring up PostgreSQL for tests")
+	template, err := s.template(ctx)
+	require.NoError(t, err, "migrate the template database")
+	return s.create(ctx, t, template)
+}
+
+// NewEmpty gives a database without any migration, owned by the owner role.
+func NewEmpty(t testing.TB) *DB {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), setupTimeout)
+	defer cancel()
+	s, err := shared.get(ctx)
+	require.NoError(t, err, "bring up PostgreSQL for tests")
+	return s.create(ctx, t, "template0")
+}
+
+// Main runs a package's tests, ends the private cluster if there is one, and exits.
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main without the exit, for a TestMain that has more to do. It also cleans up on SIGINT and SIGTERM, and then
+// exits.
+func Run(m *testing.M) int {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		sig, ok := (<-signals).(syscall.Signal)
+		if !ok {
+			return
+		}
+		_ = shared.close()
+		os.Exit(128 + int(sig))
+	}()
+	code := m.Run()
+	if err := shared.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// server is a cluster that this process may administer.
+type server struct {
+	url     *url.URL // a superuser's, of database postgres
+	admin   *pgxpool.Pool
+	cluster *pgcluster.Cluster // nil when it is somebody else's
+
+	templateOnce sync.Once
+	templateName string
+	templateErr  error
+}
+
+// holder starts the process's one server on first use. A test binary has no other place to keep it.
+type holder struct {
+	mu     sync.Mutex
+	server *server
+	err    error
+	closed bool
+}
+
+var shared holder //nolint:gochecknoglobals // one cluster per test binary is the point of the package
+
+func (h *holder) get(ctx context.Context) (*server, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.server == nil && h.err == nil {
+		h.server, h.err = connect(ctx)
+	}
+	return h.server, h.err
+}
+
+func (h *holder) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.server == nil || h.closed {
+		return nil
+	}
+	h.closed = true
+	if h.server.cluster == nil {
+		h.server.admin.Close()
+		return nil
+	}
+	// The pool is not closed first: that waits for connections which an interrupted test still holds.
+	return h.server.cluster.Stop()
+}
+
+func connect(ctx context.Context) (*server, error) {
+	raw := os.Getenv(EnvURL)
+	var cluster *pgcluster.Cluster
+	if raw == "" {
+		var err error
+		if cluster, err = pgcluster.Start(ctx, pgcluster.Options{Settings: ServerSettings()}); err != nil {
+			return nil, err
+		}
+		raw = cluster.URL(pgcluster.Superuser, pgcluster.Superuser)
+	}
+	s, err := newServer(ctx, raw)
+	if err != nil {
+		if cluster != nil {
+			_ = cluster.Stop()
+		}
+		return nil, err
+	}
+	s.cluster = cluster
+	return s, nil
+}
+
+func newServer(ctx context.Context, raw string) (*server, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a URL", EnvURL) // without the text, which holds a password
+	}
+	config, err := pgxpool.ParseConfig(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", EnvURL, err)
+	}
+	config.MaxConns = 4
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the administrator's pool: %w", err)
+	}
+	s := &server{url: u, admin: pool}
+	err = pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		return pgcluster.EnsureRoles(ctx, conn.Conn(), s.password())
+	})
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) password() string {
+	password, _ := s.url.User.Password()
+	return password
+}
+
+// roleURL is how a role connects to a database of this cluster.
+func (s *server) roleURL(role, db string) string {
+	u := *s.url
+	u.User = url.UserPassword(role, pgcluster.RolePassword(s.password(), role))
+	u.Path = db
+	return u.String()
+}
+
+func (s *server) create(ctx context.Context, t testing.TB, template string) *DB {
+	t.Helper()
+	name := "sluice_test_" + strings.ToLower(rand.Text()[:16])
+	_, err := s.admin.Exec(ctx, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s OWNER %s`,
+		pgx.Identifier{name}.Sanitize(), pgx.Identifier{template}.Sanitize(), pgcluster.OwnerRole))
+	require.NoError(t, err, "clone the template database")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+		defer cancel()
+		_, err := s.admin.Exec(ctx, fmt.Sprintf(`DROP DATABASE %s WITH (FORCE)`, pgx.Identifier{name}.Sanitize()))
+		if err != nil {
+			t.Errorf("drop the test's database: %v", err)
+		}
+	})
+	db := &DB{Name: name, OwnerURL: s.roleURL(pgcluster.OwnerRole, name), AppURL: s.roleURL(pgcluster.AppRole, name)}
+	db.Owner = openPool(t, db.OwnerURL, 4)
+	db.App = openPool(t, db.AppURL, 10)
+	return db
+}
+
+func openPool(t testing.TB, url string, conns int32) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	require.NoError(t, err)
+	config.MaxConns = conns
+	// Not the test's own context: that ends before clean-up functions run, which may still want to look.
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
