@@ -1,0 +1,184 @@
+package payment
+
+import "slices"
+
+func openingRows() []Transition {
+	return append(
+		refusals(StateOpening, CodeOrderState, ReasonHasNoAddress,
+			TriggerPaymentDetected, TriggerPaymentDropped, TriggerPaymentConfirmed,
+			TriggerPaymentReversed, TriggerExpire, TriggerCancel, TriggerExtend, TriggerResolveManual),
+		Transition{
+			From: StateOpening, On: TriggerAddressAllocated, To: StateAwaitingPayment,
+			Events: []EventType{EventOrderCreated}, Reason: ReasonAddressReady,
+		},
+	)
+}
+
+// openRows are the rows that awaiting_payment and confirming share. Between the
+// two, the state follows from the facts: confirming while a payment is live,
+// awaiting_payment otherwise.
+func openRows(from State) []Transition {
+	return slices.Concat(
+		refusals(from, CodeOrderState, ReasonHasAddress, TriggerAddressAllocated),
+		detections(from, StateConfirming),
+		openConfirmed(from),
+		openReversed(from),
+		openExpire(from),
+		openExtend(from),
+		byHand(from, EventOrderPaid),
+	)
+}
+
+func openConfirmed(from State) []Transition {
+	on := TriggerPaymentConfirmed
+	return slices.Concat(strangers(from), fulfilments(from, on, IfMatching), []Transition{
+		{
+			From: from, On: on, Guard: Guard{IfMatching, IfLateDeclined, IfLive}, To: StateConfirming,
+			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid}, Reason: ReasonMoreOnTheWay,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfMatching, IfLateDeclined, IfNoneLive}, To: StateAwaitingPayment,
+			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid}, Reason: ReasonLateDeclined,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfMatching, IfShort, IfLive, IfAllOnTime}, To: StateConfirming,
+			Reason: ReasonMoreOnTheWay,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfMatching, IfShort, IfLive, IfLateMoney}, To: StateConfirming,
+			Add: []Label{LabelLate}, Reason: ReasonMoreOnTheWay,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfMatching, IfShort, IfNoneLive, IfAllOnTime}, To: StateAwaitingPayment,
+			Add: []Label{LabelUnderpaid}, Events: []EventType{EventOrderUnderpaid}, Reason: ReasonShort,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfMatching, IfShort, IfNoneLive, IfLateMoney}, To: StateAwaitingPayment,
+			Add: []Label{LabelUnderpaid, LabelLate}, Events: []EventType{EventOrderUnderpaid}, Reason: ReasonShort,
+		},
+	})
+}
+
+func openReversed(from State) []Transition {
+	rows := []Transition{strangerReversed(from)}
+	for _, to := range []State{StateConfirming, StateAwaitingPayment} {
+		live := IfLive
+		if to == StateAwaitingPayment {
+			live = IfNoneLive
+		}
+		row := Transition{From: from, On: TriggerPaymentReversed, To: to, Events: []EventType{EventPaymentReversed}}
+
+		none, short, covered := row, row, row
+		none.Guard = Guard{IfMatching, IfNothing, live}
+		none.Add, none.Remove, none.Reason = []Label{LabelReversed}, []Label{LabelUnderpaid}, ReasonReversedShort
+		short.Guard = Guard{IfMatching, IfShort, live}
+		short.Add, short.Reason = []Label{LabelReversed, LabelUnderpaid}, ReasonReversedShort
+		covered.Guard = Guard{IfMatching, IfCovered, live}
+		covered.Reason = ReasonReversedCovered
+
+		rows = append(rows, none, short, covered)
+	}
+	return rows
+}
+
+// openExpire closes an order only when the chain itself has said all it can:
+// nothing on its way, its clock past the deadline, no unread block before it.
+// The sum is looked at once more, so that an order whose money is there ends
+// paid whatever brought it here.
+func openExpire(from State) []Transition {
+	on := TriggerExpire
+	quiet := []Condition{IfNoneLive, IfTimePassed, IfAllRead}
+	return slices.Concat([]Transition{
+		{
+			From: from, On: on, Guard: Guard{IfLive}, To: from,
+			Refuse: CodePaymentLive, Reason: ReasonPaymentLive,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfNoneLive, IfTimeAhead}, To: from,
+			Refuse: CodeChainLagging, Reason: ReasonDeadlineAhead,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfNoneLive, IfTimePassed, IfHole}, To: from,
+			Refuse: CodeChainLagging, Reason: ReasonUnreadBlocks,
+		},
+		{
+			From: from, On: on, Guard: append(slices.Clone(quiet), IfNotEnough), To: StateExpired,
+			Events: []EventType{EventOrderExpired}, Reason: ReasonDeadlinePassed,
+		},
+	}, fulfilments(from, on, quiet...))
+}
+
+// openExtend moves no state by itself, but money that was late may be in time
+// now.
+func openExtend(from State) []Transition {
+	on := TriggerExtend
+	return append(fulfilments(from, on),
+		Transition{
+			From: from, On: on, Guard: Guard{IfNotEnough, IfAllOnTime}, To: from,
+			Remove: []Label{LabelLate}, Reason: ReasonExtended,
+		},
+		Transition{
+			From: from, On: on, Guard: Guard{IfNotEnough, IfLateMoney}, To: from,
+			Reason: ReasonExtended,
+		},
+	)
+}
+
+func awaitingRows() []Transition {
+	from := StateAwaitingPayment
+	return []Transition{
+		// A drop that comes twice, or after the payment was confirmed, has no
+		// second effect.
+		{
+			From: from, On: TriggerPaymentDropped, Guard: Guard{IfNoneLive}, To: from,
+			Reason: ReasonNothingChanges,
+		},
+		{
+			From: from, On: TriggerPaymentDropped, Guard: Guard{IfLive}, To: StateConfirming,
+			Reason: ReasonMoreOnTheWay,
+		},
+		{
+			From: from, On: TriggerCancel, Guard: Guard{IfLive}, To: from,
+			Refuse: CodePaymentLive, Reason: ReasonPaymentLive,
+		},
+		{
+			From: from, On: TriggerCancel, Guard: Guard{IfNoneLive, IfNotEnough}, To: StateCancelled,
+			Events: []EventType{EventOrderCancelled}, Reason: ReasonCancelled,
+		},
+		{
+			From: from, On: TriggerCancel, Guard: Guard{IfNoneLive, IfFulfilling}, To: from,
+			Refuse: CodeOrderState, Reason: ReasonMoneySuffices,
+		},
+	}
+}
+
+func confirmingRows() []Transition {
+	from := StateConfirming
+	dropped := TriggerPaymentDropped
+	return append(fulfilments(from, dropped, IfNoneLive),
+		Transition{
+			From: from, On: dropped, Guard: Guard{IfLive}, To: from,
+			Reason: ReasonMoreOnTheWay,
+		},
+		Transition{
+			From: from, On: dropped, Guard: Guard{IfNoneLive, IfNothing}, To: StateAwaitingPayment,
+			Reason: ReasonNothingOnTheWay,
+		},
+		Transition{
+			From: from, On: dropped, Guard: Guard{IfNoneLive, IfShort}, To: StateAwaitingPayment,
+			Add: []Label{LabelUnderpaid}, Events: []EventType{EventOrderUnderpaid}, Reason: ReasonShort,
+		},
+		Transition{
+			From: from, On: dropped, Guard: Guard{IfNoneLive, IfLateDeclined}, To: StateAwaitingPayment,
+			Reason: ReasonLateDeclined,
+		},
+		Transition{
+			From: from, On: TriggerCancel, Guard: Guard{IfLive}, To: from,
+			Refuse: CodePaymentLive, Reason: ReasonPaymentLive,
+		},
+		Transition{
+			From: from, On: TriggerCancel, Guard: Guard{IfNoneLive}, To: from,
+			Refuse: CodeOrderState, Reason: ReasonSettling,
+		},
+	)
+}
