@@ -114,10 +114,12 @@ CREATE TABLE payments (
   first_included_at   timestamptz NOT NULL,
   dropped_at          timestamptz,
   settle_deadline     timestamptz,
-  -- When the process was last told, for the sweep that wakes what was forgotten.
-  last_woken_at       timestamptz,
+  -- When the process was last told, and how often the sweep had to remind it: the number makes each reminder's key.
+  last_woken_at       timestamptz NOT NULL DEFAULT now(),
+  wakes               integer NOT NULL DEFAULT 0,
   created_at          timestamptz NOT NULL DEFAULT now(),
   UNIQUE (chain, tx_hash, native, position),
+  UNIQUE (id, chain),
   CHECK ((status = 'credited') = (credited_inclusion IS NOT NULL))
 );
 CREATE INDEX payments_order ON payments (order_id);
@@ -126,8 +128,10 @@ CREATE INDEX payments_unsettled ON payments (chain, last_woken_at) WHERE status 
 
 -- A payment's place in one block. A new one begins whenever canonicity or content changes; rows are ended, never deleted.
 CREATE TABLE inclusions (
-  payment_id    text NOT NULL REFERENCES payments,
+  payment_id    text NOT NULL,
   n             integer NOT NULL CHECK (n >= 1),
+  -- The payment's chain, repeated so that what a rollback must end is found by block number in one index.
+  chain         text NOT NULL,
   block_number  bigint NOT NULL CHECK (block_number >= 0),
   block_hash    hash32 NOT NULL,
   block_time    timestamptz NOT NULL,
@@ -142,11 +146,12 @@ CREATE TABLE inclusions (
   end_reason    text CHECK (end_reason IN ('reorg', 'content_changed')),
   created_at    timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (payment_id, n),
+  FOREIGN KEY (payment_id, chain) REFERENCES payments (id, chain),
   CHECK (canonical = (ended_at IS NULL)),
   CHECK ((ended_at IS NULL) = (end_reason IS NULL))
 );
 CREATE UNIQUE INDEX inclusions_one_canonical ON inclusions (payment_id) WHERE canonical;
-CREATE INDEX inclusions_block ON inclusions (block_hash);
+CREATE INDEX inclusions_block ON inclusions (chain, block_number) WHERE canonical;
 ALTER TABLE payments ADD FOREIGN KEY (id, inclusion) REFERENCES inclusions (payment_id, n) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE payments ADD FOREIGN KEY (id, credited_inclusion) REFERENCES inclusions (payment_id, n) DEFERRABLE INITIALLY DEFERRED;
 
@@ -183,12 +188,16 @@ CREATE TABLE reviews (
   resolution   text,
   resolved_by  text,
   resolved_at  timestamptz,
+  -- As on payments: an open review whose process was lost is started again.
+  last_woken_at timestamptz NOT NULL DEFAULT now(),
+  wakes        integer NOT NULL DEFAULT 0,
   created_at   timestamptz NOT NULL DEFAULT now(),
   UNIQUE (payment_id, inclusion, cause),
   FOREIGN KEY (payment_id, inclusion) REFERENCES inclusions (payment_id, n),
   CHECK ((status = 'resolved') = (resolved_at IS NOT NULL))
 );
 CREATE INDEX reviews_open ON reviews (merchant_id, created_at) WHERE status = 'open';
+CREATE INDEX reviews_forgotten ON reviews (last_woken_at) WHERE status = 'open';
 
 -- +goose Down
 DROP TABLE reviews, unknown_contracts, unknown_transfers;

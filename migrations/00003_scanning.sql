@@ -81,12 +81,14 @@ CREATE TABLE outbox (
   due_at       timestamptz NOT NULL DEFAULT now(),
   lease_owner  text,
   sent_at      timestamptz,
-  outcome      text CHECK (outcome IN ('signalled', 'order_started', 'review_started')),
+  -- 'moot': nobody waits for this news any more, such as the loss of a payment that a closed order never counted on.
+  outcome      text CHECK (outcome IN ('signalled', 'order_started', 'review_started', 'moot')),
   created_at   timestamptz NOT NULL DEFAULT now(),
   FOREIGN KEY (payment_id, inclusion) REFERENCES inclusions (payment_id, n) DEFERRABLE INITIALLY DEFERRED,
   CHECK ((sent_at IS NULL) = (outcome IS NULL))
 );
 CREATE INDEX outbox_due ON outbox (due_at) WHERE sent_at IS NULL;
+CREATE INDEX outbox_payment ON outbox (payment_id) WHERE sent_at IS NULL;
 CREATE INDEX outbox_sent ON outbox (sent_at) WHERE sent_at IS NOT NULL;
 
 -- +goose Down

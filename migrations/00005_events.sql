@@ -46,6 +46,8 @@ CREATE TABLE callback_attempts (
   callback_id  text NOT NULL REFERENCES callbacks,
   round        integer NOT NULL,
   n            integer NOT NULL,
+  -- The sender's own name of this attempt: writing it down twice is one attempt.
+  token        text NOT NULL UNIQUE,
   outcome      text NOT NULL,
   status       integer,
   latency_ms   integer NOT NULL,
