@@ -113,6 +113,10 @@ CREATE TABLE payments (
   -- Block time of the first canonical inclusion; being mined again keeps it. Decides "on time".
   first_included_at   timestamptz NOT NULL,
   dropped_at          timestamptz,
+  -- A dropped payment usually comes back, so it counts as live until the cursor has passed this block: one confirmation
+  -- window after the loss, in blocks, because a clock would run on while the chain cannot be read. The recorder clears it
+  -- then; live is "detected, or dropped and this is set".
+  returns_by_block    bigint,
   settle_deadline     timestamptz,
   -- When the process was last told, and how often the sweep had to remind it: the number makes each reminder's key.
   last_woken_at       timestamptz NOT NULL DEFAULT now(),
@@ -120,11 +124,14 @@ CREATE TABLE payments (
   created_at          timestamptz NOT NULL DEFAULT now(),
   UNIQUE (chain, tx_hash, native, position),
   UNIQUE (id, chain),
-  CHECK ((status = 'credited') = (credited_inclusion IS NOT NULL))
+  CHECK ((status = 'credited') = (credited_inclusion IS NOT NULL)),
+  CHECK ((status = 'dropped') = (dropped_at IS NOT NULL)),
+  CHECK (status = 'dropped' OR returns_by_block IS NULL)
 );
 CREATE INDEX payments_order ON payments (order_id);
 CREATE INDEX payments_address ON payments (address_id);
 CREATE INDEX payments_unsettled ON payments (chain, last_woken_at) WHERE status IN ('detected', 'dropped');
+CREATE INDEX payments_returning ON payments (chain, returns_by_block) WHERE returns_by_block IS NOT NULL;
 
 -- A payment's place in one block. A new one begins whenever canonicity or content changes; rows are ended, never deleted.
 CREATE TABLE inclusions (
