@@ -130,7 +130,7 @@ CREATE TABLE payments (
 );
 CREATE INDEX payments_order ON payments (order_id);
 CREATE INDEX payments_address ON payments (address_id);
-CREATE INDEX payments_unsettled ON payments (chain, last_woken_at) WHERE status IN ('detected', 'dropped');
+CREATE INDEX payments_unsettled ON payments (chain, last_woken_at) WHERE status = 'detected';
 CREATE INDEX payments_returning ON payments (chain, returns_by_block) WHERE returns_by_block IS NOT NULL;
 
 -- A payment's place in one block. A new one begins whenever canonicity or content changes; rows are ended, never deleted.
