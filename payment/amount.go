@@ -189,6 +189,14 @@ func (a Amount) SubFloor(b Amount) Amount {
 	return difference
 }
 
+// mulDiv returns a*numerator/denominator rounded down. The product may be wider
+// than 256 bits; numerator must not exceed denominator, so the result is not.
+func (a Amount) mulDiv(numerator, denominator uint64) Amount {
+	var result Amount
+	result.v.MulDivOverflow(&a.v, uint256.NewInt(numerator), uint256.NewInt(denominator))
+	return result
+}
+
 // Min returns the smaller of a and b.
 func (a Amount) Min(b Amount) Amount {
 	if b.Less(a) {

@@ -80,9 +80,9 @@ func (id *AssetID) UnmarshalText(text []byte) error {
 const maxChainName = 32
 
 // ValidChainName tells whether s is 1 to 32 lower-case letters, digits and
-// inner hyphens.
+// hyphens, beginning with a letter.
 func ValidChainName(s string) bool {
-	if s == "" || len(s) > maxChainName || s[0] == '-' || s[len(s)-1] == '-' {
+	if s == "" || len(s) > maxChainName || s[0] < 'a' || s[0] > 'z' {
 		return false
 	}
 	for i := range len(s) {

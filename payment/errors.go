@@ -50,8 +50,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is compares by code alone, so errors.Is(err, &Error{Code: CodeNotFound}) asks
 // for the kind of failure whatever its parameter or message.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // Is compares one link; errors.Is walks the chain
-	return ok && t != nil && t.Code == e.Code
+	wanted, ok := errors.AsType[*Error](target)
+	return ok && wanted.Code == e.Code
 }
 
 // CodeOf returns the code of the outermost Error in err's chain, CodeInternal

@@ -72,7 +72,7 @@ func (f OrderFacts) check() error {
 		problem = "negative number of live payments"
 	case f.LatePolicy != LateFulfil && f.LatePolicy != LateCreditOnly && f.LatePolicy != LateHold:
 		problem = "unknown late policy"
-	case f.Match != MatchOrder && f.Match != MatchWrongAsset && f.Match != MatchWrongNetwork:
+	case !knownMatch(f.Match):
 		problem = "unknown match"
 	default:
 		return nil
@@ -83,6 +83,15 @@ func (f OrderFacts) check() error {
 func knownState(s State) bool {
 	_, err := ParseState(string(s))
 	return err == nil
+}
+
+func knownMatch(m Match) bool {
+	switch m {
+	case MatchOrder, MatchWrongAsset, MatchWrongNetwork, MatchDust:
+		return true
+	default:
+		return false
+	}
 }
 
 // sum is the one of five cases that the confirmed money of an order is in.
@@ -118,7 +127,8 @@ type Condition string
 // Conditions on the payment that the trigger is about.
 const (
 	IfMatching     Condition = "payment is in the order's asset"
-	IfElsewhere    Condition = "payment is in another asset or network"
+	IfNotMatching  Condition = "payment does not count for the order"
+	IfDust         Condition = "payment is dust"
 	IfWrongAsset   Condition = "payment is in another asset"
 	IfWrongNetwork Condition = "payment is on another network"
 )
@@ -157,8 +167,10 @@ func (c Condition) Holds(f OrderFacts) bool {
 	switch c {
 	case IfMatching:
 		return f.Match == MatchOrder
-	case IfElsewhere:
+	case IfNotMatching:
 		return f.Match != MatchOrder
+	case IfDust:
+		return f.Match == MatchDust
 	case IfWrongAsset:
 		return f.Match == MatchWrongAsset
 	case IfWrongNetwork:

@@ -49,7 +49,7 @@ type Block struct {
 // credit, reversal and second credit have different keys.
 type InclusionRef struct {
 	Payment   PaymentID
-	Inclusion int64 // from 1
+	Inclusion int // from 1
 }
 
 // Key is the idempotency key of one effect of this inclusion, such as "credit".

@@ -3,6 +3,7 @@ package payment
 // LatePolicy says what money that came after the deadline may do.
 type LatePolicy string
 
+// The late policies.
 const (
 	// LateFulfil: late money fulfils the order when it suffices.
 	LateFulfil LatePolicy = "fulfil"
@@ -25,6 +26,7 @@ func ParseLatePolicy(s string) (LatePolicy, error) {
 // PaymentPolicy says where a merchant's confirmed money goes first.
 type PaymentPolicy string
 
+// The payment policies.
 const (
 	// PaymentAvailable: confirmed money can be paid out at once.
 	PaymentAvailable PaymentPolicy = "available"
@@ -45,6 +47,7 @@ func ParsePaymentPolicy(s string) (PaymentPolicy, error) {
 // Match says how a payment fits the order whose address it reached.
 type Match string
 
+// The ways to match.
 const (
 	// MatchOrder: the order's asset on the order's chain. The zero value.
 	MatchOrder Match = ""
@@ -52,11 +55,17 @@ const (
 	MatchWrongAsset Match = "wrong_asset"
 	// MatchWrongNetwork: any asset on another chain.
 	MatchWrongNetwork Match = "wrong_network"
+	// MatchDust: too little of any asset to count at all.
+	MatchDust Match = "dust"
 )
 
-// MatchOf compares what arrived with what the order asked for.
-func MatchOf(asked, arrived AssetID) Match {
+// MatchOf compares what arrived with what the order asked for. Less than
+// dustBelow, in base units of the asset that arrived, is dust: it is posted
+// apart, fulfils nothing and holds nothing up.
+func MatchOf(asked, arrived AssetID, amount, dustBelow Amount) Match {
 	switch {
+	case amount.Less(dustBelow):
+		return MatchDust
 	case asked == arrived:
 		return MatchOrder
 	case asked.Chain == arrived.Chain:
@@ -66,14 +75,17 @@ func MatchOf(asked, arrived AssetID) Match {
 	}
 }
 
-// Place is the merchant's account that a confirmed payment is posted to.
+// Place is the account that a confirmed payment is posted to.
 type Place string
 
+// The places.
 const (
 	// PlaceAvailable: the merchant may pay it out.
 	PlaceAvailable Place = "available"
 	// PlaceHeld: it is the merchant's and waits for a decision.
 	PlaceHeld Place = "held"
+	// PlaceDust: too little to be worth an entry of the merchant's.
+	PlaceDust Place = "dust"
 )
 
 // CreditFacts are what decides where a confirmed payment is posted.
@@ -87,11 +99,13 @@ type CreditFacts struct {
 
 // PlaceCredit says where a confirmed payment is posted and why. Every confirmed
 // payment of an enabled asset is posted somewhere; a policy only decides
-// whether it is available or held. Money that the order did not ask for (late,
+// whether it is available or held. Dust is neither. Money that the order did not ask for (late,
 // in another asset, or after a cancellation) follows the late policy.
 func PlaceCredit(f CreditFacts) (Place, Reason) {
 	asked := f.OnTime && f.Match == MatchOrder && f.State != StateCancelled
 	switch {
+	case f.Match == MatchDust:
+		return PlaceDust, ReasonDust
 	case f.PaymentPolicy != PaymentAvailable:
 		return PlaceHeld, ReasonHeldByPaymentPolicy
 	case !asked && f.LatePolicy != LateFulfil && f.LatePolicy != LateCreditOnly:
@@ -104,6 +118,7 @@ func PlaceCredit(f CreditFacts) (Place, Reason) {
 // Tag names a chain's own statement of how final a block is.
 type Tag string
 
+// The tags.
 const (
 	// TagNone: the confirmation count alone decides.
 	TagNone Tag = ""
@@ -129,7 +144,7 @@ func (t Tag) strength() int {
 
 // MaxConfirmations is the most that a policy or an order can ask for: more is a
 // mistake that would leave the order confirming for days.
-const MaxConfirmations = 10_000
+const MaxConfirmations = 100_000
 
 // ConfirmationPolicy says when a payment counts: a number of blocks, and
 // optionally the chain's own word on finality. Both must hold.
@@ -215,4 +230,23 @@ func (p ConfirmationPolicy) Missing(block uint64, heads Heads) uint64 {
 		return p.Confirmations - min(depth, p.Confirmations)
 	}
 	return block - heads.Latest + p.Confirmations - min(1, p.Confirmations)
+}
+
+// basisPoints is one whole in basis points.
+const basisPoints = 10_000
+
+// FulfilAmount is the sum that fulfils an order: what is due, less the larger of
+// two tolerances for underpayment, one absolute in base units and one in basis
+// points of the due amount (rounded down). It is never zero: nothing at all
+// fulfils no order. It returns CodeInvalidParameter above 10,000 basis points
+// and CodeInvalidAmount when due is zero.
+func FulfilAmount(due, tolerance Amount, toleranceBPS uint32) (Amount, error) {
+	if due.IsZero() {
+		return Amount{}, E(CodeInvalidAmount, "", "amount is zero")
+	}
+	if toleranceBPS > basisPoints {
+		return Amount{}, E(CodeInvalidParameter, "", "tolerance is above %d basis points", basisPoints)
+	}
+	relative := due.mulDiv(uint64(toleranceBPS), basisPoints)
+	return due.SubFloor(tolerance.Max(relative)).Max(AmountFromUint64(1)), nil
 }

@@ -11,7 +11,8 @@ type Reason string
 const (
 	ReasonAddressReady        Reason = "address_ready"
 	ReasonPaymentSeen         Reason = "payment_seen"
-	ReasonNotThisOrders       Reason = "not_in_this_orders_asset"
+	ReasonDoesNotCount        Reason = "payment_does_not_count"
+	ReasonDust                Reason = "dust"
 	ReasonPaidInTime          Reason = "paid_in_time"
 	ReasonPaidLate            Reason = "paid_late"
 	ReasonLateDeclined        Reason = "late_money_does_not_fulfil"

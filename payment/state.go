@@ -6,8 +6,9 @@ import "slices"
 // its labels.
 type State string
 
+// The states. Merchants see all but the first.
 const (
-	// StateOpening: the order is recorded and has no address yet. Merchants never see it.
+	// StateOpening: the order is recorded and has no address yet.
 	StateOpening State = "opening"
 	// StateAwaitingPayment: the order has an address and no payment is on its way.
 	StateAwaitingPayment State = "awaiting_payment"
@@ -45,6 +46,7 @@ func (s State) Open() bool {
 // Label says what else is true of an order beside its state.
 type Label string
 
+// The labels.
 const (
 	// LabelUnderpaid: confirmed money is there, and too little.
 	LabelUnderpaid Label = "underpaid"
@@ -98,6 +100,7 @@ func (l Labels) Apply(add, remove []Label) Labels {
 // EventType names what happened to an order, as merchants are told it.
 type EventType string
 
+// The event types.
 const (
 	// EventOrderCreated: the order has its address.
 	EventOrderCreated EventType = "order.created"
@@ -140,6 +143,7 @@ func ParseEventType(s string) (EventType, error) {
 // order.
 type Trigger string
 
+// The triggers.
 const (
 	// TriggerAddressAllocated: the order's payment address was committed.
 	TriggerAddressAllocated Trigger = "address_allocated"

@@ -94,8 +94,9 @@ func byHand(from State, event EventType) []Transition {
 	})
 }
 
-// strangers makes the rows for a confirmed payment that the order did not ask
-// for. It never moves the order: it is posted, and a review decides.
+// strangers makes the rows for a confirmed payment that does not count for the
+// order. It is posted, and never moves the order. Nor does one whose credit the
+// sum does not show: it was confirmed on facts that have changed.
 func strangers(from State) []Transition {
 	return []Transition{
 		{
@@ -105,6 +106,10 @@ func strangers(from State) []Transition {
 		{
 			From: from, On: TriggerPaymentConfirmed, Guard: Guard{IfWrongNetwork}, To: from,
 			Add: []Label{LabelWrongNetwork}, Reason: ReasonWrongNetwork,
+		},
+		{
+			From: from, On: TriggerPaymentConfirmed, Guard: Guard{IfDust}, To: from,
+			Reason: ReasonDust,
 		},
 		{
 			From: from, On: TriggerPaymentConfirmed, Guard: Guard{IfMatching, IfNothing}, To: from,
@@ -126,8 +131,8 @@ func detections(from, to State) []Transition {
 			Refuse: CodeStale, Reason: ReasonNoLongerLive,
 		},
 		{
-			From: from, On: TriggerPaymentDetected, Guard: Guard{IfElsewhere}, To: from,
-			Reason: ReasonNotThisOrders,
+			From: from, On: TriggerPaymentDetected, Guard: Guard{IfNotMatching}, To: from,
+			Reason: ReasonDoesNotCount,
 		},
 	}
 }
@@ -141,7 +146,7 @@ func ignored(from State, on Trigger) Transition {
 // towards the order.
 func strangerReversed(from State) Transition {
 	return Transition{
-		From: from, On: TriggerPaymentReversed, Guard: Guard{IfElsewhere}, To: from,
-		Events: []EventType{EventPaymentReversed}, Reason: ReasonNotThisOrders,
+		From: from, On: TriggerPaymentReversed, Guard: Guard{IfNotMatching}, To: from,
+		Events: []EventType{EventPaymentReversed}, Reason: ReasonDoesNotCount,
 	}
 }

@@ -47,21 +47,20 @@ func paidConfirmed() []Transition {
 // that only takes a surplus leaves no shortfall, and so no label.
 func paidReversed() []Transition {
 	from, on := StatePaid, TriggerPaymentReversed
-	event := []EventType{EventPaymentReversed}
 	return []Transition{
 		strangerReversed(from),
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfNotCovered}, To: from,
 			Add: []Label{LabelReversed}, Remove: []Label{LabelOverpaid},
-			Events: event, Reason: ReasonReversedShort,
+			Events: []EventType{EventPaymentReversed}, Reason: ReasonReversedShort,
 		},
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfCovered, IfNotOver}, To: from,
-			Remove: []Label{LabelOverpaid}, Events: event, Reason: ReasonReversedCovered,
+			Remove: []Label{LabelOverpaid}, Events: []EventType{EventPaymentReversed}, Reason: ReasonReversedCovered,
 		},
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfCovered, IfOver}, To: from,
-			Events: slices.Clone(event), Reason: ReasonReversedCovered,
+			Events: []EventType{EventPaymentReversed}, Reason: ReasonReversedCovered,
 		},
 	}
 }
@@ -112,28 +111,14 @@ func cancelledRows() []Transition {
 // closedRows are the rows that expired and cancelled share: everything but a
 // confirmed payment.
 func closedRows(from State, closed Reason) []Transition {
-	on := TriggerPaymentReversed
-	event := []EventType{EventPaymentReversed}
 	return slices.Concat(
 		refusals(from, CodeOrderState, ReasonHasAddress, TriggerAddressAllocated),
 		detections(from, from),
 		[]Transition{
 			ignored(from, TriggerPaymentDropped),
 			strangerReversed(from),
-			{
-				From: from, On: on, Guard: Guard{IfMatching, IfNothing}, To: from,
-				Add: []Label{LabelReversed}, Remove: []Label{LabelUnderpaid},
-				Events: event, Reason: ReasonReversedShort,
-			},
-			{
-				From: from, On: on, Guard: Guard{IfMatching, IfShort}, To: from,
-				Add: []Label{LabelReversed, LabelUnderpaid}, Events: slices.Clone(event), Reason: ReasonReversedShort,
-			},
-			{
-				From: from, On: on, Guard: Guard{IfMatching, IfCovered}, To: from,
-				Events: slices.Clone(event), Reason: ReasonReversedCovered,
-			},
 		},
+		unfulfilledReversed(from, from),
 		refusals(from, CodeOrderState, closed, TriggerExpire, TriggerCancel, TriggerExtend),
 		byHand(from, EventOrderPaidLate),
 	)

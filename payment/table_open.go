@@ -34,11 +34,11 @@ func openConfirmed(from State) []Transition {
 	return slices.Concat(strangers(from), fulfilments(from, on, IfMatching), []Transition{
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfLateDeclined, IfLive}, To: StateConfirming,
-			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid}, Reason: ReasonMoreOnTheWay,
+			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed}, Reason: ReasonMoreOnTheWay,
 		},
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfLateDeclined, IfNoneLive}, To: StateAwaitingPayment,
-			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid}, Reason: ReasonLateDeclined,
+			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed}, Reason: ReasonLateDeclined,
 		},
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfShort, IfLive, IfAllOnTime}, To: StateConfirming,
@@ -66,19 +66,31 @@ func openReversed(from State) []Transition {
 		if to == StateAwaitingPayment {
 			live = IfNoneLive
 		}
-		row := Transition{From: from, On: TriggerPaymentReversed, To: to, Events: []EventType{EventPaymentReversed}}
-
-		none, short, covered := row, row, row
-		none.Guard = Guard{IfMatching, IfNothing, live}
-		none.Add, none.Remove, none.Reason = []Label{LabelReversed}, []Label{LabelUnderpaid}, ReasonReversedShort
-		short.Guard = Guard{IfMatching, IfShort, live}
-		short.Add, short.Reason = []Label{LabelReversed, LabelUnderpaid}, ReasonReversedShort
-		covered.Guard = Guard{IfMatching, IfCovered, live}
-		covered.Reason = ReasonReversedCovered
-
-		rows = append(rows, none, short, covered)
+		rows = append(rows, unfulfilledReversed(from, to, live)...)
 	}
 	return rows
+}
+
+// unfulfilledReversed makes the rows for an order that is not fulfilled and
+// loses a credit that counted.
+func unfulfilledReversed(from, to State, also ...Condition) []Transition {
+	on := TriggerPaymentReversed
+	return []Transition{
+		{
+			From: from, On: on, Guard: append(Guard{IfMatching, IfNothing}, also...), To: to,
+			Add: []Label{LabelReversed}, Remove: []Label{LabelUnderpaid},
+			Events: []EventType{EventPaymentReversed}, Reason: ReasonReversedShort,
+		},
+		{
+			From: from, On: on, Guard: append(Guard{IfMatching, IfShort}, also...), To: to,
+			Add:    []Label{LabelReversed, LabelUnderpaid},
+			Events: []EventType{EventPaymentReversed}, Reason: ReasonReversedShort,
+		},
+		{
+			From: from, On: on, Guard: append(Guard{IfMatching, IfCovered}, also...), To: to,
+			Events: []EventType{EventPaymentReversed}, Reason: ReasonReversedCovered,
+		},
+	}
 }
 
 // openExpire closes an order only when the chain itself has said all it can:

@@ -66,7 +66,7 @@ func (d Decision) Fulfils() bool { return d.Moves() && d.To == StatePaid }
 // function of its arguments.
 //
 // A refusal is an Error with the row's code (CodeOrderState, CodePaymentLive,
-// CodeChainLagging or CodeStale) that wraps a Refusal; the Decision then keeps
+// CodeChainLagging or CodeStale) that wraps a RefusalError; the Decision then keeps
 // the state and labels and has no events. Facts that contradict each other and
 // unknown triggers are CodeInternal.
 func Next(f OrderFacts, on Trigger) (Decision, error) {
@@ -104,25 +104,25 @@ func LegalTriggers(f OrderFacts) []Trigger {
 	return legal
 }
 
-// Refusal is the cause inside the Error of a refused transition.
-type Refusal struct {
+// RefusalError is the cause inside the Error of a refused transition.
+type RefusalError struct {
 	State   State
 	Trigger Trigger
 	Reason  Reason
 }
 
 // Error prints state, trigger and reason.
-func (r Refusal) Error() string {
+func (r RefusalError) Error() string {
 	return fmt.Sprintf("%s refused in state %s: %s", r.Trigger, r.State, r.Reason)
 }
 
 // ReasonOf returns the reason of a refused transition, or "" when err is not one.
 func ReasonOf(err error) Reason {
-	refusal, _ := errors.AsType[Refusal](err)
+	refusal, _ := errors.AsType[RefusalError](err)
 	return refusal.Reason
 }
 
 func refuse(row Transition) *Error {
-	return Wrap(Refusal{State: row.From, Trigger: row.On, Reason: row.Reason}, row.Refuse, "",
+	return Wrap(RefusalError{State: row.From, Trigger: row.On, Reason: row.Reason}, row.Refuse, "",
 		"order is %s: %s", row.From, row.Reason.Text())
 }
