@@ -106,7 +106,7 @@ func (c *Cluster) startServer(ctx context.Context, bin Binaries, data string, op
 	for attempt := 1; ; attempt++ {
 		c.port = opts.Port
 		if c.port == 0 {
-			port, err := freePort()
+			port, err := freePort(ctx)
 			if err != nil {
 				return err
 			}
@@ -129,8 +129,9 @@ func (c *Cluster) tryServer(ctx context.Context, bin Binaries, data string, opts
 	if err != nil {
 		return err
 	}
-	defer func() { _ = logFile.Close() }()                                                     // the server has its own copy
-	cmd := exec.Command(filepath.Join(bin.Dir, "postgres"), serverArgs(data, c.port, opts)...) //nolint:gosec // found by Find
+	defer func() { _ = logFile.Close() }() // the server has its own copy
+	// The context bounds the start, not the server's life.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin.Dir, "postgres"), serverArgs(data, c.port, opts)...)
 	cmd.Dir = filepath.Dir(data)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	onParentDeath := syscall.SIGQUIT
@@ -161,7 +162,7 @@ func serverArgs(data string, port int, opts Options) []string {
 		"shared_buffers":          "64MB",
 	}
 	if !opts.Durable {
-		maps.Copy(settings, map[string]string{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"})
+		maps.Copy(settings, map[string]string{"fsync": "off", "full_page_writes": "off"})
 	}
 	maps.Copy(settings, opts.Settings)
 	args := []string{"-D", data}
@@ -221,12 +222,12 @@ func ping(ctx context.Context, url string) error {
 	return conn.Close(ctx)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("look for a free port: %w", err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a TCP listener has a TCP address
+	port := l.Addr().(*net.TCPAddr).Port
 	return port, l.Close()
 }
 

@@ -47,6 +47,9 @@ func (e *NotInstalledError) Error() string {
 
 // Hint is one line that says what to install.
 func (e *NotInstalledError) Hint() string {
+	if len(e.TooOld) > 0 {
+		return "Your system's package is too old; see https://www.postgresql.org/download/ for newer ones"
+	}
 	if runtime.GOOS == "darwin" {
 		return "Install it with: brew install postgresql@17"
 	}

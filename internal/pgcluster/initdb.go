@@ -47,7 +47,7 @@ func (s *state) initialise(ctx context.Context, bin Binaries, data, password str
 	if !durable {
 		args = append(args, "--no-sync")
 	}
-	cmd := exec.Command(filepath.Join(bin.Dir, "initdb"), args...) //nolint:gosec // found by Find
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin.Dir, "initdb"), args...)
 	cmd.Dir = filepath.Dir(data)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

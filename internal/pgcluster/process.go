@@ -111,11 +111,7 @@ func endLeftovers(data string) error {
 				_ = syscall.Kill(pid, sig)
 			}
 		}
-		deadline := time.Now().Add(leftoverPatience)
-		for len(pids) > 0 && time.Now().Before(deadline) {
-			time.Sleep(leftoverTick) // not our child: there is no signal to wait on
-			pids = serverProcesses(data, postmaster)
-		}
+		pids = awaitGone(data, postmaster)
 	}
 	if len(pids) > 0 {
 		return fmt.Errorf("an earlier PostgreSQL server (process %d) does not end", pids[0])
@@ -124,4 +120,23 @@ func endLeftovers(data string) error {
 		return fmt.Errorf("remove a stale postmaster.pid: %w", err)
 	}
 	return nil
+}
+
+// awaitGone looks again and again, because a process that is not our child gives no notice of its end.
+func awaitGone(data string, postmaster int) []int {
+	deadline := time.NewTimer(leftoverPatience)
+	defer deadline.Stop()
+	tick := time.NewTicker(leftoverTick)
+	defer tick.Stop()
+	for {
+		pids := serverProcesses(data, postmaster)
+		if len(pids) == 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return pids
+		}
+	}
 }

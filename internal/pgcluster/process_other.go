@@ -3,6 +3,7 @@
 package pgcluster
 
 import (
+	"context"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -17,7 +18,7 @@ func serverProcesses(_ string, postmaster int) []int {
 	if postmaster <= 0 {
 		return nil
 	}
-	out, err := exec.Command("ps", "-o", "comm=", "-p", strconv.Itoa(postmaster)).Output()
+	out, err := exec.CommandContext(context.Background(), "ps", "-o", "comm=", "-p", strconv.Itoa(postmaster)).Output()
 	if err != nil || filepath.Base(strings.TrimSpace(string(out))) != "postgres" {
 		return nil
 	}

@@ -113,7 +113,8 @@ type holder struct {
 	closed bool
 }
 
-var shared holder //nolint:gochecknoglobals // one cluster per test binary is the point of the package
+// One cluster per test binary is the point of the package.
+var shared holder
 
 func (h *holder) get(ctx context.Context) (*server, error) {
 	h.mu.Lock()
