@@ -59,10 +59,12 @@ func OrderIDFromWorkflowID(id string) (payment.OrderID, error) {
 	return payment.ParseOrderID(rest)
 }
 
-// Signals. Both are wake-ups only.
+// Signals. All are wake-ups only.
 const (
 	SignalPaymentSeen    = "payment_seen"
 	SignalPaymentDropped = "payment_dropped"
+	// SignalCallbacksChanged tells a CallbackWorkflow to look again; it carries nothing.
+	SignalCallbacksChanged = "callbacks_changed"
 )
 
 // Updates and the query. The Temporal UI lists them with these names.
@@ -88,6 +90,7 @@ const (
 	ActivityParkOrder        = "ParkOrder"        // local, orders: blocked step and audit
 	ActivityDeliverCallbacks = "DeliverCallbacks" // callbacks
 	ActivityRedeliver        = "Redeliver"        // local, orders
+	ActivityReadCallbacks    = "ReadCallbacks"    // local, orders
 	ActivityReadReview       = "ReadReview"       // local, orders
 	ActivityResolveReview    = "ResolveReview"    // local, orders
 	ActivityRequestRescan    = "RequestRescan"    // local, orders

@@ -130,6 +130,11 @@ type PaymentView struct {
 	Status    string            `json:"status"`
 	// Settled: nothing more is to be done for this inclusion.
 	Settled bool `json:"settled"`
+	// For support to read: what arrived (decimal), in which block, and how many confirmations it needs.
+	Amount    string `json:"amount,omitempty"`
+	AssetCode string `json:"asset_code,omitempty"`
+	Block     uint64 `json:"block,omitempty"`
+	Needs     int    `json:"needs,omitempty"`
 }
 
 // OrderView is the truth about an order, read from or returned by a transaction. Workflows hold it between wake-ups.
@@ -233,6 +238,9 @@ type WorkflowState struct {
 	BlockedStep Step        `json:"blocked_step,omitempty"`
 	Reason      string      `json:"reason,omitempty"`
 	LegalMoves  []Move      `json:"legal_moves,omitempty"`
-	Order       *OrderView  `json:"order,omitempty"`
-	Review      *ReviewView `json:"review,omitempty"`
+	// Awaiting says in words what happens next.
+	Awaiting  string        `json:"awaiting,omitempty"`
+	Order     *OrderView    `json:"order,omitempty"`
+	Review    *ReviewView   `json:"review,omitempty"`
+	Callbacks *CallbackView `json:"callbacks,omitempty"`
 }

@@ -1,0 +1,100 @@
+package process
+
+import "github.com/sluicepay/sluice/payment"
+
+// Every request made by hand carries the id of the update that brought it as RequestID: the key of its audit row, so that
+// asking again is not a second deed.
+
+// CancelInput asks for an order to be given up.
+type CancelInput struct {
+	OrderID   payment.OrderID `json:"order_id"`
+	By        By              `json:"by"`
+	RequestID string          `json:"request_id"`
+}
+
+// ExtendInput asks for a later deadline.
+type ExtendInput struct {
+	OrderID   payment.OrderID `json:"order_id"`
+	By        By              `json:"by"`
+	RequestID string          `json:"request_id"`
+	Seconds   int             `json:"seconds"`
+}
+
+// ResolveInput tells a blocked order how to go on.
+type ResolveInput struct {
+	OrderID   payment.OrderID `json:"order_id"`
+	By        By              `json:"by"`
+	RequestID string          `json:"request_id"`
+	Move      Move            `json:"move"`
+	// Step is where the workflow was blocked, for the audit row; empty when it was not.
+	Step Step `json:"step,omitempty"`
+}
+
+// ParkInput records that an order's workflow waits for a person at a step, or with no Step that it no longer does.
+type ParkInput struct {
+	OrderID payment.OrderID `json:"order_id"`
+	Step    Step            `json:"step,omitempty"`
+	// Reason is a code or an outcome, never the text of a foreign error.
+	Reason string `json:"reason,omitempty"`
+	// RequestID names this one parking: `<order>/park/<run>/<n>`.
+	RequestID string `json:"request_id"`
+}
+
+// RescanInput asks for blocks to be read again: of a chain, or of an order's chain. Zero From and To on an order: since
+// its address was made.
+type RescanInput struct {
+	Chain     string          `json:"chain,omitempty"`
+	OrderID   payment.OrderID `json:"order_id,omitempty"`
+	By        By              `json:"by"`
+	RequestID string          `json:"request_id"`
+	From      uint64          `json:"from,omitempty"`
+	To        uint64          `json:"to,omitempty"`
+}
+
+// RedeliverInput asks for parked callbacks of an order to be sent again. No CallbackID: all of them.
+type RedeliverInput struct {
+	OrderID    payment.OrderID    `json:"order_id"`
+	CallbackID payment.CallbackID `json:"callback_id,omitempty"`
+	By         By                 `json:"by"`
+	RequestID  string             `json:"request_id"`
+}
+
+// ResolveReviewInput decides a review.
+type ResolveReviewInput struct {
+	Review    ReviewInput `json:"review"`
+	By        By          `json:"by"`
+	RequestID string      `json:"request_id"`
+	Move      Move        `json:"move"`
+}
+
+// WatchOutcome names why WatchChain came back.
+type WatchOutcome string
+
+// The outcomes of watching. A worker that stops is not one: the activity is retried on another.
+const (
+	WatchTurn     WatchOutcome = "turn"     // its hour is over: begin a new history
+	WatchDisabled WatchOutcome = "disabled" // the chain is not watched any more
+)
+
+// WatchResult says why WatchChain came back.
+type WatchResult struct {
+	Outcome WatchOutcome `json:"outcome"`
+}
+
+// ParkedCallback is a callback that nobody will send again until it is told to.
+type ParkedCallback struct {
+	ID         payment.CallbackID `json:"id"`
+	EndpointID payment.EndpointID `json:"endpoint_id"`
+	Event      payment.EventType  `json:"event"`
+	Reason     string             `json:"reason"`
+	Attempts   int                `json:"attempts"`
+}
+
+// CallbackView is the truth about an order's callbacks: at most the 100 oldest of each kind.
+type CallbackView struct {
+	OrderID    payment.OrderID    `json:"order_id"`
+	MerchantID payment.MerchantID `json:"merchant_id"`
+	// PendingEndpoints have callbacks still to be sent.
+	PendingEndpoints []payment.EndpointID `json:"pending_endpoints,omitempty"`
+	Parked           []ParkedCallback     `json:"parked,omitempty"`
+}
