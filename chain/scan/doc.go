@@ -1,0 +1,56 @@
+// Package scan reads a chain block by block and hands what it found to a
+// Recorder, so that every transfer to an address ever issued is recorded exactly
+// once for each block it is in. It knows neither networks (chain.Source) nor SQL
+// (Recorder).
+//
+// # Model
+//
+// The cursor is the last block fully recorded. It lives with the Recorder and is
+// read again before each step; the scanner keeps nothing that a crash could lose.
+// A step is one of:
+//
+//   - follow: find the next block by number, check that its parent is the cursor,
+//     read it by hash, record it. Used for the newest Policy.NearHead blocks.
+//   - catch up: read a range below those, check the link to the cursor, record it in
+//     chunks. The range shrinks when the node refuses and grows again.
+//   - roll back: the next block's parent is not the cursor. Walk from it down its
+//     parents by hash until one is a recorded block, the common ancestor, and undo
+//     what is above. The next step follows the new chain.
+//   - rescan: read a range again that a person, a new token or a second look asked
+//     for, record what was missed, leave the cursor.
+//   - wait: nothing to do until the poll interval has passed or the source wakes us.
+//
+// # Matching
+//
+// Which transfers concern us is asked twice. Known is asked after a block was
+// fetched and decides whose receipts are read. Record asks again inside its
+// transaction, for all candidates, because an address may have been issued in
+// between; if one is found whose receipt was not read, the transaction does nothing
+// and returns an UnresolvedError, and the step is repeated with that receipt.
+//
+// # Fencing
+//
+// Begin raises the chain's epoch. Every write carries the epoch of its Session and
+// does nothing but return ErrFenced when a later one exists. So two scanners of one
+// chain may run at once, by mistake or after a network partition, and only the
+// later one writes.
+//
+// # Reorganisations
+//
+// A head below the cursor is a node that lags, not a reorganisation: the scanner
+// waits. Nor does it act on another block at the cursor's own height: nodes disagree
+// about the newest block all the time. It rolls back when the chain beside the
+// cursor's is longer, and every parent down to the common ancestor was read by hash,
+// so that the answers of different nodes cannot be mixed up.
+//
+// A common ancestor deeper than the horizon cannot be undone by itself: Recorder.Halt
+// stops crediting on the chain and Run returns ErrHorizon.
+//
+// # Failures
+//
+// A failure of the source or of the recorder is reported with the next Progress and
+// the step is tried again, later each time up to Policy.MaxBackoff. Run ends only
+// with its context, with ErrFenced, ErrHorizon, or chain.ErrWrongChain. A crash at
+// any point loses nothing and doubles nothing: a step is repeated from the cursor,
+// and all of the Recorder's writes are idempotent transactions.
+package scan

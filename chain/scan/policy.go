@@ -1,0 +1,59 @@
+package scan
+
+import "time"
+
+// Policy bounds how the scanner goes about a chain. A zero field takes its
+// default.
+type Policy struct {
+	// NearHead is how many of the newest blocks are read one by one; what is below is
+	// read in ranges. Default 32.
+	NearHead uint64
+	// MaxRange is the most blocks asked for at once; Session.MaxRange lowers it.
+	// Default 500.
+	MaxRange uint64
+	// MaxBatch is the most candidates recorded in one transaction, as long as that is
+	// more than one block. Default 5,000.
+	MaxBatch int
+	// MinPoll and MaxPoll bound the poll interval, which is the chain's block time.
+	// Defaults 250 ms and 15 s.
+	MinPoll, MaxPoll time.Duration
+	// MinBackoff and MaxBackoff bound the wait after a failure, which doubles with each
+	// one in a row. Defaults 250 ms and 30 s. A node that asks for more gets it, up to
+	// MaxRetryAfter, default 2 min.
+	MinBackoff, MaxBackoff, MaxRetryAfter time.Duration
+}
+
+func (p Policy) withDefaults() Policy {
+	setDefault(&p.NearHead, 32)
+	setDefault(&p.MaxRange, 500)
+	setDefault(&p.MaxBatch, 5_000)
+	setDefault(&p.MinPoll, 250*time.Millisecond)
+	setDefault(&p.MaxPoll, 15*time.Second)
+	setDefault(&p.MinBackoff, 250*time.Millisecond)
+	setDefault(&p.MaxBackoff, 30*time.Second)
+	setDefault(&p.MaxRetryAfter, 2*time.Minute)
+	return p
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (p Policy) poll(blockTime time.Duration) time.Duration {
+	return min(max(blockTime, p.MinPoll), p.MaxPoll)
+}
+
+// backoff is the wait after the n-th failure in a row, n from 1.
+func (p Policy) backoff(n int, asked time.Duration) time.Duration {
+	wait := p.MinBackoff
+	for range n - 1 {
+		if wait >= p.MaxBackoff {
+			break
+		}
+		wait *= 2
+	}
+	return max(min(wait, p.MaxBackoff), min(asked, p.MaxRetryAfter))
+}

@@ -1,0 +1,62 @@
+package chain
+
+import (
+	"context"
+
+	"github.com/sluicepay/sluice/payment"
+)
+
+// Verifier compares a recorded inclusion with what the chain says now. It is
+// what crediting goes by.
+type Verifier interface {
+	// CheckInclusion asks one node, in one go, for the inclusion's receipt, for the
+	// canonical block at its height and for the heads. Of the tags safe and finalized
+	// it asks only for the one needed. Contradicting answers are ErrInconsistent; that
+	// the inclusion does not hold is an Outcome, not an error.
+	CheckInclusion(ctx context.Context, inclusion Inclusion, needed payment.Tag) (Check, error)
+}
+
+// Inclusion is a transfer's recorded place and content.
+type Inclusion struct {
+	BlockNumber uint64
+	BlockHash   payment.Hash
+	TxHash      payment.Hash
+	Native      bool
+	Position    uint32
+	Contract    payment.Address // the zero Address for native
+	From        payment.Address
+	To          payment.Address
+	Amount      payment.Amount // base units
+}
+
+// Check is what the chain said.
+type Check struct {
+	Outcome Outcome
+	// Heads are the node's newest blocks, as far as they were asked for. Set in every
+	// Outcome.
+	Heads payment.Heads
+	// Depth is the number of confirmations, the inclusion's own block counting as the
+	// first; 0 unless Included.
+	Depth uint64
+}
+
+// Outcome names how a recorded inclusion compares with the chain.
+type Outcome string
+
+const (
+	// Included: the block is canonical and holds exactly the recorded transfer.
+	Included Outcome = "included"
+	// NodeBehind: the node has not reached the block yet.
+	NodeBehind Outcome = "node_behind"
+	// NotCanonical: another block is canonical at this height, or the transaction is in
+	// another block now.
+	NotCanonical Outcome = "not_canonical"
+	// MissingReceipt: the block is canonical and the node has no receipt for the
+	// transaction.
+	MissingReceipt Outcome = "missing_receipt"
+	// Reverted: the transaction is there and failed.
+	Reverted Outcome = "reverted"
+	// ContentChanged: the transaction is there and moves something else at this
+	// position.
+	ContentChanged Outcome = "content_changed"
+)
