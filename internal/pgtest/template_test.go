@@ -42,7 +42,7 @@ func (s *server) tables(t *testing.T, database string) []string {
 
 func TestBinariesThatShareAClusterBuildOneTemplate(t *testing.T) {
 	t.Parallel()
-	files := migration("built_once") // a second build would fail on the existing database or table
+	files := migration("built_once") // without the lock the builds would drop each other's work
 	names, errs := make([]string, 4), make([]error, 4)
 	var wg sync.WaitGroup
 	for i := range names {
