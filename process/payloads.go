@@ -234,10 +234,10 @@ type ReviewView struct {
 
 // WorkflowState answers the query state of every workflow.
 type WorkflowState struct {
-	Status      string      `json:"status"`
-	BlockedStep Step        `json:"blocked_step,omitempty"`
-	Reason      string      `json:"reason,omitempty"`
-	LegalMoves  []Move      `json:"legal_moves,omitempty"`
+	Status      string `json:"status"`
+	BlockedStep Step   `json:"blocked_step,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	LegalMoves  []Move `json:"legal_moves,omitempty"`
 	// Awaiting says in words what happens next.
 	Awaiting  string        `json:"awaiting,omitempty"`
 	Order     *OrderView    `json:"order,omitempty"`
