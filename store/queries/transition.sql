@@ -1,0 +1,81 @@
+-- Moving an order: lock it, gather the facts, write what the state table decided.
+
+-- name: LockOrders :many
+-- Sorted, so that two transactions that lock the same orders wait for each other instead of deadlocking. Nothing is
+-- joined: a row that was waited for is re-read, rows joined to it are not.
+SELECT * FROM orders WHERE id = ANY(@ids::text[]) ORDER BY id FOR UPDATE;
+
+-- name: OrderContexts :many
+-- What orders refer to.
+SELECT o.id, a.contract, a.code, a.decimals, a.dust_below, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address
+  FROM orders o
+  JOIN assets a ON a.id = o.asset_id
+  JOIN chains c ON c.name = o.chain
+  LEFT JOIN addresses adr ON adr.id = o.address_id
+ WHERE o.id = ANY(@ids::text[]);
+
+-- name: OrderMoney :one
+-- The confirmed, unreversed money of an order in its own asset, and the payments that may still become that. Where a
+-- payment was posted says whether it was dust; what counts as dust now may have changed since. The sums are capped at the
+-- largest amount there is: a token with a fantastic supply must not make an order unreadable.
+WITH money AS (
+  SELECT po.amount, p.first_included_at
+    FROM payments p
+    JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = p.credited_inclusion AND po.kind = 'credit'
+    JOIN ledger_accounts acc ON acc.id = po.credit_account
+   WHERE p.order_id = @order_id::text AND p.status = 'credited' AND po.asset_id = @asset_id::text AND acc.kind <> 'dust')
+SELECT LEAST(COALESCE((SELECT sum(m.amount) FROM money m), 0),
+             115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited,
+       LEAST(COALESCE((SELECT sum(m.amount) FROM money m WHERE m.first_included_at <= sqlc.narg(expires_at)::timestamptz), 0),
+             115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited_on_time,
+       (SELECT count(*) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+         WHERE p.order_id = @order_id::text AND i.asset_id = @asset_id::text AND i.amount >= sqlc.arg(dust_below)::base_units
+           AND p.status IN ('detected', 'parked'))::integer AS on_chain,
+       (SELECT count(*) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+         WHERE p.order_id = @order_id::text AND i.asset_id = @asset_id::text AND i.amount >= sqlc.arg(dust_below)::base_units
+           AND p.status = 'dropped' AND p.returns_by_block IS NOT NULL)::integer AS returning_payments;
+
+-- name: ChainPosition :one
+-- How far the chain is read, and whether all of it was read since the order has its address. One statement: cursor and
+-- coverage are of one moment. Whatever was recorded up to this cursor is visible to every later statement.
+SELECT cur.block_number, cur.block_time,
+       CASE WHEN COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block) <= cur.block_number
+            THEN COALESCE(cov.blocks @> int8range(COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block), cur.block_number, '[]'), false)
+            ELSE false END::boolean AS covered,
+       EXISTS (SELECT FROM quarantined_blocks qb WHERE qb.chain = ch.name AND qb.resolved_at IS NULL
+                AND qb.number > COALESCE(sqlc.narg(birth_block)::bigint, ch.start_block) - ch.horizon) AS quarantined,
+       ch.block_time_ms
+  FROM chains ch
+  LEFT JOIN cursors cur ON cur.chain = ch.name
+  LEFT JOIN coverage cov ON cov.chain = ch.name AND cov.method = sqlc.arg(method)::text AND cov.contract = sqlc.arg(contract)::bytea
+ WHERE ch.name = sqlc.arg(chain)::text;
+
+-- name: SaveOrder :one
+UPDATE orders
+   SET state = @state, labels = @labels, address_id = @address_id, expires_at = @expires_at, late_until = @late_until,
+       birth_block = @birth_block, updated_at = clock_timestamp(),
+       paid_at = CASE WHEN @fulfilled::boolean THEN COALESCE(paid_at, clock_timestamp()) ELSE paid_at END,
+       closed_at = CASE WHEN @closed::boolean THEN COALESCE(closed_at, clock_timestamp()) END
+ WHERE id = @id
+RETURNING updated_at, paid_at, closed_at;
+
+-- name: PaymentInclusion :one
+-- One inclusion of a payment with everything that is told about it.
+SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.merchant_id, p.mode, p.inclusion,
+       p.status, p.credited_inclusion, p.first_included_at, p.created_at,
+       i.n, i.block_number, i.block_hash, i.block_time, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient,
+       i.canonical,
+       a.contract, a.code, a.decimals, a.dust_below, a.halted_at AS asset_halted_at,
+       c.family, c.block_time_ms, c.confirmations, c.finality_tag, c.halted_at AS chain_halted_at,
+       cur.block_number AS cursor_number,
+       po.created_at AS credited_at, acc.kind AS credited_to,
+       EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = p.id AND r.inclusion = i.n AND r.kind = 'reversal') AS reversed,
+       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open') AS in_review
+  FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id
+  JOIN assets a ON a.id = i.asset_id
+  JOIN chains c ON c.name = p.chain
+  LEFT JOIN cursors cur ON cur.chain = p.chain
+  LEFT JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = i.n AND po.kind = 'credit'
+  LEFT JOIN ledger_accounts acc ON acc.id = po.credit_account
+ WHERE p.id = @payment_id AND i.n = @inclusion;
