@@ -194,7 +194,61 @@ type ResolveQuarantineParams struct {
 	Last  int64
 }
 
+// Read after all, or no longer canonical.
 func (q *Queries) ResolveQuarantine(ctx context.Context, arg ResolveQuarantineParams) error {
 	_, err := q.db.Exec(ctx, resolveQuarantine, arg.Chain, arg.First, arg.Last)
 	return err
+}
+
+const unplannedHoles = `-- name: UnplannedHoles :many
+WITH watched AS (
+  SELECT 'native'::text AS method, ''::bytea AS contract FROM assets n WHERE n.chain = $1::text AND n.contract IS NULL
+  UNION ALL
+  SELECT 'token_logs', t.contract FROM assets t WHERE t.chain = $1::text AND t.contract IS NOT NULL),
+missing AS (
+  SELECT range_agg(int8multirange(int8range($2::bigint, $3::bigint, '[]')) - COALESCE(c.blocks, '{}')) AS blocks
+    FROM watched w
+    LEFT JOIN coverage c ON c.chain = $1::text AND c.method = w.method AND c.contract = w.contract),
+planned AS (
+  SELECT range_agg(p.blocks) AS blocks FROM (
+    SELECT int8range(r.next_block, r.to_block, '[]') AS blocks FROM rescans r
+     WHERE r.chain = $1::text AND r.finished_at IS NULL
+    UNION ALL
+    SELECT int8range(qb.number, qb.number, '[]') FROM quarantined_blocks qb
+     WHERE qb.chain = $1::text AND qb.resolved_at IS NULL) p)
+SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
+  FROM missing m, planned p, unnest(m.blocks - COALESCE(p.blocks, '{}'::int8multirange)) AS h
+`
+
+type UnplannedHolesParams struct {
+	Chain string
+	First int64
+	Last  int64
+}
+
+type UnplannedHolesRow struct {
+	First int64
+	Last  int64
+}
+
+// What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Quarantined blocks are left to
+// a person: reading them again failed already.
+func (q *Queries) UnplannedHoles(ctx context.Context, arg UnplannedHolesParams) ([]UnplannedHolesRow, error) {
+	rows, err := q.db.Query(ctx, unplannedHoles, arg.Chain, arg.First, arg.Last)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UnplannedHolesRow
+	for rows.Next() {
+		var i UnplannedHolesRow
+		if err := rows.Scan(&i.First, &i.Last); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

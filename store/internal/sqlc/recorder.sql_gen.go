@@ -12,89 +12,74 @@ import (
 	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
 
-const advanceCursor = `-- name: AdvanceCursor :execrows
-UPDATE cursors
+const advanceCursor = `-- name: AdvanceCursor :one
+UPDATE cursors cur
    SET block_number = $1::bigint, block_hash = $2::bytea, block_time = $3::timestamptz,
-       head_number = GREATEST(head_number, $1), updated_at = now()
- WHERE chain = $4 AND epoch = $5
-   AND (block_hash IS NULL OR (block_hash = $6::bytea AND block_number + 1 = $7::bigint))
+       head_number = GREATEST(cur.head_number, $1::bigint), updated_at = now()
+  FROM chains ch
+ WHERE cur.chain = $4::text AND ch.name = cur.chain AND cur.epoch = $5::bigint
+   AND ((cur.block_hash IS NULL AND ch.start_block = $6::bigint)
+        OR (cur.block_hash = $7::bytea AND cur.block_number + 1 = $6::bigint))
+RETURNING ch.family, ch.horizon, ch.confirmations
 `
 
 type AdvanceCursorParams struct {
-	Number    int64
+	Last      int64
 	Hash      []byte
 	BlockTime time.Time
 	Chain     string
 	Epoch     int64
-	Parent    []byte
 	First     int64
+	Parent    []byte
 }
 
-// The first statement of recording blocks. Zero rows: another epoch, or another parent.
-func (q *Queries) AdvanceCursor(ctx context.Context, arg AdvanceCursorParams) (int64, error) {
-	result, err := q.db.Exec(ctx, advanceCursor,
-		arg.Number,
+type AdvanceCursorRow struct {
+	Family        string
+	Horizon       int32
+	Confirmations int32
+}
+
+// The first statement of recording blocks. No row: another epoch, or another parent.
+func (q *Queries) AdvanceCursor(ctx context.Context, arg AdvanceCursorParams) (AdvanceCursorRow, error) {
+	row := q.db.QueryRow(ctx, advanceCursor,
+		arg.Last,
 		arg.Hash,
 		arg.BlockTime,
 		arg.Chain,
 		arg.Epoch,
-		arg.Parent,
 		arg.First,
+		arg.Parent,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const chainBlock = `-- name: ChainBlock :one
-SELECT number, hash, parent_hash, block_time FROM chain_blocks WHERE chain = $1 AND number = $2
-`
-
-type ChainBlockParams struct {
-	Chain  string
-	Number int64
-}
-
-type ChainBlockRow struct {
-	Number     int64
-	Hash       []byte
-	ParentHash []byte
-	BlockTime  time.Time
-}
-
-func (q *Queries) ChainBlock(ctx context.Context, arg ChainBlockParams) (ChainBlockRow, error) {
-	row := q.db.QueryRow(ctx, chainBlock, arg.Chain, arg.Number)
-	var i ChainBlockRow
-	err := row.Scan(
-		&i.Number,
-		&i.Hash,
-		&i.ParentHash,
-		&i.BlockTime,
-	)
+	var i AdvanceCursorRow
+	err := row.Scan(&i.Family, &i.Horizon, &i.Confirmations)
 	return i, err
 }
 
-const confirmationWindows = `-- name: ConfirmationWindows :many
-SELECT id, confirmations FROM orders WHERE id = ANY($1::text[])
+const chainBlocksBetween = `-- name: ChainBlocksBetween :many
+SELECT number, hash FROM chain_blocks WHERE chain = $1 AND number BETWEEN $2 AND $3 ORDER BY number
 `
 
-type ConfirmationWindowsRow struct {
-	ID            string
-	Confirmations int32
+type ChainBlocksBetweenParams struct {
+	Chain string
+	First int64
+	Last  int64
 }
 
-// How many blocks a lost payment of each order is waited for.
-func (q *Queries) ConfirmationWindows(ctx context.Context, ids []string) ([]ConfirmationWindowsRow, error) {
-	rows, err := q.db.Query(ctx, confirmationWindows, ids)
+type ChainBlocksBetweenRow struct {
+	Number int64
+	Hash   []byte
+}
+
+func (q *Queries) ChainBlocksBetween(ctx context.Context, arg ChainBlocksBetweenParams) ([]ChainBlocksBetweenRow, error) {
+	rows, err := q.db.Query(ctx, chainBlocksBetween, arg.Chain, arg.First, arg.Last)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ConfirmationWindowsRow
+	var items []ChainBlocksBetweenRow
 	for rows.Next() {
-		var i ConfirmationWindowsRow
-		if err := rows.Scan(&i.ID, &i.Confirmations); err != nil {
+		var i ChainBlocksBetweenRow
+		if err := rows.Scan(&i.Number, &i.Hash); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -269,6 +254,23 @@ func (q *Queries) HaltChain(ctx context.Context, arg HaltChainParams) (int64, er
 	return result.RowsAffected(), nil
 }
 
+const inclusionsInBlocks = `-- name: InclusionsInBlocks :one
+SELECT count(*) FROM inclusions WHERE chain = $1 AND canonical AND block_number BETWEEN $2 AND $3
+`
+
+type InclusionsInBlocksParams struct {
+	Chain string
+	First int64
+	Last  int64
+}
+
+func (q *Queries) InclusionsInBlocks(ctx context.Context, arg InclusionsInBlocksParams) (int64, error) {
+	row := q.db.QueryRow(ctx, inclusionsInBlocks, arg.Chain, arg.First, arg.Last)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const insertChainBlocks = `-- name: InsertChainBlocks :exec
 INSERT INTO chain_blocks (chain, number, hash, parent_hash, block_time)
 SELECT $1, unnest($2::bigint[]), unnest($3::bytea[]), unnest($4::bytea[]), unnest($5::timestamptz[])
@@ -403,14 +405,19 @@ func (q *Queries) InsertUnknownTransfer(ctx context.Context, arg InsertUnknownTr
 }
 
 const lockCursor = `-- name: LockCursor :one
-SELECT epoch, block_number, block_hash, block_time FROM cursors WHERE chain = $1 FOR NO KEY UPDATE
+SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, ch.family, ch.horizon, ch.confirmations
+  FROM cursors cur JOIN chains ch ON ch.name = cur.chain
+ WHERE cur.chain = $1 FOR NO KEY UPDATE OF cur
 `
 
 type LockCursorRow struct {
-	Epoch       int64
-	BlockNumber *int64
-	BlockHash   []byte
-	BlockTime   *time.Time
+	Epoch         int64
+	BlockNumber   *int64
+	BlockHash     []byte
+	BlockTime     *time.Time
+	Family        string
+	Horizon       int32
+	Confirmations int32
 }
 
 func (q *Queries) LockCursor(ctx context.Context, chain string) (LockCursorRow, error) {
@@ -421,6 +428,9 @@ func (q *Queries) LockCursor(ctx context.Context, chain string) (LockCursorRow, 
 		&i.BlockNumber,
 		&i.BlockHash,
 		&i.BlockTime,
+		&i.Family,
+		&i.Horizon,
+		&i.Confirmations,
 	)
 	return i, err
 }
@@ -459,6 +469,22 @@ func (q *Queries) LockPayments(ctx context.Context, ids []string) ([]LockPayment
 		return nil, err
 	}
 	return items, nil
+}
+
+const lowestChainBlock = `-- name: LowestChainBlock :one
+SELECT number, parent_hash FROM chain_blocks WHERE chain = $1 ORDER BY number LIMIT 1
+`
+
+type LowestChainBlockRow struct {
+	Number     int64
+	ParentHash []byte
+}
+
+func (q *Queries) LowestChainBlock(ctx context.Context, chain string) (LowestChainBlockRow, error) {
+	row := q.db.QueryRow(ctx, lowestChainBlock, chain)
+	var i LowestChainBlockRow
+	err := row.Scan(&i.Number, &i.ParentHash)
+	return i, err
 }
 
 const matchRecipients = `-- name: MatchRecipients :many
@@ -507,7 +533,9 @@ func (q *Queries) MatchRecipients(ctx context.Context, arg MatchRecipientsParams
 }
 
 const observeHead = `-- name: ObserveHead :execrows
-UPDATE cursors SET head_number = $1::bigint, head_time = $2::timestamptz
+UPDATE cursors
+   SET head_time = CASE WHEN $1::bigint >= COALESCE(head_number, 0) THEN $2::timestamptz ELSE head_time END,
+       head_number = GREATEST(head_number, $1::bigint)
  WHERE chain = $3 AND epoch = $4
 `
 
@@ -518,6 +546,7 @@ type ObserveHeadParams struct {
 	Epoch    int64
 }
 
+// A lower head is a node that lags. A head at the same height may be another block; the newer answer counts.
 func (q *Queries) ObserveHead(ctx context.Context, arg ObserveHeadParams) (int64, error) {
 	result, err := q.db.Exec(ctx, observeHead,
 		arg.Number,
@@ -713,75 +742,6 @@ func (q *Queries) RaiseEpoch(ctx context.Context, chain string) (RaiseEpochRow, 
 	return i, err
 }
 
-const readCursor = `-- name: ReadCursor :one
-SELECT epoch, block_number, block_hash, block_time, head_number, head_time FROM cursors WHERE chain = $1
-`
-
-type ReadCursorRow struct {
-	Epoch       int64
-	BlockNumber *int64
-	BlockHash   []byte
-	BlockTime   *time.Time
-	HeadNumber  *int64
-	HeadTime    *time.Time
-}
-
-func (q *Queries) ReadCursor(ctx context.Context, chain string) (ReadCursorRow, error) {
-	row := q.db.QueryRow(ctx, readCursor, chain)
-	var i ReadCursorRow
-	err := row.Scan(
-		&i.Epoch,
-		&i.BlockNumber,
-		&i.BlockHash,
-		&i.BlockTime,
-		&i.HeadNumber,
-		&i.HeadTime,
-	)
-	return i, err
-}
-
-const recentChainBlocks = `-- name: RecentChainBlocks :many
-SELECT number, hash, parent_hash, block_time FROM chain_blocks
- WHERE chain = $1 ORDER BY number DESC LIMIT $2
-`
-
-type RecentChainBlocksParams struct {
-	Chain   string
-	MaxRows int32
-}
-
-type RecentChainBlocksRow struct {
-	Number     int64
-	Hash       []byte
-	ParentHash []byte
-	BlockTime  time.Time
-}
-
-func (q *Queries) RecentChainBlocks(ctx context.Context, arg RecentChainBlocksParams) ([]RecentChainBlocksRow, error) {
-	rows, err := q.db.Query(ctx, recentChainBlocks, arg.Chain, arg.MaxRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []RecentChainBlocksRow
-	for rows.Next() {
-		var i RecentChainBlocksRow
-		if err := rows.Scan(
-			&i.Number,
-			&i.Hash,
-			&i.ParentHash,
-			&i.BlockTime,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const reincludePayment = `-- name: ReincludePayment :exec
 UPDATE payments SET status = 'detected', inclusion = $1, credited_inclusion = NULL, dropped_at = NULL, returns_by_block = NULL,
        address_id = $2, order_id = $3, merchant_id = $4, mode = $5, last_woken_at = now()
@@ -810,6 +770,49 @@ func (q *Queries) ReincludePayment(ctx context.Context, arg ReincludePaymentPara
 	return err
 }
 
+const rememberedBlocks = `-- name: RememberedBlocks :many
+SELECT number, hash, parent_hash, block_time FROM chain_blocks
+ WHERE chain = $1 AND number <= $2 ORDER BY number DESC LIMIT $3
+`
+
+type RememberedBlocksParams struct {
+	Chain   string
+	Below   int64
+	MaxRows int32
+}
+
+type RememberedBlocksRow struct {
+	Number     int64
+	Hash       []byte
+	ParentHash []byte
+	BlockTime  time.Time
+}
+
+func (q *Queries) RememberedBlocks(ctx context.Context, arg RememberedBlocksParams) ([]RememberedBlocksRow, error) {
+	rows, err := q.db.Query(ctx, rememberedBlocks, arg.Chain, arg.Below, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RememberedBlocksRow
+	for rows.Next() {
+		var i RememberedBlocksRow
+		if err := rows.Scan(
+			&i.Number,
+			&i.Hash,
+			&i.ParentHash,
+			&i.BlockTime,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const resumeChain = `-- name: ResumeChain :execrows
 UPDATE chains SET halted_at = NULL, halted_reason = NULL WHERE name = $1 AND halted_at IS NOT NULL
 `
@@ -820,6 +823,38 @@ func (q *Queries) ResumeChain(ctx context.Context, name string) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const scanChain = `-- name: ScanChain :one
+SELECT name, family, chain_id, genesis_hash, block_time_ms, horizon, start_block, max_range FROM chains WHERE name = $1
+`
+
+type ScanChainRow struct {
+	Name        string
+	Family      string
+	ChainID     int64
+	GenesisHash []byte
+	BlockTimeMs int32
+	Horizon     int32
+	StartBlock  int64
+	MaxRange    int32
+}
+
+// What a session needs to know of its chain.
+func (q *Queries) ScanChain(ctx context.Context, name string) (ScanChainRow, error) {
+	row := q.db.QueryRow(ctx, scanChain, name)
+	var i ScanChainRow
+	err := row.Scan(
+		&i.Name,
+		&i.Family,
+		&i.ChainID,
+		&i.GenesisHash,
+		&i.BlockTimeMs,
+		&i.Horizon,
+		&i.StartBlock,
+		&i.MaxRange,
+	)
+	return i, err
 }
 
 const setCursor = `-- name: SetCursor :exec
@@ -856,14 +891,51 @@ func (q *Queries) UnpauseChain(ctx context.Context, name string) (int64, error) 
 	return result.RowsAffected(), nil
 }
 
+const watchState = `-- name: WatchState :one
+SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, b.parent_hash, ch.family, ch.horizon, ch.confirmations,
+       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused
+  FROM cursors cur
+  JOIN chains ch ON ch.name = cur.chain
+  LEFT JOIN chain_blocks b ON b.chain = cur.chain AND b.number = cur.block_number
+ WHERE cur.chain = $1
+`
+
+type WatchStateRow struct {
+	Epoch         int64
+	BlockNumber   *int64
+	BlockHash     []byte
+	BlockTime     *time.Time
+	ParentHash    []byte
+	Family        string
+	Horizon       int32
+	Confirmations int32
+	Paused        bool
+}
+
+func (q *Queries) WatchState(ctx context.Context, chain string) (WatchStateRow, error) {
+	row := q.db.QueryRow(ctx, watchState, chain)
+	var i WatchStateRow
+	err := row.Scan(
+		&i.Epoch,
+		&i.BlockNumber,
+		&i.BlockHash,
+		&i.BlockTime,
+		&i.ParentHash,
+		&i.Family,
+		&i.Horizon,
+		&i.Confirmations,
+		&i.Paused,
+	)
+	return i, err
+}
+
 const watchedAssets = `-- name: WatchedAssets :many
-SELECT id, contract, dust_below FROM assets WHERE chain = $1 ORDER BY id
+SELECT id, contract FROM assets WHERE chain = $1 ORDER BY id
 `
 
 type WatchedAssetsRow struct {
-	ID        string
-	Contract  []byte
-	DustBelow dbtype.Amount
+	ID       string
+	Contract []byte
 }
 
 // Every asset ever enabled: a disabled one takes no new orders, and money in it is still found.
@@ -876,7 +948,7 @@ func (q *Queries) WatchedAssets(ctx context.Context, chain string) ([]WatchedAss
 	var items []WatchedAssetsRow
 	for rows.Next() {
 		var i WatchedAssetsRow
-		if err := rows.Scan(&i.ID, &i.Contract, &i.DustBelow); err != nil {
+		if err := rows.Scan(&i.ID, &i.Contract); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -885,45 +957,4 @@ func (q *Queries) WatchedAssets(ctx context.Context, chain string) ([]WatchedAss
 		return nil, err
 	}
 	return items, nil
-}
-
-const watchedChain = `-- name: WatchedChain :one
-SELECT c.name, c.family, c.chain_id, c.genesis_hash, c.block_time_ms, c.confirmations, c.horizon, c.start_block, c.max_range,
-       c.enabled, (c.paused_at IS NOT NULL)::boolean AS paused, (c.halted_at IS NOT NULL)::boolean AS halted
-  FROM chains c WHERE c.name = $1
-`
-
-type WatchedChainRow struct {
-	Name          string
-	Family        string
-	ChainID       int64
-	GenesisHash   []byte
-	BlockTimeMs   int32
-	Confirmations int32
-	Horizon       int32
-	StartBlock    int64
-	MaxRange      int32
-	Enabled       bool
-	Paused        bool
-	Halted        bool
-}
-
-func (q *Queries) WatchedChain(ctx context.Context, name string) (WatchedChainRow, error) {
-	row := q.db.QueryRow(ctx, watchedChain, name)
-	var i WatchedChainRow
-	err := row.Scan(
-		&i.Name,
-		&i.Family,
-		&i.ChainID,
-		&i.GenesisHash,
-		&i.BlockTimeMs,
-		&i.Confirmations,
-		&i.Horizon,
-		&i.StartBlock,
-		&i.MaxRange,
-		&i.Enabled,
-		&i.Paused,
-		&i.Halted,
-	)
-	return i, err
 }

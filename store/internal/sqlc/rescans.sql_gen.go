@@ -61,32 +61,49 @@ func (q *Queries) InsertRescan(ctx context.Context, arg InsertRescanParams) (int
 	return result.RowsAffected(), nil
 }
 
-const nextRescan = `-- name: NextRescan :one
-SELECT id, chain, from_block, to_block, next_block, cause FROM rescans
- WHERE chain = $1 AND finished_at IS NULL ORDER BY id LIMIT 1
+const openRescans = `-- name: OpenRescans :many
+SELECT id, from_block, LEAST(to_block, $1::bigint)::bigint AS to_block, next_block FROM rescans
+ WHERE chain = $2 AND finished_at IS NULL AND next_block <= $1::bigint
+ ORDER BY to_block - next_block, id LIMIT $3
 `
 
-type NextRescanRow struct {
+type OpenRescansParams struct {
+	CursorBlock int64
+	Chain       string
+	MaxRows     int32
+}
+
+type OpenRescansRow struct {
 	ID        int64
-	Chain     string
 	FromBlock int64
 	ToBlock   int64
 	NextBlock int64
-	Cause     string
 }
 
-func (q *Queries) NextRescan(ctx context.Context, chain string) (NextRescanRow, error) {
-	row := q.db.QueryRow(ctx, nextRescan, chain)
-	var i NextRescanRow
-	err := row.Scan(
-		&i.ID,
-		&i.Chain,
-		&i.FromBlock,
-		&i.ToBlock,
-		&i.NextBlock,
-		&i.Cause,
-	)
-	return i, err
+// What can be read again now, the shortest first: a long backfill must not keep a small hole open.
+func (q *Queries) OpenRescans(ctx context.Context, arg OpenRescansParams) ([]OpenRescansRow, error) {
+	rows, err := q.db.Query(ctx, openRescans, arg.CursorBlock, arg.Chain, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OpenRescansRow
+	for rows.Next() {
+		var i OpenRescansRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.FromBlock,
+			&i.ToBlock,
+			&i.NextBlock,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const rescanByRequest = `-- name: RescanByRequest :one
