@@ -1,0 +1,132 @@
+-- Sending an event to an endpoint: leases, slots, breaker, attempts, redelivery.
+
+-- name: TakeCallbackLease :execrows
+-- One sender per order and endpoint. Zero rows: the lease of another sender still runs.
+INSERT INTO callback_leases (order_id, endpoint_id, owner, until)
+VALUES (@order_id, @endpoint_id, @owner, now() + interval '1 millisecond' * sqlc.arg(ttl_ms)::bigint)
+ON CONFLICT (order_id, endpoint_id) DO UPDATE SET owner = EXCLUDED.owner, until = EXCLUDED.until
+WHERE callback_leases.until < now() OR callback_leases.owner = EXCLUDED.owner;
+
+-- name: CallbackLease :one
+SELECT owner, (GREATEST(0, extract(epoch FROM until - now())) * 1000)::bigint AS remaining_ms
+  FROM callback_leases WHERE order_id = @order_id AND endpoint_id = @endpoint_id;
+
+-- name: DropCallbackLease :exec
+DELETE FROM callback_leases WHERE order_id = @order_id AND endpoint_id = @endpoint_id AND owner = @owner;
+
+-- name: HeadCallback :one
+-- The oldest event of the order that this endpoint has not got: the only one that may be sent to it.
+SELECT c.id, c.event_id, c.seq, c.attempts, c.round, e.type, e.body,
+       (GREATEST(0, extract(epoch FROM c.due_at - now())) * 1000)::bigint AS wait_ms
+  FROM callbacks c JOIN events e ON e.id = c.event_id
+ WHERE c.order_id = @order_id AND c.endpoint_id = @endpoint_id AND c.status = 'pending'
+ ORDER BY c.seq, c.id LIMIT 1;
+
+-- name: CountParkedCallbacks :one
+SELECT count(*) FROM callbacks WHERE order_id = @order_id AND endpoint_id = @endpoint_id AND status = 'parked';
+
+-- name: DeliveryEndpoint :one
+SELECT merchant_id, url, secret, secret_key, previous_secret, previous_secret_key,
+       (previous_secret IS NOT NULL AND COALESCE(previous_secret_until > now(), false))::boolean AS previous_valid,
+       (disabled_at IS NOT NULL)::boolean AS disabled
+  FROM webhook_endpoints WHERE id = @id;
+
+-- name: LockEndpoint :one
+SELECT id, (disabled_at IS NOT NULL)::boolean AS disabled,
+       COALESCE(failing_since < now() - interval '1 millisecond' * sqlc.arg(give_up_after_ms)::bigint, false)::boolean AS given_up
+  FROM webhook_endpoints WHERE id = @id FOR NO KEY UPDATE;
+
+-- name: EndpointHealthy :exec
+UPDATE webhook_endpoints SET failing_since = NULL WHERE id = @id AND failing_since IS NOT NULL;
+
+-- name: EndpointFailed :exec
+UPDATE webhook_endpoints SET failing_since = now() WHERE id = @id AND failing_since IS NULL;
+
+-- name: DisableEndpoint :execrows
+UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = @reason WHERE id = @id AND disabled_at IS NULL;
+
+-- name: EnableEndpoint :execrows
+UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
+ WHERE id = @id AND disabled_at IS NOT NULL;
+
+-- name: ParkEndpointCallbacks :execrows
+UPDATE callbacks SET status = 'parked', park_reason = @reason WHERE endpoint_id = @endpoint_id AND status = 'pending';
+
+-- name: BreakerWait :one
+-- How long the endpoint is to be left alone. No row: it never stopped answering.
+SELECT failures, (GREATEST(0, COALESCE(extract(epoch FROM open_until - now()), 0)) * 1000)::bigint AS wait_ms
+  FROM endpoint_breakers WHERE endpoint_id = @endpoint_id;
+
+-- name: ProbeBreaker :execrows
+-- After the wait one sender may try; the others keep waiting until it reported or its time is up.
+UPDATE endpoint_breakers SET open_until = now() + interval '1 millisecond' * sqlc.arg(probe_ms)::bigint
+ WHERE endpoint_id = @endpoint_id AND open_until <= now();
+
+-- name: BreakerSilence :one
+-- Counts one more attempt that got no answer.
+INSERT INTO endpoint_breakers (endpoint_id, failures) VALUES (@endpoint_id, 1)
+ON CONFLICT (endpoint_id) DO UPDATE SET failures = endpoint_breakers.failures + 1
+RETURNING failures;
+
+-- name: OpenBreaker :exec
+UPDATE endpoint_breakers SET open_until = now() + interval '1 millisecond' * sqlc.arg(open_ms)::bigint WHERE endpoint_id = @endpoint_id;
+
+-- name: CloseBreaker :exec
+UPDATE endpoint_breakers SET failures = 0, open_until = NULL WHERE endpoint_id = @endpoint_id AND failures > 0;
+
+-- name: MakeEndpointSlots :exec
+INSERT INTO endpoint_slots (endpoint_id, slot) SELECT @endpoint_id, generate_series(1, 4) ON CONFLICT DO NOTHING;
+
+-- name: HeldEndpointSlot :execrows
+UPDATE endpoint_slots SET until = now() + interval '1 millisecond' * sqlc.arg(ttl_ms)::bigint
+ WHERE endpoint_id = @endpoint_id AND owner = @owner::text;
+
+-- name: TakeEndpointSlot :execrows
+UPDATE endpoint_slots s SET owner = @owner::text, until = now() + interval '1 millisecond' * sqlc.arg(ttl_ms)::bigint
+ WHERE s.endpoint_id = @endpoint_id
+   AND s.slot = (SELECT f.slot FROM endpoint_slots f
+                  WHERE f.endpoint_id = @endpoint_id AND (f.owner IS NULL OR f.until < now())
+                  ORDER BY f.slot LIMIT 1 FOR UPDATE SKIP LOCKED);
+
+-- name: FreeEndpointSlot :exec
+UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE endpoint_id = @endpoint_id AND owner = @owner::text;
+
+-- name: LockCallback :one
+SELECT id, endpoint_id, order_id, status, park_reason, attempts, round FROM callbacks WHERE id = @id FOR UPDATE;
+
+-- name: AttemptByToken :one
+SELECT callback_id, round, n FROM callback_attempts WHERE token = @token;
+
+-- name: InsertAttempt :exec
+INSERT INTO callback_attempts (callback_id, round, n, token, outcome, status, latency_ms, excerpt, started_at)
+SELECT @callback_id::text, @round::integer,
+       COALESCE((SELECT max(a.n) FROM callback_attempts a WHERE a.callback_id = @callback_id AND a.round = @round), 0) + 1,
+       @token::text, @outcome::text, sqlc.narg(status)::integer, @latency_ms::integer, @excerpt::text, @started_at::timestamptz;
+
+-- name: CallbackDelivered :exec
+UPDATE callbacks SET status = 'delivered', park_reason = NULL, delivered_at = now(), attempts = attempts + 1 WHERE id = @id;
+
+-- name: CallbackRetry :exec
+UPDATE callbacks SET attempts = attempts + 1, due_at = now() + interval '1 millisecond' * sqlc.arg(delay_ms)::bigint WHERE id = @id;
+
+-- name: CallbackParked :exec
+UPDATE callbacks SET attempts = attempts + 1, status = 'parked', park_reason = @reason WHERE id = @id;
+
+-- name: RedeliverCallbacks :many
+-- Parked callbacks of one order go back to the beginning of the schedule. Those of a disabled endpoint stay parked.
+UPDATE callbacks c SET status = 'pending', park_reason = NULL, attempts = 0, round = c.round + 1, due_at = now()
+  FROM webhook_endpoints w
+ WHERE c.order_id = @order_id AND c.status = 'parked' AND w.id = c.endpoint_id AND w.disabled_at IS NULL
+   AND (@callback_id::text = '' OR c.id = @callback_id)
+RETURNING c.id, c.endpoint_id;
+
+-- name: OrderCallbacks :many
+SELECT c.id, c.event_id, e.type, c.endpoint_id, c.seq, c.status, c.park_reason, c.attempts, c.round, c.due_at, c.delivered_at,
+       (w.disabled_at IS NOT NULL)::boolean AS endpoint_disabled
+  FROM callbacks c JOIN events e ON e.id = c.event_id JOIN webhook_endpoints w ON w.id = c.endpoint_id
+ WHERE c.order_id = @order_id
+ ORDER BY c.seq, c.id LIMIT 500;
+
+-- name: CallbackAttempts :many
+SELECT round, n, outcome, status, latency_ms, excerpt, started_at
+  FROM callback_attempts WHERE callback_id = @callback_id ORDER BY round, n LIMIT 500;

@@ -1,0 +1,55 @@
+-- Which blocks were read, by method. A hole is a block that nobody read.
+
+-- name: CoverTokens :exec
+INSERT INTO coverage (chain, method, contract, blocks)
+SELECT @chain, 'token_logs', c, int8multirange(int8range(@first::bigint, @last::bigint, '[]')) FROM unnest(@contracts::bytea[]) AS c
+ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks;
+
+-- name: CoverMethod :exec
+INSERT INTO coverage (chain, method, blocks)
+VALUES (@chain, @method, int8multirange(int8range(@first::bigint, @last::bigint, '[]')))
+ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks;
+
+-- name: CutCoverage :exec
+UPDATE coverage SET blocks = blocks * int8multirange(int8range(NULL, @above::bigint, '(]')) WHERE chain = @chain;
+
+-- name: CoverageHoles :many
+-- What was not read between two blocks, as intervals, both ends included.
+SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
+  FROM unnest(int8multirange(int8range(@first::bigint, @last::bigint, '[]'))
+              - COALESCE((SELECT blocks FROM coverage
+                           WHERE chain = @chain AND method = @method AND contract = @contract), '{}'::int8multirange)) AS h;
+
+-- name: UnplannedHoles :many
+-- What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Quarantined blocks are left to
+-- a person: reading them again failed already.
+WITH watched AS (
+  SELECT 'native'::text AS method, ''::bytea AS contract FROM assets n WHERE n.chain = sqlc.arg(chain)::text AND n.contract IS NULL
+  UNION ALL
+  SELECT 'token_logs', t.contract FROM assets t WHERE t.chain = sqlc.arg(chain)::text AND t.contract IS NOT NULL),
+missing AS (
+  SELECT range_agg(int8multirange(int8range(sqlc.arg(first)::bigint, sqlc.arg(last)::bigint, '[]')) - COALESCE(c.blocks, '{}')) AS blocks
+    FROM watched w
+    LEFT JOIN coverage c ON c.chain = sqlc.arg(chain)::text AND c.method = w.method AND c.contract = w.contract),
+planned AS (
+  SELECT range_agg(p.blocks) AS blocks FROM (
+    SELECT int8range(r.next_block, r.to_block, '[]') AS blocks FROM rescans r
+     WHERE r.chain = sqlc.arg(chain)::text AND r.finished_at IS NULL
+    UNION ALL
+    SELECT int8range(qb.number, qb.number, '[]') FROM quarantined_blocks qb
+     WHERE qb.chain = sqlc.arg(chain)::text AND qb.resolved_at IS NULL) p)
+SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
+  FROM missing m, planned p, unnest(m.blocks - COALESCE(p.blocks, '{}'::int8multirange)) AS h;
+
+-- name: InsertQuarantine :exec
+INSERT INTO quarantined_blocks (chain, number, hash, reason) VALUES (@chain, @number, @hash, @reason)
+ON CONFLICT (chain, number, hash) DO NOTHING;
+
+-- name: ResolveQuarantine :exec
+-- Read after all, or no longer canonical.
+UPDATE quarantined_blocks SET resolved_at = now()
+ WHERE chain = @chain AND number BETWEEN @first AND @last AND resolved_at IS NULL;
+
+-- name: OpenQuarantine :many
+SELECT number, hash, reason, created_at FROM quarantined_blocks
+ WHERE chain = @chain AND resolved_at IS NULL ORDER BY number LIMIT @max_rows;

@@ -1,0 +1,154 @@
+-- Writing down what a chain source saw. Everything here runs in a transaction that holds the cursor row of the chain.
+
+-- name: RaiseEpoch :one
+-- Whoever held the chain before is fenced off from here on.
+INSERT INTO cursors (chain, epoch) VALUES (@chain, 1)
+ON CONFLICT (chain) DO UPDATE SET epoch = cursors.epoch + 1, updated_at = now()
+RETURNING epoch, block_number, block_hash, block_time;
+
+-- name: AdvanceCursor :one
+-- The first statement of recording blocks. No row: another epoch, or another parent.
+UPDATE cursors cur
+   SET block_number = sqlc.arg(last)::bigint, block_hash = sqlc.arg(hash)::bytea, block_time = sqlc.arg(block_time)::timestamptz,
+       head_number = GREATEST(cur.head_number, sqlc.arg(last)::bigint), updated_at = now()
+  FROM chains ch
+ WHERE cur.chain = sqlc.arg(chain)::text AND ch.name = cur.chain AND cur.epoch = sqlc.arg(epoch)::bigint
+   AND ((cur.block_hash IS NULL AND ch.start_block = sqlc.arg(first)::bigint)
+        OR (cur.block_hash = sqlc.arg(parent)::bytea AND cur.block_number + 1 = sqlc.arg(first)::bigint))
+RETURNING ch.family, ch.horizon, ch.confirmations;
+
+-- name: LockCursor :one
+SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, ch.family, ch.horizon, ch.confirmations
+  FROM cursors cur JOIN chains ch ON ch.name = cur.chain
+ WHERE cur.chain = @chain FOR NO KEY UPDATE OF cur;
+
+-- name: SetCursor :exec
+UPDATE cursors SET block_number = @number::bigint, block_hash = @hash::bytea, block_time = @block_time::timestamptz, updated_at = now()
+ WHERE chain = @chain;
+
+-- name: ObserveHead :execrows
+-- A lower head is a node that lags. A head at the same height may be another block; the newer answer counts.
+UPDATE cursors
+   SET head_time = CASE WHEN sqlc.arg(number)::bigint >= COALESCE(head_number, 0) THEN sqlc.arg(head_time)::timestamptz ELSE head_time END,
+       head_number = GREATEST(head_number, sqlc.arg(number)::bigint)
+ WHERE chain = sqlc.arg(chain) AND epoch = sqlc.arg(epoch);
+
+-- name: ScanChain :one
+-- What a session needs to know of its chain.
+SELECT name, family, chain_id, genesis_hash, block_time_ms, horizon, start_block, max_range FROM chains WHERE name = @name;
+
+-- name: WatchState :one
+SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, b.parent_hash, ch.family, ch.horizon, ch.confirmations,
+       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused
+  FROM cursors cur
+  JOIN chains ch ON ch.name = cur.chain
+  LEFT JOIN chain_blocks b ON b.chain = cur.chain AND b.number = cur.block_number
+ WHERE cur.chain = @chain;
+
+-- name: WatchedAssets :many
+-- Every asset ever enabled: a disabled one takes no new orders, and money in it is still found.
+SELECT id, contract FROM assets WHERE chain = @chain ORDER BY id;
+
+-- name: InsertChainBlocks :exec
+INSERT INTO chain_blocks (chain, number, hash, parent_hash, block_time)
+SELECT @chain, unnest(@numbers::bigint[]), unnest(@hashes::bytea[]), unnest(@parents::bytea[]), unnest(@times::timestamptz[]);
+
+-- name: PruneChainBlocks :exec
+DELETE FROM chain_blocks WHERE chain = @chain AND number < @below;
+
+-- name: CutChainBlocks :exec
+DELETE FROM chain_blocks WHERE chain = @chain AND number > @above;
+
+-- name: LowestChainBlock :one
+SELECT number, parent_hash FROM chain_blocks WHERE chain = @chain ORDER BY number LIMIT 1;
+
+-- name: ChainBlocksBetween :many
+SELECT number, hash FROM chain_blocks WHERE chain = @chain AND number BETWEEN @first AND @last ORDER BY number;
+
+-- name: RememberedBlocks :many
+SELECT number, hash, parent_hash, block_time FROM chain_blocks
+ WHERE chain = @chain AND number <= @below ORDER BY number DESC LIMIT @max_rows;
+
+-- name: MatchRecipients :many
+-- A statement of its own, begun after the block was fetched: it sees every address committed before, whatever its id.
+SELECT a.id, a.bytes, a.order_id, a.merchant_id, a.mode FROM addresses a
+ WHERE a.family = @family AND a.bytes = ANY(@recipients::bytea[]);
+
+-- name: PaymentsByTx :many
+-- The payments already known from these transactions, each with its newest inclusion.
+SELECT p.id, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.inclusion, p.status, p.credited_inclusion,
+       i.block_number, i.block_hash, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
+  FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE p.chain = @chain AND p.tx_hash = ANY(@tx_hashes::bytea[]);
+
+-- name: PaymentsAbove :many
+-- What a rollback ends: every canonical inclusion above the common ancestor.
+SELECT p.id, p.order_id, p.status, p.credited_inclusion, p.merchant_id, p.inclusion, i.n, i.asset_id, i.amount
+  FROM inclusions i JOIN payments p ON p.id = i.payment_id
+ WHERE i.chain = @chain AND i.canonical AND i.block_number > @above::bigint
+ ORDER BY p.id;
+
+-- name: LockPayments :many
+SELECT id, status, inclusion, credited_inclusion FROM payments WHERE id = ANY(@ids::text[]) ORDER BY id FOR UPDATE;
+
+-- name: InsertPayment :exec
+INSERT INTO payments (id, chain, tx_hash, native, position, address_id, order_id, merchant_id, mode, inclusion, status, first_included_at)
+VALUES (@id, @chain, @tx_hash, @native, @position, @address_id, @order_id, @merchant_id, @mode, 1, 'detected', @first_included_at);
+
+-- name: InsertInclusion :exec
+INSERT INTO inclusions (payment_id, n, chain, block_number, block_hash, block_time, tx_index, log_index, asset_id, amount, sender, recipient)
+VALUES (@payment_id, @n, @chain, @block_number, @block_hash, @block_time, @tx_index, @log_index, @asset_id, @amount, @sender, @recipient);
+
+-- name: EndInclusion :execrows
+UPDATE inclusions SET canonical = false, ended_at = now(), end_reason = @reason::text
+ WHERE payment_id = @payment_id AND n = @n AND canonical;
+
+-- name: DropPayment :exec
+-- The payment left the chain, credited or not; whoever calls has reversed the credit.
+UPDATE payments SET status = 'dropped', credited_inclusion = NULL, dropped_at = now(), returns_by_block = @returns_by::bigint
+ WHERE id = @id;
+
+-- name: ReincludePayment :exec
+-- Mined again: possibly elsewhere in the block, for another amount, or to another address of ours. first_included_at stays.
+UPDATE payments SET status = 'detected', inclusion = @inclusion, credited_inclusion = NULL, dropped_at = NULL, returns_by_block = NULL,
+       address_id = @address_id, order_id = @order_id, merchant_id = @merchant_id, mode = @mode, last_woken_at = now()
+ WHERE id = @id;
+
+-- name: EndedReturns :many
+-- Dropped payments whose window to come back ended with this block, and whose orders may stop waiting for them.
+SELECT id, order_id, inclusion FROM payments WHERE chain = @chain AND returns_by_block < @number::bigint ORDER BY id;
+
+-- name: GiveUpReturn :exec
+UPDATE payments SET returns_by_block = NULL WHERE id = @id AND status = 'dropped';
+
+-- name: InclusionsInBlocks :one
+SELECT count(*) FROM inclusions WHERE chain = @chain AND canonical AND block_number BETWEEN @first AND @last;
+
+-- name: CreditPosting :one
+-- The credit of one inclusion with where it went, and what was released of it since.
+SELECT c.id, c.debit_account, c.credit_account, c.asset_id, c.amount, c.order_id,
+       EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = c.payment_id AND r.inclusion = c.inclusion
+                AND r.kind = 'release') AS released
+  FROM ledger_postings c WHERE c.payment_id = @payment_id::text AND c.inclusion = @inclusion::integer AND c.kind = 'credit';
+
+-- name: InsertUnknownTransfer :execrows
+INSERT INTO unknown_transfers (chain, tx_hash, position, contract, address_id, raw_amount, block_number, block_hash)
+SELECT @chain, @tx_hash, @position, @contract, @address_id, @raw_amount, @block_number, @block_hash
+ WHERE COALESCE((SELECT u.transfers FROM unknown_contracts u WHERE u.chain = @chain AND u.contract = @contract), 0) < @max_rows::bigint
+ON CONFLICT DO NOTHING;
+
+-- name: CountUnknownContract :exec
+INSERT INTO unknown_contracts (chain, contract, transfers) VALUES (@chain, @contract, 1)
+ON CONFLICT (chain, contract) DO UPDATE SET transfers = unknown_contracts.transfers + 1;
+
+-- name: HaltChain :execrows
+UPDATE chains SET halted_at = now(), halted_reason = @reason::text WHERE name = @name AND halted_at IS NULL;
+
+-- name: ResumeChain :execrows
+UPDATE chains SET halted_at = NULL, halted_reason = NULL WHERE name = @name AND halted_at IS NOT NULL;
+
+-- name: PauseChain :execrows
+UPDATE chains SET paused_at = now() WHERE name = @name AND paused_at IS NULL;
+
+-- name: UnpauseChain :execrows
+UPDATE chains SET paused_at = NULL WHERE name = @name AND paused_at IS NOT NULL;

@@ -1,0 +1,38 @@
+-- Money that needs a person.
+
+-- name: InsertReview :execrows
+INSERT INTO reviews (id, payment_id, inclusion, cause, merchant_id, order_id)
+VALUES (@id, @payment_id, @inclusion, @cause, @merchant_id, @order_id)
+ON CONFLICT (payment_id, inclusion, cause) DO NOTHING;
+
+-- name: ReadReview :one
+-- The review with its money. held: a credit of this inclusion sits in the held account of the merchant.
+SELECT r.id, r.payment_id, r.inclusion, r.cause, r.merchant_id, r.order_id, r.status, r.resolution,
+       p.chain, p.status AS payment_status, p.inclusion AS newest_inclusion, p.credited_inclusion,
+       i.canonical, i.asset_id, i.amount, i.recipient, a.code AS asset_code, a.decimals,
+       ch.family,
+       COALESCE((SELECT acc.kind FROM ledger_postings c JOIN ledger_accounts acc ON acc.id = c.credit_account
+                  WHERE c.payment_id = r.payment_id AND c.inclusion = r.inclusion AND c.kind = 'credit'), '')::text AS credited_to,
+       EXISTS (SELECT FROM ledger_postings s WHERE s.payment_id = r.payment_id AND s.inclusion = r.inclusion
+                  AND s.kind = 'release') AS released
+  FROM reviews r
+  JOIN payments p ON p.id = r.payment_id
+  JOIN inclusions i ON i.payment_id = r.payment_id AND i.n = r.inclusion
+  JOIN assets a ON a.id = i.asset_id
+  JOIN chains ch ON ch.name = p.chain
+ WHERE r.payment_id = @payment_id AND r.inclusion = @inclusion AND r.cause = @cause;
+
+-- name: LockReview :one
+SELECT id, status, resolution FROM reviews
+ WHERE payment_id = @payment_id AND inclusion = @inclusion AND cause = @cause FOR UPDATE;
+
+-- name: ResolveReview :exec
+UPDATE reviews SET status = 'resolved', resolution = @resolution::text, resolved_by = @resolved_by::text, resolved_at = now()
+ WHERE id = @id;
+
+-- name: PendingEndpointsOfOrder :many
+SELECT DISTINCT endpoint_id FROM callbacks WHERE order_id = @order_id AND status = 'pending' ORDER BY endpoint_id;
+
+-- name: OpenReviews :many
+SELECT payment_id, inclusion, cause, created_at FROM reviews
+ WHERE status = 'open' AND merchant_id = @merchant_id ORDER BY created_at LIMIT @max_rows;
