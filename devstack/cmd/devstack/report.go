@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sluicepay/sluice/devstack/stack"
+	"github.com/sluicepay/sluice/devstack/story"
+	"github.com/sluicepay/sluice/devstack/term"
+)
+
+// reporter prints the steps of a starting stack.
+func reporter(out *term.Printer) func(stack.Event) {
+	return func(e stack.Event) {
+		if !e.Done {
+			out.Begin(e.Part, e.Detail)
+			return
+		}
+		out.Row(e.Part, short(e.Detail), term.Took(e.Took))
+	}
+}
+
+func describe(out *term.Printer, r stack.Running) {
+	out.Row("API", r.API, "")
+	if r.UI != "" {
+		out.Row("Temporal UI", r.UI+"/namespaces/"+r.Namespace+"/workflows", "")
+	}
+	out.Row("Temporal", r.Temporal, "")
+	out.Row("chain RPC", r.ChainHTTP, r.ChainWS)
+	out.Row("metrics", r.Worker+"/metrics", "")
+	out.Row("environment", short(r.Env), "for the command "+short(r.Binary))
+}
+
+// short is a path as seen from the working directory, when that is shorter.
+func short(path string) string {
+	if !filepath.IsAbs(path) {
+		return path
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	relative, err := filepath.Rel(here, path)
+	if err != nil || len(relative) >= len(path) {
+		return path
+	}
+	return relative
+}
+
+// world is what the story needs to know of a running stack.
+func world(r stack.Running, dir string) story.World {
+	return story.World{
+		API:       r.API,
+		UI:        r.UI,
+		Namespace: r.Namespace,
+		ChainRPC:  r.ChainHTTP,
+		Chain:     stack.ChainName,
+		Native:    stack.NativeSymbol,
+		TokenCode: stack.TokenCode,
+		Token:     r.Token,
+		Decimals:  stack.TokenDecimals,
+		Receiver:  r.Receiver,
+		Memory:    filepath.Join(dir, "demo.json"),
+		Sluice: func(ctx context.Context, args ...string) ([]byte, error) {
+			env, err := readEnv(r.Env)
+			if err != nil {
+				return nil, err
+			}
+			return stack.RunSluice(ctx, r.Binary, env, nil, args...)
+		},
+	}
+}
+
+// readEnv reads the file that a shell would source.
+func readEnv(path string) ([]string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	env := os.Environ()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		name, value, ok := strings.Cut(lines.Text(), "='")
+		if !ok || strings.HasPrefix(name, "#") {
+			continue
+		}
+		value = strings.TrimSuffix(value, "'")
+		env = append(env, name+"="+strings.ReplaceAll(value, `'\''`, "'"))
+	}
+	return env, lines.Err()
+}

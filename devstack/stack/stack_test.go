@@ -1,0 +1,237 @@
+package stack_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/sluicepay/sluice/devstack/proc"
+	"github.com/sluicepay/sluice/devstack/stack"
+	"github.com/sluicepay/sluice/internal/pgcluster"
+	"github.com/sluicepay/sluice/process"
+)
+
+func config(dir string, env ...string) stack.Config {
+	return stack.Config{
+		Dir: dir, Binary: os.Args[0], BlockTime: -1, NoUI: true,
+		Env: append([]string{fakeJournal + "=" + filepath.Join(dir, "journal")}, env...),
+	}
+}
+
+func start(t *testing.T, cfg stack.Config) *stack.Stack {
+	t.Helper()
+	s, err := stack.Start(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Stop()) })
+	return s
+}
+
+func TestStartsEverythingAndGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var steps []string
+	cfg := config(dir, "SLUICE_EXTRA=it's more")
+	cfg.Progress = func(e stack.Event) {
+		if e.Done {
+			steps = append(steps, e.Part)
+		}
+	}
+	s := start(t, cfg)
+	require.Equal(t, []string{"postgres", "temporal", "chain", "migrations", "token", "wallet", "worker", "api"}, steps)
+	first := calls(t, dir)
+	require.Equal(t, []string{"migrate", "wallet new --json", "wallet import --family evm < xpub-of-some-words"}, first[:3])
+	require.Contains(t, first[3], "chain enable dev --family evm --chain-id 31337 --native-symbol ETH")
+	require.Contains(t, first[3], "--rpc "+s.Node.HTTPURL()+" --ws "+s.Node.WSURL()+" --operator local")
+	require.Equal(t, "token add --chain dev --contract "+s.Token()+" --code USDC --decimals 6", first[4])
+
+	conn, err := pgx.Connect(t.Context(), s.Postgres.URL(pgcluster.OwnerRole, stack.Database))
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "CREATE TABLE kept (n int)")
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
+	startTagged(t, s)
+	_, err = s.Node.Mine(2)
+	require.NoError(t, err)
+	head := s.Node.Head().Number.Uint64()
+
+	output, err := s.Sluice(t.Context(), nil, "env")
+	require.NoError(t, err)
+	require.Equal(t, s.Postgres.URL(pgcluster.AppRole, stack.Database)+" it's more\n", string(output))
+	ports, token, api := s.Ports(), s.Token(), s.APIURL()
+	_, err = stack.Open(t.Context(), cfg)
+	require.ErrorIs(t, err, stack.ErrRunning)
+	require.NoError(t, s.Stop())
+	_, err = net.Dial("tcp", strings.TrimPrefix(api, "http://"))
+	require.Error(t, err, "nothing listens after Stop")
+	require.NoFileExists(t, filepath.Join(dir, "env"))
+
+	again := start(t, cfg)
+	require.Equal(t, ports, again.Ports())
+	require.Equal(t, token, again.Token())
+	require.GreaterOrEqual(t, again.Node.Head().Number.Uint64(), head)
+	conn, err = pgx.Connect(t.Context(), again.Postgres.URL(pgcluster.AppRole, stack.Database))
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	var there bool
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT to_regclass('kept') IS NOT NULL").Scan(&there))
+	require.True(t, there)
+	require.NotContains(t, strings.Join(calls(t, dir)[len(first)+1:], "\n"), "wallet", "the wallet is imported once")
+	secrets, err := os.Stat(filepath.Join(dir, "secrets.json"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), secrets.Mode().Perm())
+}
+
+// startTagged starts a workflow that carries the product's search attributes, which nobody will run.
+func startTagged(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	c, err := client.Dial(client.Options{HostPort: s.Temporal.Address(), Namespace: s.Temporal.Namespace()})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
+		ID: "tagged", TaskQueue: process.OrdersQueue,
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			process.AttrChain.ValueSet(stack.ChainName), process.AttrExpiresAt.ValueSet(time.Now()),
+		),
+	}, "Nothing")
+	require.NoError(t, err)
+}
+
+func TestProgramsComeAndGo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, config(dir))
+	first := s.Worker.PID()
+	s.Worker.Kill()
+	require.False(t, s.Worker.Running())
+	require.NoError(t, s.Worker.Start(t.Context(), "SLUICE_WORKER_ROLES=orders"))
+	require.NotEqual(t, first, s.Worker.PID())
+	require.Error(t, s.Worker.Start(t.Context()), "it runs already")
+	require.NoError(t, s.Worker.Stop())
+	require.NoError(t, s.Worker.Start(t.Context()))
+
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := free.Addr().String()
+	require.NoError(t, free.Close())
+	second := s.NewProgram("worker-2", []string{"SLUICE_WORKER_LISTEN=" + address}, "worker")
+	require.NoError(t, second.Start(t.Context()))
+	require.True(t, second.Running())
+
+	ended := s.API.ExpectEnd()
+	crash(t, s.APIURL())
+	<-ended
+	require.NoError(t, s.API.Start(t.Context()))
+	select {
+	case err := <-s.Failed():
+		t.Fatalf("an end that was asked for is no failure: %v", err)
+	default:
+	}
+	require.NoError(t, s.Stop())
+	require.False(t, second.Running(), "Stop ends every program")
+}
+
+func TestDeathOfAPartIsReported(t *testing.T) {
+	t.Parallel()
+	s := start(t, config(t.TempDir()))
+	crash(t, s.APIURL())
+	var died *proc.DiedError
+	require.ErrorAs(t, <-s.Failed(), &died)
+	require.Equal(t, "api", died.Name)
+	require.Contains(t, died.Error(), "exit status 7")
+	require.Contains(t, died.Error(), "goodbye")
+}
+
+func crash(t *testing.T, url string) {
+	t.Helper()
+	response, err := http.Get(url + "/crash")
+	if err == nil {
+		_ = response.Body.Close()
+	}
+	require.Error(t, err)
+}
+
+func TestFailedStartLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, failing := range []string{"migrate", "chain", "worker", "api"} {
+		t.Run(failing, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			_, err := stack.Start(t.Context(), config(dir, fakeFailing+"="+failing))
+			require.ErrorContains(t, err, failing+" does not want to")
+			require.NoFileExists(t, filepath.Join(dir, "env"))
+			require.NoFileExists(t, filepath.Join(dir, "postgres", "data", "postmaster.pid"))
+			// The folder is free again, and what was set up before the failure is kept.
+			s := start(t, config(dir))
+			require.True(t, s.API.Running())
+		})
+	}
+}
+
+func TestInterruptedStartLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg := config(dir)
+	cfg.Progress = func(e stack.Event) {
+		if e.Part == "worker" {
+			cancel()
+		}
+	}
+	_, err := stack.Start(ctx, cfg)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoFileExists(t, filepath.Join(dir, "postgres", "data", "postmaster.pid"))
+}
+
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := taken.Addr().(*net.TCPAddr).Port
+	cfg := config(dir)
+	cfg.Ports.API = port
+	_, err = stack.Open(t.Context(), cfg)
+	require.ErrorContains(t, err, "port "+strconv.Itoa(port)+", asked for as --api-port, is in use")
+	require.NoError(t, taken.Close())
+
+	s, err := stack.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	require.Equal(t, port, s.Ports().API)
+	last := s.Ports()
+	require.NoError(t, s.Stop())
+
+	// Remembered ports are taken again, but for those that somebody else has by now.
+	taken, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(last.Worker))
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	s, err = stack.Open(t.Context(), config(dir))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Stop()) }()
+	require.NotEqual(t, last.Worker, s.Ports().Worker)
+	last.Worker = s.Ports().Worker
+	require.Equal(t, last, s.Ports())
+}
+
+func TestLostTokenIsDeployedAnew(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, config(dir))
+	require.NoError(t, s.Stop())
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "chain")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "state.json"),
+		[]byte(`{"token":"`+common.Address{1}.Hex()+`"}`), 0o600))
+	s = start(t, config(dir))
+	require.NotEqual(t, common.Address{1}.Hex(), s.Token())
+}
