@@ -1,0 +1,129 @@
+package evm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"github.com/sluicepay/sluice/chain"
+)
+
+// JSON-RPC error codes that say something by themselves.
+const (
+	codeMethodNotFound  = -32601
+	codeNodeTimeout     = -32002 // geth
+	codeAnswerTooLarge  = -32003 // geth, inside a batch
+	codeLimitExceeded   = -32005 // EIP-1474; some providers use it for rates, some for results
+	codeTooManyRequests = 429
+)
+
+// transportError names a failure of the connection without its text, which holds
+// the URL.
+func transportError(err error) error {
+	if reason, ok := errors.AsType[chain.ReasonError](err); ok {
+		return reason
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return chain.ErrTimeout
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: connection refused", chain.ErrUnavailable)
+	case isMalformed(err):
+		return fmt.Errorf("%w: answer is not the JSON of a batch", chain.ErrMalformed)
+	case strings.Contains(err.Error(), "read limit exceeded"):
+		return fmt.Errorf("%w: message over the limit", chain.ErrTooLarge)
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return chain.ErrTimeout
+	}
+	return fmt.Errorf("%w: connection failed", chain.ErrUnavailable)
+}
+
+func isMalformed(err error) bool {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return true
+	}
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, rpc.ErrMissingBatchResponse) || errors.Is(err, rpc.ErrNoResult)
+}
+
+// callError gives the error of one call its reason. The node's words are kept, as
+// far as they are printable and no part of the URL.
+func (s *Source) callError(method string, err error) error {
+	failure, ok := errors.AsType[*nodeError](err)
+	if !ok {
+		answered, isAnswer := errors.AsType[rpc.Error](err)
+		if !isAnswer {
+			return fmt.Errorf("%s: %w", method, transportError(err))
+		}
+		failure = &nodeError{code: answered.ErrorCode(), message: answered.Error()}
+	}
+	named := fmt.Errorf("%s: %w (status %d, code %d): %s", method, reasonOf(method, failure),
+		failure.status, failure.code, s.scrub.clean(failure.message))
+	if failure.after > 0 {
+		return &chain.RetryError{After: failure.after, Err: named}
+	}
+	return named
+}
+
+// reasonOf reads what nodes and providers mean. They agree on nothing, so words
+// decide; the more specific ones first, because "limit" and "range" are in most of
+// them. Where it is unclear the wrong guess must do no harm: a range that is taken
+// for too large is only asked for in smaller parts.
+func reasonOf(method string, e *nodeError) chain.ReasonError {
+	text := strings.ToLower(e.message)
+	switch {
+	case e.code == codeMethodNotFound || containsAny(text, "method not found", "does not exist/is not available"):
+		return chain.ErrUnsupported
+	case e.status == http.StatusTooManyRequests || e.code == codeTooManyRequests || isRate(text):
+		return chain.ErrRateLimited
+	case isUnknownBlock(text):
+		return chain.ErrBlockUnknown
+	case e.code == codeAnswerTooLarge || e.status == http.StatusRequestEntityTooLarge || containsAny(text, "response too large", "batch too large", "response is too big"):
+		return chain.ErrTooLarge
+	case method == methodGetLogs && (e.code == codeLimitExceeded || e.code == codeNodeTimeout || isRange(text)):
+		return chain.ErrRangeTooLarge
+	case containsAny(text, "not supported", "unsupported"):
+		return chain.ErrUnsupported
+	case e.code == codeNodeTimeout || containsAny(text, "timed out", "timeout") || e.status == http.StatusGatewayTimeout:
+		return chain.ErrTimeout
+	default:
+		return chain.ErrUnavailable
+	}
+}
+
+func isRate(text string) bool {
+	return containsAny(text, "rate limit", "rate-limit", "ratelimit", "too many requests", "requests per", "request limit",
+		"compute units", "throughput", "quota", "daily", "credits", "capacity")
+}
+
+func isUnknownBlock(text string) bool {
+	return containsAny(text, "unknown block", "block not found", "header not found", "header for hash not found",
+		"could not find block", "cannot find block", "beyond current head", "beyond the head", "block does not exist", "unfinalized")
+}
+
+func isRange(text string) bool {
+	return containsAny(text, "range", "too many", "too large", "too big", "too wide", "limit", "exceed", "more than", "maximum", "max ",
+		"query returned", "response size", "block span", "blocks distance", "timed out", "timeout", "up to")
+}
+
+func containsAny(text string, words ...string) bool {
+	for _, word := range words {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,39 @@
+// Package evm reads chains that speak Ethereum's JSON-RPC: chain.Source,
+// chain.TokenReader and chain.Verifier over one endpoint.
+//
+// # Reading
+//
+// Answers are decoded into small structs of this package. Only the fields that
+// payments need are read, unknown fields are ignored, and a transaction of a type
+// that nobody here has heard of is read like any other: sender, recipient, value.
+// Hashes are the node's own words; they are not recomputed, because on chains whose
+// header differs from Ethereum's that gives another hash.
+//
+// Near the head a block and the logs of exactly that block (eth_getLogs by
+// blockHash) are asked for in one JSON-RPC batch. Ranges ask for the last block and
+// the logs in one batch, then for every block in between, and tie each log to a
+// block by hash. Every call, single ones too, is a JSON-RPC batch, because batch
+// answers are matched by id, and a missing or foreign part is noticed.
+//
+// # What is checked
+//
+//   - a block is the one asked for, and its parent is the block below;
+//   - a log belongs to the block and, where the block lists it, to its transaction;
+//     no log is marked removed, none appears twice;
+//   - an empty answer where the block's bloom filter says that there may be transfers
+//     of a watched token is compared with all logs of the block, and those with the
+//     bloom filter. A bloom filter of all zeros or all ones says nothing;
+//   - a receipt belongs to the transaction and block, its logs are numbered without
+//     gaps and give its bloom filter, and the log it is asked for is there, byte by
+//     byte.
+//
+// A Transfer is a log of a watched contract with the Transfer topic, two more
+// topics that are addresses (upper 12 bytes zero) and 32 bytes of data. Other logs
+// of the contract are not transfers, whatever they look like.
+//
+// # Secrets
+//
+// URLs of providers hold keys, and Go's HTTP errors hold URLs. No error of this
+// package contains text of a transport error, and text that a node sent is stripped
+// of everything the URL is made of.
+package evm
