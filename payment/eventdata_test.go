@@ -1,4 +1,4 @@
-package payment_test
+package payment
 
 import (
 	"encoding/json"
@@ -7,33 +7,31 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/sluicepay/sluice/payment"
 )
 
-func eventFixture(t *testing.T) payment.Event {
+func eventFixture(t *testing.T) Event {
 	t.Helper()
-	token, err := payment.ParseAddress(payment.FamilyEVM, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
+	token, err := ParseAddress(FamilyEVM, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 	require.NoError(t, err)
-	due, err := payment.ParseDecimal("25.00", 6)
+	due, err := ParseDecimal("25.00", 6)
 	require.NoError(t, err)
-	hash, err := payment.ParseHash("0x" + strings.Repeat("ab", 32))
+	hash, err := ParseHash("0x" + strings.Repeat("ab", 32))
 	require.NoError(t, err)
 	elsewhere := time.FixedZone("UTC+2", 2*60*60)
 	at := time.Date(2026, 1, 2, 5, 4, 5, 123456789, elsewhere)
-	asset := payment.TokenAsset("dev", token)
-	return payment.Event{
-		Type: payment.EventOrderPaid, Timestamp: at,
-		Data: payment.EventData{
-			Order: payment.OrderSnapshot{
-				ID: "ord_1", Mode: payment.ModeTest, State: payment.StatePaid,
+	asset := TokenAsset("dev", token)
+	return Event{
+		Type: EventOrderPaid, Timestamp: at,
+		Data: EventData{
+			Order: OrderSnapshot{
+				ID: "ord_1", Mode: ModeTest, State: StatePaid,
 				Chain: "dev", Asset: "USDC", AssetID: asset,
 				Amount: due.Decimal(6), AmountBaseUnits: due, AmountReceived: due.Decimal(6), AmountReceivedBaseUnits: due,
 				Address: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", ConfirmationsRequired: 3,
 				ExpiresAt: at, CreatedAt: at, UpdatedAt: at, PaidAt: &at,
 			},
-			Payment: &payment.PaymentSnapshot{
-				ID: "pay_1", State: payment.PaymentCredited, Chain: "dev", Asset: "USDC", AssetID: asset,
+			Payment: &PaymentSnapshot{
+				ID: "pay_1", State: PaymentCredited, Chain: "dev", Asset: "USDC", AssetID: asset,
 				Amount: due.Decimal(6), AmountBaseUnits: due, TxHash: hash, BlockNumber: 7, BlockHash: hash,
 				From: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", To: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
 				Confirmations: 3, ConfirmationsRequired: 3, FirstSeenAt: at, CreditedAt: &at,
@@ -63,7 +61,7 @@ func TestEventEncode(t *testing.T) {
 		`"first_seen_at":"2026-01-02T03:04:05.123456Z","credited_at":"2026-01-02T03:04:05.123456Z"}}}`
 	require.Equal(t, want, string(body))
 
-	var again payment.Event
+	var again Event
 	require.NoError(t, json.Unmarshal(body, &again))
 	encoded, err := again.Encode()
 	require.NoError(t, err)
@@ -84,25 +82,25 @@ func TestEventEncodeRefuses(t *testing.T) {
 	event := eventFixture(t)
 	event.Type = "order.imagined"
 	_, err := event.Encode()
-	require.Equal(t, payment.CodeInternal, payment.CodeOf(err))
+	require.Equal(t, CodeInternal, CodeOf(err))
 
-	for _, about := range []payment.EventType{payment.EventOrderPaymentDetected, payment.EventPaymentReversed} {
+	for _, about := range []EventType{EventOrderPaymentDetected, EventPaymentReversed} {
 		event := eventFixture(t)
 		event.Type, event.Data.Payment = about, nil
 		_, err := event.Encode()
-		require.Equal(t, payment.CodeInternal, payment.CodeOf(err), about)
+		require.Equal(t, CodeInternal, CodeOf(err), about)
 	}
 }
 
 func TestPaymentURI(t *testing.T) {
 	t.Parallel()
-	to, err := payment.ParseAddress(payment.FamilyEVM, "0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
+	to, err := ParseAddress(FamilyEVM, "0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
 	require.NoError(t, err)
-	token, err := payment.ParseAddress(payment.FamilyEVM, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
+	token, err := ParseAddress(FamilyEVM, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 	require.NoError(t, err)
 	require.Equal(t, "ethereum:0x70997970C51812dc3A010C7d01b50e0d17dc79C8@1337?value=1000000000000000000",
-		payment.PaymentURI(1337, payment.NativeAsset("dev"), to, payment.AmountFromUint64(1_000_000_000_000_000_000)))
+		PaymentURI(1337, NativeAsset("dev"), to, AmountFromUint64(1_000_000_000_000_000_000)))
 	require.Equal(t, "ethereum:0x5FbDB2315678afecb367f032d93F642f64180aa3@1/transfer?address=0x70997970C51812dc3A010C7d01b50e0d17dc79C8&uint256=25000000",
-		payment.PaymentURI(1, payment.TokenAsset("ethereum", token), to, payment.AmountFromUint64(25_000_000)))
-	require.Empty(t, payment.PaymentURI(1, payment.NativeAsset("dev"), payment.Address{}, payment.AmountFromUint64(1)))
+		PaymentURI(1, TokenAsset("ethereum", token), to, AmountFromUint64(25_000_000)))
+	require.Empty(t, PaymentURI(1, NativeAsset("dev"), Address{}, AmountFromUint64(1)))
 }

@@ -89,25 +89,19 @@ func TestDNSRebinding(t *testing.T) {
 	loopback := netip.MustParseAddr("127.0.0.1")
 	resolver := newResolver(t, loopback)
 
-	t.Run("a name for a listening loopback port", func(t *testing.T) {
-		raw := "http://rebound.example.com:" + port + "/"
-		require.NoError(t, webhook.ValidateURL(raw))
-		result := send(t, webhook.Config{Resolver: resolver.client}, raw)
-		require.Equal(t, webhook.OutcomeRefusedTarget, result.Outcome)
-		require.Zero(t, receiver.connections.Load())
-	})
-	t.Run("the address on the list does not cover the name", func(t *testing.T) {
-		cfg := webhook.Config{Resolver: resolver.client, Targets: targets(t, "127.0.0.1:"+port)}
-		result := send(t, cfg, "http://rebound.example.com:"+port+"/")
-		require.Equal(t, webhook.OutcomeRefusedTarget, result.Outcome)
-		require.Zero(t, receiver.connections.Load())
-	})
-	t.Run("the name on the list covers itself", func(t *testing.T) {
-		cfg := webhook.Config{Resolver: resolver.client, Targets: targets(t, "rebound.example.com:"+port)}
-		result := send(t, cfg, "http://Rebound.example.com:"+port+"/")
-		require.Equal(t, webhook.OutcomeDelivered, result.Outcome)
-		require.Equal(t, webhook.OutcomeRefusedTarget, send(t, cfg, "http://rebound.example.com:1024/").Outcome)
-	})
+	raw := "http://rebound.example.com:" + port + "/"
+	require.NoError(t, webhook.ValidateURL(raw))
+	result := send(t, webhook.Config{Resolver: resolver.client}, raw)
+	require.Equal(t, webhook.OutcomeRefusedTarget, result.Outcome)
+
+	address := webhook.Config{Resolver: resolver.client, Targets: targets(t, "127.0.0.1:"+port)}
+	require.Equal(t, webhook.OutcomeRefusedTarget, send(t, address, raw).Outcome, "an address on the list does not cover a name")
+	require.Zero(t, receiver.connections.Load())
+
+	name := webhook.Config{Resolver: resolver.client, Targets: targets(t, "rebound.example.com:"+port)}
+	require.Equal(t, webhook.OutcomeDelivered, send(t, name, "http://Rebound.example.com:"+port+"/").Outcome, "a name on the list covers itself")
+	require.Equal(t, webhook.OutcomeRefusedTarget, send(t, name, "http://rebound.example.com:1024/").Outcome, "and no other port")
+	require.EqualValues(t, 1, receiver.connections.Load())
 }
 
 // A pooled connection that the list let through serves its own host and port only.

@@ -1,6 +1,9 @@
 package webhook
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Outcome names how an attempt ended. The package documentation says what follows
 // from each.
@@ -71,11 +74,11 @@ type Result struct {
 // outcomeOfStatus names the outcome of a reply by its status.
 func outcomeOfStatus(status int) Outcome {
 	switch {
-	case status >= 200 && status < 300:
+	case status >= http.StatusOK && status < http.StatusMultipleChoices:
 		return OutcomeDelivered
-	case status == 410:
+	case status == http.StatusGone:
 		return OutcomeGone
-	case status >= 300 && status < 400:
+	case status >= http.StatusMultipleChoices && status < http.StatusBadRequest:
 		return OutcomeRedirect
 	default:
 		return OutcomeRetry

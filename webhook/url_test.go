@@ -1,7 +1,6 @@
 package webhook_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -203,7 +202,7 @@ func FuzzValidateURL(f *testing.F) {
 func requireURLError(t *testing.T, err error, raw string) {
 	t.Helper()
 	var refused *payment.Error
-	require.True(t, errors.As(err, &refused), "%q must be refused, got %v", raw, err)
+	require.ErrorAs(t, err, &refused, "%q must be refused", raw)
 	require.Equal(t, "callback_url", refused.Param)
 	require.Contains(t, []payment.Code{payment.CodeInvalidCallbackURL, payment.CodeCallbackTargetForbidden}, refused.Code)
 	if len(raw) > 12 { // shorter ones may be a word of the sentence
