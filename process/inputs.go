@@ -98,3 +98,16 @@ type CallbackView struct {
 	PendingEndpoints []payment.EndpointID `json:"pending_endpoints,omitempty"`
 	Parked           []ParkedCallback     `json:"parked,omitempty"`
 }
+
+// OrderResult answers a request made by hand: what happened, and the order as it is now.
+type OrderResult struct {
+	// Outcome is "done" or "already_done".
+	Outcome string    `json:"outcome"`
+	Order   OrderView `json:"order"`
+}
+
+// The outcomes of requests made by hand. Refusals are errors whose type is a payment.Code.
+const (
+	OutcomeDone        = "done"
+	OutcomeAlreadyDone = "already_done"
+)

@@ -1,0 +1,264 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
+)
+
+// PaymentReviewWorkflow sees money that no open order can take through: it has it confirmed and posted like any other,
+// tells the merchant, and then waits for a person's decision.
+func PaymentReviewWorkflow(ctx workflow.Context, in process.ReviewInput) error {
+	r := &reviewRun{ctx: detached(ctx), in: in, stale: true}
+	if err := r.setup(); err != nil {
+		return err
+	}
+	return r.run()
+}
+
+const (
+	reviewResolved = "resolved"
+	// dropActor closes reviews of payments that the chain took back before they counted: there is nothing to decide.
+	dropActor = "sluice"
+)
+
+type reviewRun struct {
+	ctx  workflow.Context
+	in   process.ReviewInput
+	view process.ReviewView
+	// loaded: view is set.
+	loaded     bool
+	deliveries *deliveries
+	stale      bool
+	settling   bool
+	// settled: settling is over, whatever the view says; dropped: because the payment is gone.
+	settled, dropped bool
+	// blocked is why settling cannot go on, refused why delivering cannot.
+	blocked, refused string
+}
+
+func (r *reviewRun) setup() error {
+	reg := &register{ctx: r.ctx}
+	reg.state(r.state)
+	reg.update(process.UpdateResolve, `Decide: {"actor":"…","reason":"…","move":"release"}`, r.onResolve, r.checkResolve)
+	return reg.err
+}
+
+func (r *reviewRun) run() error {
+	for {
+		if err := r.read(); err != nil {
+			return err
+		}
+		if err := r.reconcile(); err != nil {
+			return err
+		}
+		r.publish()
+		if workflow.GetInfo(r.ctx).GetContinueAsNewSuggested() {
+			if err := r.handlersFinished(); err != nil {
+				return err
+			}
+			return workflow.NewContinueAsNewError(r.ctx, process.PaymentReviewWorkflow, r.in)
+		}
+		if r.finished() {
+			if err := r.handlersFinished(); err != nil {
+				return err
+			}
+			if !r.stale {
+				return r.leave()
+			}
+		}
+		if err := workflow.Await(r.ctx, func() bool { return r.stale || r.finished() }); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *reviewRun) handlersFinished() error {
+	return workflow.Await(r.ctx, func() bool { return workflow.AllHandlersFinished(r.ctx) })
+}
+
+func (r *reviewRun) read() error {
+	for r.stale {
+		r.stale = false
+		view, err := transact[process.ReviewView](r.ctx, process.ActivityReadReview, r.in)
+		if err != nil {
+			return err
+		}
+		r.view = view
+		r.loaded = true
+		if r.deliveries == nil {
+			r.deliveries = newDeliveries(r.ctx, view.OrderID, r.delivered)
+		}
+		if view.OrderID != "" {
+			r.deliveries.want(view.PendingEndpoints)
+		}
+	}
+	return nil
+}
+
+// reconcile starts settling, and closes the review of a payment that is gone.
+func (r *reviewRun) reconcile() error {
+	switch {
+	case r.resolved() || r.posted():
+		return nil
+	case r.dropped:
+		_, err := transact[process.ReviewView](r.ctx, process.ActivityResolveReview, process.ResolveReviewInput{
+			Review: r.in, Move: process.MoveClose,
+			By:        process.By{Actor: dropActor, Reason: "the payment left the chain before it counted"},
+			RequestID: process.ReviewWorkflowID(r.in) + "/dropped",
+		})
+		if err != nil {
+			r.dropped, r.blocked = false, codeOf(err)
+			return nil
+		}
+		r.view.Status = reviewResolved
+	case !r.settling && r.blocked == "":
+		r.settle()
+	}
+	return nil
+}
+
+func (r *reviewRun) settle() {
+	r.settling = true
+	workflow.Go(r.ctx, func(ctx workflow.Context) {
+		result, err := perform[process.SettleResult](ctx, process.ActivitySettlePayment, r.view.Chain,
+			process.SettleInput{PaymentID: r.in.PaymentID, Review: r.in.Cause}, "confirm and credit "+string(r.in.PaymentID))
+		r.settling = false
+		r.stale = true
+		switch {
+		case err != nil:
+			r.blocked = codeOf(err)
+		case result.Outcome == process.SettleDropped:
+			r.dropped = true
+		case result.Outcome == process.SettleMismatch || result.Outcome == process.SettleHalted:
+			r.blocked = string(result.Outcome)
+		case result.Inclusion > r.in.Inclusion:
+			// The payment was mined again: this inclusion is over, the newer one has a review of its own.
+			r.dropped = true
+		default:
+			r.settled = true
+		}
+	})
+}
+
+// posted tells whether the money is where the ledger's rules put it, so that only the decision is missing.
+func (r *reviewRun) posted() bool { return !r.dropped && (r.settled || r.view.Settled) }
+
+func (r *reviewRun) resolved() bool { return r.view.Status == reviewResolved }
+
+func (r *reviewRun) finished() bool {
+	return r.loaded && r.resolved() && r.deliveries.idle()
+}
+
+// leave returns; callbacks that are parked by now go on in a workflow of their own.
+func (r *reviewRun) leave() error {
+	if r.view.OrderID != "" && r.deliveries.parkedCount() > 0 {
+		handOverCallbacks(r.ctx, r.view.OrderID)
+	}
+	return nil
+}
+
+func (r *reviewRun) delivered(_ payment.EndpointID, err error) {
+	r.stale = true
+	if err != nil {
+		r.refused = codeOf(err)
+	}
+}
+
+func (r *reviewRun) legalMoves() []process.Move {
+	switch {
+	case !r.loaded || r.resolved():
+		return nil
+	case r.blocked != "":
+		return []process.Move{process.MoveRetry, process.MoveClose}
+	case !r.posted():
+		return nil
+	case r.view.Held:
+		return []process.Move{process.MoveRelease, process.MoveHold}
+	default:
+		return []process.Move{process.MoveClose}
+	}
+}
+
+func (r *reviewRun) checkResolve(req process.ResolveRequest) error {
+	if err := checkBy(req.By); err != nil {
+		return err
+	}
+	return checkMove(req.Move, r.legalMoves())
+}
+
+// onResolve decides. Retrying is no decision: it only removes the block.
+func (r *reviewRun) onResolve(ctx workflow.Context, req process.ResolveRequest) (process.UpdateResult, error) {
+	view, err := transact[process.ReviewView](detached(ctx), process.ActivityResolveReview, process.ResolveReviewInput{
+		Review: r.in, By: req.By, RequestID: updateID(ctx), Move: req.Move,
+	})
+	if err != nil {
+		return process.UpdateResult{}, told(err)
+	}
+	r.view = view
+	r.blocked, r.refused = "", ""
+	r.stale = true
+	return process.UpdateResult{Outcome: process.OutcomeDone}, nil
+}
+
+func (r *reviewRun) blockedStep() (process.Step, string) {
+	switch {
+	case !r.loaded || r.resolved():
+		return "", ""
+	case r.blocked != "":
+		return process.StepConfirm, r.blocked
+	case r.posted():
+		return process.StepReview, string(r.in.Cause)
+	default:
+		return "", ""
+	}
+}
+
+func (r *reviewRun) awaiting() string {
+	switch {
+	case !r.loaded:
+		return "the review's row"
+	case r.settling:
+		return "confirmations"
+	case !r.resolved():
+		return "a person, to make one of the moves below"
+	case !r.deliveries.idle():
+		return "callbacks"
+	default:
+		return "nothing"
+	}
+}
+
+func (r *reviewRun) state() process.WorkflowState {
+	view := r.view
+	step, reason := r.blockedStep()
+	return process.WorkflowState{
+		Status: view.Status, BlockedStep: step, Reason: reason, LegalMoves: r.legalMoves(), Awaiting: r.awaiting(), Review: &view,
+	}
+}
+
+func (r *reviewRun) publish() {
+	v := r.view
+	step, reason := r.blockedStep()
+	attributes{
+		Merchant: string(v.MerchantID), Chain: v.Chain, Asset: v.AssetCode, Address: v.Address, Blocked: step,
+	}.upsert(r.ctx)
+	p := &page{}
+	p.line("**", escape(string(v.Cause)), "** ", escape(v.Status), " · ", escape(v.Amount), " ", escape(v.AssetCode), " on ", escape(v.Chain))
+	p.line("Payment ", escape(string(v.PaymentID)), " to ", escape(v.Address), ", order ", escape(string(v.OrderID)))
+	if step != "" {
+		p.line("**Waits** at ", escape(string(step)), ": ", escape(reason))
+	}
+	if v.Held {
+		p.line("The money is posted and held.")
+	}
+	if r.refused != "" {
+		p.line("Delivering callbacks was refused: ", escape(r.refused))
+	}
+	p.line("Awaiting ", escape(r.awaiting()))
+	for _, m := range r.legalMoves() {
+		p.item("resolve ", escape(string(m)))
+	}
+	workflow.SetCurrentDetails(r.ctx, p.String())
+}
