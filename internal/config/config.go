@@ -15,17 +15,19 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/sluicepay/sluice/internal/seal"
 )
 
 // Database is how the application role reaches PostgreSQL.
 type Database struct {
-	URL      Secret `env:"SLUICE_DATABASE_URL,required,notEmpty"`
-	MaxConns int32  `env:"SLUICE_DATABASE_MAX_CONNS" envDefault:"10"`
+	URL      seal.Secret `env:"SLUICE_DATABASE_URL,required,notEmpty"`
+	MaxConns int32       `env:"SLUICE_DATABASE_MAX_CONNS" envDefault:"10"`
 }
 
 // Migrate is how the owner role reaches PostgreSQL. Only `sluice migrate` has it.
 type Migrate struct {
-	URL Secret `env:"SLUICE_MIGRATE_DATABASE_URL,required,notEmpty"`
+	URL seal.Secret `env:"SLUICE_MIGRATE_DATABASE_URL,required,notEmpty"`
 }
 
 // Temporal is where workflows run.
@@ -42,7 +44,7 @@ type Temporal struct {
 
 // Keys seal what must be read back: "id:base64(32 bytes)", comma-separated. The first seals, all open.
 type Keys struct {
-	Master Secret `env:"SLUICE_MASTER_KEYS,required,notEmpty"`
+	Master seal.Secret `env:"SLUICE_MASTER_KEYS,required,notEmpty"`
 }
 
 // Log is how the programs log.
