@@ -120,7 +120,8 @@ CREATE TABLE assets (
   UNIQUE NULLS NOT DISTINCT (chain, contract),
   UNIQUE (chain, code),
   UNIQUE (id, chain),
-  CHECK (id = chain || '/' || COALESCE('0x' || encode(contract, 'hex'), 'native'))
+  CHECK (id = chain || '/' || COALESCE('0x' || encode(contract, 'hex'), 'native')),
+  CHECK ((halted_at IS NULL) = (halted_reason IS NULL))
 );
 
 -- Extended public keys: all the engine ever holds of a wallet.
@@ -166,6 +167,8 @@ CREATE TABLE webhook_endpoints (
   events           text[] NOT NULL DEFAULT '{}',
   secret           bytea NOT NULL,
   secret_key       text NOT NULL,
+  -- Set: the secrets are copies of this merchant's callback secret and sealed for its row, not for this one.
+  sealed_for       text REFERENCES merchants,
   -- During a rotation both sign, until previous_secret_until.
   previous_secret        bytea,
   previous_secret_key    text,

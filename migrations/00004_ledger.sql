@@ -39,10 +39,13 @@ CREATE TABLE ledger_postings (
   FOREIGN KEY (payment_id, inclusion) REFERENCES inclusions (payment_id, n),
   CHECK (debit_account <> credit_account),
   CHECK ((payment_id IS NULL) = (inclusion IS NULL)),
-  CHECK (kind NOT IN ('credit', 'reversal') OR payment_id IS NOT NULL),
+  CHECK (kind NOT IN ('credit', 'reversal', 'release', 'hold') OR payment_id IS NOT NULL),
   CHECK ((kind = 'reversal') = (reverses IS NOT NULL)),
+  -- One of each per inclusion. 'hold' takes a release back.
   CHECK (kind <> 'credit' OR key = payment_id || '/' || inclusion || '/credit'),
-  CHECK (kind <> 'reversal' OR key = payment_id || '/' || inclusion || '/reversal')
+  CHECK (kind <> 'reversal' OR key = payment_id || '/' || inclusion || '/reversal'),
+  CHECK (kind <> 'release' OR key = payment_id || '/' || inclusion || '/release'),
+  CHECK (kind <> 'hold' OR key = payment_id || '/' || inclusion || '/unrelease')
 );
 CREATE INDEX ledger_postings_debit ON ledger_postings (debit_account, id) INCLUDE (amount);
 CREATE INDEX ledger_postings_credit ON ledger_postings (credit_account, id) INCLUDE (amount);
@@ -59,25 +62,39 @@ CREATE TRIGGER ledger_postings_append_only BEFORE UPDATE OR DELETE OR TRUNCATE O
 CREATE TRIGGER ledger_accounts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_accounts
   FOR EACH STATEMENT EXECUTE FUNCTION ledger_append_only();
 
--- A credit posts exactly what its inclusion carried, while that inclusion is canonical; a reversal is the mirror of what
--- it reverses. The application cannot write anything else even if it wanted to.
+-- A credit posts exactly what its inclusion carried, while that inclusion is canonical, from the custody of its address
+-- to the merchant or to dust; a release moves exactly that from held to available; a reversal is the mirror of what it
+-- reverses, and of a release before that. Movements that are not a payment create no money of a merchant's (internal), or
+-- no custody (manual). The application cannot write anything else even if it wanted to.
 -- +goose StatementBegin
 CREATE FUNCTION ledger_posting_is_true() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   seen record;
   original ledger_postings;
+  debit ledger_accounts;
+  credit ledger_accounts;
+  said text := 'posting ' || NEW.key;
 BEGIN
+  SELECT * INTO debit FROM ledger_accounts WHERE id = NEW.debit_account;
+  SELECT * INTO credit FROM ledger_accounts WHERE id = NEW.credit_account;
+  IF NEW.kind IN ('credit', 'release', 'reversal', 'hold') THEN
+    -- One posting about a payment at a time, whoever inserts.
+    PERFORM FROM payments WHERE id = NEW.payment_id FOR UPDATE;
+  END IF;
+
   IF NEW.kind = 'credit' THEN
-    SELECT i.amount, i.asset_id, i.canonical, p.address_id INTO seen
+    SELECT i.amount, i.asset_id, i.canonical, p.address_id, p.merchant_id, p.mode INTO seen
       FROM inclusions i JOIN payments p ON p.id = i.payment_id
-      WHERE i.payment_id = NEW.payment_id AND i.n = NEW.inclusion
-      FOR UPDATE OF p; -- one credit of a payment at a time, whoever inserts
+      WHERE i.payment_id = NEW.payment_id AND i.n = NEW.inclusion;
     IF NOT FOUND OR NOT seen.canonical OR seen.amount <> NEW.amount OR seen.asset_id <> NEW.asset_id THEN
-      RAISE EXCEPTION 'credit % differs from its inclusion', NEW.key USING ERRCODE = 'check_violation';
+      RAISE EXCEPTION '% differs from its inclusion', said USING ERRCODE = 'check_violation';
     END IF;
-    IF NOT EXISTS (SELECT FROM ledger_accounts a WHERE a.id = NEW.debit_account AND a.kind = 'custody'
-                   AND a.address_id = seen.address_id) THEN
-      RAISE EXCEPTION 'credit % must debit the custody of its address', NEW.key USING ERRCODE = 'check_violation';
+    IF debit.kind <> 'custody' OR debit.address_id <> seen.address_id THEN
+      RAISE EXCEPTION '% must debit the custody of its address', said USING ERRCODE = 'check_violation';
+    END IF;
+    IF credit.kind NOT IN ('merchant:available', 'merchant:held', 'suspense:unattributed', 'dust')
+       OR credit.merchant_id <> seen.merchant_id OR credit.mode <> seen.mode THEN
+      RAISE EXCEPTION '% must credit its merchant', said USING ERRCODE = 'check_violation';
     END IF;
     IF EXISTS (SELECT FROM ledger_postings c WHERE c.payment_id = NEW.payment_id AND c.kind = 'credit'
                AND NOT EXISTS (SELECT FROM ledger_postings r WHERE r.reverses = c.id)) THEN
@@ -88,8 +105,34 @@ BEGIN
     IF original.kind <> 'credit' OR original.payment_id <> NEW.payment_id OR original.inclusion <> NEW.inclusion
        OR original.asset_id <> NEW.asset_id OR original.amount <> NEW.amount
        OR original.debit_account <> NEW.credit_account OR original.credit_account <> NEW.debit_account THEN
-      RAISE EXCEPTION 'reversal % is not the mirror of what it reverses', NEW.key USING ERRCODE = 'check_violation';
+      RAISE EXCEPTION '% is not the mirror of what it reverses', said USING ERRCODE = 'check_violation';
     END IF;
+    IF EXISTS (SELECT FROM ledger_postings l WHERE l.payment_id = NEW.payment_id AND l.inclusion = NEW.inclusion AND l.kind = 'release')
+       AND NOT EXISTS (SELECT FROM ledger_postings h WHERE h.payment_id = NEW.payment_id AND h.inclusion = NEW.inclusion AND h.kind = 'hold') THEN
+      RAISE EXCEPTION '%: its release must be taken back first', said USING ERRCODE = 'check_violation';
+    END IF;
+  ELSIF NEW.kind = 'release' THEN
+    SELECT * INTO original FROM ledger_postings
+      WHERE payment_id = NEW.payment_id AND inclusion = NEW.inclusion AND kind = 'credit';
+    IF NOT FOUND OR debit.kind <> 'merchant:held' OR credit.kind <> 'merchant:available'
+       OR original.credit_account <> NEW.debit_account OR original.amount <> NEW.amount
+       OR debit.merchant_id <> credit.merchant_id OR debit.mode <> credit.mode
+       OR EXISTS (SELECT FROM ledger_postings r WHERE r.reverses = original.id) THEN
+      RAISE EXCEPTION '% releases what is not held', said USING ERRCODE = 'check_violation';
+    END IF;
+  ELSIF NEW.kind = 'hold' THEN
+    SELECT * INTO original FROM ledger_postings
+      WHERE payment_id = NEW.payment_id AND inclusion = NEW.inclusion AND kind = 'release';
+    IF NOT FOUND OR original.amount <> NEW.amount
+       OR original.debit_account <> NEW.credit_account OR original.credit_account <> NEW.debit_account THEN
+      RAISE EXCEPTION '% is not the mirror of a release', said USING ERRCODE = 'check_violation';
+    END IF;
+  ELSIF NEW.kind = 'internal' AND (debit.merchant_id IS NOT NULL OR credit.merchant_id IS NOT NULL) THEN
+    RAISE EXCEPTION '%: a movement of our own is nobody''s income', said USING ERRCODE = 'check_violation';
+  ELSIF NEW.kind = 'manual' AND 'custody' IN (debit.kind, credit.kind) THEN
+    RAISE EXCEPTION '%: a decision by hand creates no custody', said USING ERRCODE = 'check_violation';
+  ELSIF NEW.kind = 'finding' AND NOT ('custody' IN (debit.kind, credit.kind) AND 'suspense:unattributed' IN (debit.kind, credit.kind)) THEN
+    RAISE EXCEPTION '%: a finding is between custody and suspense', said USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END $$;
