@@ -107,6 +107,10 @@ func (n *Node) seal() (common.Hash, error) {
 	if hash == before {
 		return common.Hash{}, ErrNotSealed
 	}
+	// Let the pool take notice before anybody asks it for a nonce.
+	if err := n.eth.TxPool().Sync(); err != nil {
+		return hash, fmt.Errorf("sync pool: %w", err)
+	}
 	if n.opts.DataDir != "" {
 		// The database keeps the newest writes in memory until it is told to sync: a
 		// killed process would lose the last blocks.

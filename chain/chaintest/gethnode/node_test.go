@@ -204,6 +204,7 @@ func TestReorgReplacesATransaction(t *testing.T) {
 
 	var second common.Hash
 	_, err = b.node.Reorg(ReorgOptions{Depth: 1, Blocks: 2, Drop: true, Before: func() error {
+		b.payer.ForgetNonce()
 		var err error
 		second, err = b.payer.SendNative(ctx, bob, big.NewInt(5))
 		return err

@@ -46,13 +46,17 @@ var ErrReverted = errors.New("transaction reverted")
 // mined. Methods may be called concurrently; two Payers with one key may not, they
 // would pick the same nonce. Sending returns as soon as the node's pool has the
 // transaction; nothing here mines.
+//
+// Nonces are counted here, because right after a block the node's pool answers with
+// old ones for a moment. The node is asked first, and again when it refuses one.
 type Payer struct {
 	key     *ecdsa.PrivateKey
 	address common.Address
 	client  *ethclient.Client
 	chainID *big.Int
 
-	mu sync.Mutex // one transaction at a time: nonce, then send
+	mu   sync.Mutex // one transaction at a time: nonce, then send
+	next *uint64    // nil: ask the node
 }
 
 // NewPayer returns a payer that sends through client.
@@ -87,16 +91,48 @@ type Tx struct {
 
 // Send signs and sends a transaction and returns its hash.
 func (p *Payer) Send(ctx context.Context, tx Tx) (common.Hash, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	signed, err := p.sign(ctx, tx)
+	sent, err := p.send(ctx, tx)
 	if err != nil {
 		return common.Hash{}, err
 	}
-	if err := p.client.SendTransaction(ctx, signed); err != nil {
-		return common.Hash{}, fmt.Errorf("send transaction: %w", err)
+	return sent.Hash(), nil
+}
+
+// ForgetNonce makes the next transaction ask the node for its nonce: after a
+// reorganisation that dropped transactions, or when somebody else used the key.
+func (p *Payer) ForgetNonce() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = nil
+}
+
+func (p *Payer) send(ctx context.Context, tx Tx) (*types.Transaction, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	signed, err := p.signAndSend(ctx, tx)
+	if err != nil && tx.Nonce == nil && strings.Contains(err.Error(), "nonce too low") {
+		p.next = nil
+		signed, err = p.signAndSend(ctx, tx)
 	}
-	return signed.Hash(), nil
+	if err != nil {
+		return nil, err
+	}
+	if tx.Nonce == nil {
+		next := signed.Nonce() + 1
+		p.next = &next
+	}
+	return signed, nil
+}
+
+func (p *Payer) signAndSend(ctx context.Context, tx Tx) (*types.Transaction, error) {
+	signed, err := p.sign(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.client.SendTransaction(ctx, signed); err != nil {
+		return nil, fmt.Errorf("send transaction: %w", err)
+	}
+	return signed, nil
 }
 
 func (p *Payer) sign(ctx context.Context, tx Tx) (*types.Transaction, error) {
@@ -127,8 +163,11 @@ func (p *Payer) sign(ctx context.Context, tx Tx) (*types.Transaction, error) {
 }
 
 func (p *Payer) nonce(ctx context.Context, wanted *uint64) (uint64, error) {
-	if wanted != nil {
+	switch {
+	case wanted != nil:
 		return *wanted, nil
+	case p.next != nil:
+		return *p.next, nil
 	}
 	nonce, err := p.client.PendingNonceAt(ctx, p.address)
 	if err != nil {
@@ -158,16 +197,11 @@ func (p *Payer) DeployCaller(ctx context.Context) (common.Address, common.Hash, 
 }
 
 func (p *Payer) deploy(ctx context.Context, code []byte) (common.Address, common.Hash, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	signed, err := p.sign(ctx, Tx{Data: code})
+	sent, err := p.send(ctx, Tx{Data: code})
 	if err != nil {
 		return common.Address{}, common.Hash{}, err
 	}
-	if err := p.client.SendTransaction(ctx, signed); err != nil {
-		return common.Address{}, common.Hash{}, fmt.Errorf("send creation: %w", err)
-	}
-	return crypto.CreateAddress(p.address, signed.Nonce()), signed.Hash(), nil
+	return crypto.CreateAddress(p.address, sent.Nonce()), sent.Hash(), nil
 }
 
 // Mint creates amount base units of a test token for an address.
