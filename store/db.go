@@ -181,3 +181,24 @@ func notFound(err error, what string) error {
 	}
 	return classify(err)
 }
+
+const (
+	stateForeignKey = "23503"
+	stateUnique     = "23505"
+	stateCheck      = "23514"
+)
+
+// refused turns a violated constraint into the error that it means: what was referred to is missing, exists already, or is
+// outside its rules. The database's own text stays the cause, which is never shown.
+func refused(err error, what string) error {
+	switch sqlState(err) {
+	case stateForeignKey:
+		return payment.Wrap(err, payment.CodeNotFound, "", "no such %s", what)
+	case stateUnique:
+		return payment.Wrap(err, payment.CodeInvalidParameter, "", "this %s exists already", what)
+	case stateCheck:
+		return payment.Wrap(err, payment.CodeInvalidParameter, "", "this %s is outside its rules", what)
+	default:
+		return err
+	}
+}

@@ -10,6 +10,27 @@ import (
 	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
 
+type Chain struct {
+	Name          string
+	Family        string
+	ChainID       int64
+	GenesisHash   []byte
+	DisplayName   string
+	BlockTimeMs   int32
+	Confirmations int32
+	FinalityTag   *string
+	Horizon       int32
+	StartBlock    int64
+	MaxRange      int32
+	MaxLagSeconds int32
+	Enabled       bool
+	PausedAt      *time.Time
+	// Set: nothing is credited on this chain; recording goes on.
+	HaltedAt     *time.Time
+	HaltedReason *string
+	CreatedAt    time.Time
+}
+
 type Order struct {
 	ID                 string
 	MerchantID         string

@@ -90,57 +90,46 @@ func (q *Queries) ChainBlocksBetween(ctx context.Context, arg ChainBlocksBetween
 	return items, nil
 }
 
-const countUnknownContract = `-- name: CountUnknownContract :exec
-INSERT INTO unknown_contracts (chain, contract, transfers) VALUES ($1, $2, 1)
-ON CONFLICT (chain, contract) DO UPDATE SET transfers = unknown_contracts.transfers + 1
+const countUnknownTransfer = `-- name: CountUnknownTransfer :exec
+WITH kept AS (
+  SELECT FROM unknown_transfers
+   WHERE chain = $1 AND tx_hash = $2 AND position = $3 AND block_hash = $8),
+counted AS (
+  INSERT INTO unknown_contracts (chain, contract, transfers) SELECT $1, $4, 1 WHERE NOT EXISTS (SELECT FROM kept)
+  ON CONFLICT (chain, contract) DO UPDATE SET transfers = unknown_contracts.transfers + 1
+  RETURNING transfers)
+INSERT INTO unknown_transfers (chain, tx_hash, position, contract, address_id, raw_amount, block_number, block_hash)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8
+  FROM counted WHERE counted.transfers <= $9::bigint
 `
 
-type CountUnknownContractParams struct {
-	Chain    string
-	Contract []byte
+type CountUnknownTransferParams struct {
+	Chain       string
+	TxHash      []byte
+	Position    int32
+	Contract    []byte
+	AddressID   string
+	RawAmount   dbtype.Amount
+	BlockNumber int64
+	BlockHash   []byte
+	MaxRows     int64
 }
 
-func (q *Queries) CountUnknownContract(ctx context.Context, arg CountUnknownContractParams) error {
-	_, err := q.db.Exec(ctx, countUnknownContract, arg.Chain, arg.Contract)
-	return err
-}
-
-const creditPosting = `-- name: CreditPosting :one
-SELECT c.id, c.debit_account, c.credit_account, c.asset_id, c.amount, c.order_id,
-       EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = c.payment_id AND r.inclusion = c.inclusion
-                AND r.kind = 'release') AS released
-  FROM ledger_postings c WHERE c.payment_id = $1::text AND c.inclusion = $2::integer AND c.kind = 'credit'
-`
-
-type CreditPostingParams struct {
-	PaymentID string
-	Inclusion int32
-}
-
-type CreditPostingRow struct {
-	ID            int64
-	DebitAccount  int64
-	CreditAccount int64
-	AssetID       string
-	Amount        dbtype.Amount
-	OrderID       *string
-	Released      bool
-}
-
-// The credit of one inclusion with where it went, and what was released of it since.
-func (q *Queries) CreditPosting(ctx context.Context, arg CreditPostingParams) (CreditPostingRow, error) {
-	row := q.db.QueryRow(ctx, creditPosting, arg.PaymentID, arg.Inclusion)
-	var i CreditPostingRow
-	err := row.Scan(
-		&i.ID,
-		&i.DebitAccount,
-		&i.CreditAccount,
-		&i.AssetID,
-		&i.Amount,
-		&i.OrderID,
-		&i.Released,
+// Keeps the first transfers of a contract in full and counts all of them. A transfer that is kept already is not counted again; one
+// that is only counted may be, when its block is read again.
+func (q *Queries) CountUnknownTransfer(ctx context.Context, arg CountUnknownTransferParams) error {
+	_, err := q.db.Exec(ctx, countUnknownTransfer,
+		arg.Chain,
+		arg.TxHash,
+		arg.Position,
+		arg.Contract,
+		arg.AddressID,
+		arg.RawAmount,
+		arg.BlockNumber,
+		arg.BlockHash,
+		arg.MaxRows,
 	)
-	return i, err
+	return err
 }
 
 const cutChainBlocks = `-- name: CutChainBlocks :exec
@@ -228,13 +217,16 @@ func (q *Queries) EndedReturns(ctx context.Context, arg EndedReturnsParams) ([]E
 	return items, nil
 }
 
-const giveUpReturn = `-- name: GiveUpReturn :exec
-UPDATE payments SET returns_by_block = NULL WHERE id = $1 AND status = 'dropped'
+const giveUpReturn = `-- name: GiveUpReturn :execrows
+UPDATE payments SET returns_by_block = NULL WHERE id = $1 AND status = 'dropped' AND returns_by_block IS NOT NULL
 `
 
-func (q *Queries) GiveUpReturn(ctx context.Context, id string) error {
-	_, err := q.db.Exec(ctx, giveUpReturn, id)
-	return err
+func (q *Queries) GiveUpReturn(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.Exec(ctx, giveUpReturn, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const haltChain = `-- name: HaltChain :execrows
@@ -365,43 +357,6 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) er
 		arg.FirstIncludedAt,
 	)
 	return err
-}
-
-const insertUnknownTransfer = `-- name: InsertUnknownTransfer :execrows
-INSERT INTO unknown_transfers (chain, tx_hash, position, contract, address_id, raw_amount, block_number, block_hash)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8
- WHERE COALESCE((SELECT u.transfers FROM unknown_contracts u WHERE u.chain = $1 AND u.contract = $4), 0) < $9::bigint
-ON CONFLICT DO NOTHING
-`
-
-type InsertUnknownTransferParams struct {
-	Chain       string
-	TxHash      []byte
-	Position    int32
-	Contract    []byte
-	AddressID   string
-	RawAmount   dbtype.Amount
-	BlockNumber int64
-	BlockHash   []byte
-	MaxRows     int64
-}
-
-func (q *Queries) InsertUnknownTransfer(ctx context.Context, arg InsertUnknownTransferParams) (int64, error) {
-	result, err := q.db.Exec(ctx, insertUnknownTransfer,
-		arg.Chain,
-		arg.TxHash,
-		arg.Position,
-		arg.Contract,
-		arg.AddressID,
-		arg.RawAmount,
-		arg.BlockNumber,
-		arg.BlockHash,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const lockCursor = `-- name: LockCursor :one
@@ -573,7 +528,7 @@ func (q *Queries) PauseChain(ctx context.Context, name string) (int64, error) {
 }
 
 const paymentsAbove = `-- name: PaymentsAbove :many
-SELECT p.id, p.order_id, p.status, p.credited_inclusion, p.merchant_id, p.inclusion, i.n, i.asset_id, i.amount
+SELECT p.id, p.order_id, p.merchant_id, i.n
   FROM inclusions i JOIN payments p ON p.id = i.payment_id
  WHERE i.chain = $1 AND i.canonical AND i.block_number > $2::bigint
  ORDER BY p.id
@@ -585,15 +540,10 @@ type PaymentsAboveParams struct {
 }
 
 type PaymentsAboveRow struct {
-	ID                string
-	OrderID           *string
-	Status            string
-	CreditedInclusion *int32
-	MerchantID        string
-	Inclusion         int32
-	N                 int32
-	AssetID           string
-	Amount            dbtype.Amount
+	ID         string
+	OrderID    *string
+	MerchantID string
+	N          int32
 }
 
 // What a rollback ends: every canonical inclusion above the common ancestor.
@@ -609,13 +559,8 @@ func (q *Queries) PaymentsAbove(ctx context.Context, arg PaymentsAboveParams) ([
 		if err := rows.Scan(
 			&i.ID,
 			&i.OrderID,
-			&i.Status,
-			&i.CreditedInclusion,
 			&i.MerchantID,
-			&i.Inclusion,
 			&i.N,
-			&i.AssetID,
-			&i.Amount,
 		); err != nil {
 			return nil, err
 		}
@@ -628,8 +573,8 @@ func (q *Queries) PaymentsAbove(ctx context.Context, arg PaymentsAboveParams) ([
 }
 
 const paymentsByTx = `-- name: PaymentsByTx :many
-SELECT p.id, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.inclusion, p.status, p.credited_inclusion,
-       i.block_number, i.block_hash, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
+SELECT p.id, p.tx_hash, p.native, p.position, p.order_id, p.merchant_id, p.inclusion,
+       i.block_hash, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
   FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
  WHERE p.chain = $1 AND p.tx_hash = ANY($2::bytea[])
 `
@@ -640,24 +585,19 @@ type PaymentsByTxParams struct {
 }
 
 type PaymentsByTxRow struct {
-	ID                string
-	TxHash            []byte
-	Native            bool
-	Position          int32
-	AddressID         string
-	OrderID           *string
-	Inclusion         int32
-	Status            string
-	CreditedInclusion *int32
-	BlockNumber       int64
-	BlockHash         []byte
-	TxIndex           int32
-	LogIndex          *int32
-	AssetID           string
-	Amount            dbtype.Amount
-	Sender            []byte
-	Recipient         []byte
-	Canonical         bool
+	ID         string
+	TxHash     []byte
+	Native     bool
+	Position   int32
+	OrderID    *string
+	MerchantID string
+	Inclusion  int32
+	BlockHash  []byte
+	AssetID    string
+	Amount     dbtype.Amount
+	Sender     []byte
+	Recipient  []byte
+	Canonical  bool
 }
 
 // The payments already known from these transactions, each with its newest inclusion.
@@ -675,15 +615,10 @@ func (q *Queries) PaymentsByTx(ctx context.Context, arg PaymentsByTxParams) ([]P
 			&i.TxHash,
 			&i.Native,
 			&i.Position,
-			&i.AddressID,
 			&i.OrderID,
+			&i.MerchantID,
 			&i.Inclusion,
-			&i.Status,
-			&i.CreditedInclusion,
-			&i.BlockNumber,
 			&i.BlockHash,
-			&i.TxIndex,
-			&i.LogIndex,
 			&i.AssetID,
 			&i.Amount,
 			&i.Sender,

@@ -11,18 +11,27 @@ import (
 
 const advanceRescan = `-- name: AdvanceRescan :execrows
 UPDATE rescans
-   SET next_block = $1, finished_at = CASE WHEN $1 > to_block THEN now() END
- WHERE id = $2 AND chain = $3 AND finished_at IS NULL AND next_block <= $1 AND $1 <= to_block + 1
+   SET next_block = LEAST($1::bigint, to_block + 1),
+       finished_at = CASE WHEN $1::bigint > to_block THEN now() END
+ WHERE id = $2 AND chain = $3 AND finished_at IS NULL
+   AND next_block >= $4::bigint AND next_block < $1::bigint
 `
 
 type AdvanceRescanParams struct {
-	NextBlock int64
-	ID        int64
-	Chain     string
+	NextBlock  int64
+	ID         int64
+	Chain      string
+	FirstBlock int64
 }
 
+// Blocks that leave a gap behind what was read again already do not count, nor do blocks before it.
 func (q *Queries) AdvanceRescan(ctx context.Context, arg AdvanceRescanParams) (int64, error) {
-	result, err := q.db.Exec(ctx, advanceRescan, arg.NextBlock, arg.ID, arg.Chain)
+	result, err := q.db.Exec(ctx, advanceRescan,
+		arg.NextBlock,
+		arg.ID,
+		arg.Chain,
+		arg.FirstBlock,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -106,6 +115,22 @@ func (q *Queries) OpenRescans(ctx context.Context, arg OpenRescansParams) ([]Ope
 	return items, nil
 }
 
+const recordedSpan = `-- name: RecordedSpan :one
+SELECT ch.start_block, cur.block_number FROM chains ch LEFT JOIN cursors cur ON cur.chain = ch.name WHERE ch.name = $1
+`
+
+type RecordedSpanRow struct {
+	StartBlock  int64
+	BlockNumber *int64
+}
+
+func (q *Queries) RecordedSpan(ctx context.Context, name string) (RecordedSpanRow, error) {
+	row := q.db.QueryRow(ctx, recordedSpan, name)
+	var i RecordedSpanRow
+	err := row.Scan(&i.StartBlock, &i.BlockNumber)
+	return i, err
+}
+
 const rescanByRequest = `-- name: RescanByRequest :one
 SELECT id, chain, from_block, to_block, next_block, cause, (finished_at IS NOT NULL)::boolean AS finished
   FROM rescans WHERE request_id = $1
@@ -133,5 +158,22 @@ func (q *Queries) RescanByRequest(ctx context.Context, requestID string) (Rescan
 		&i.Cause,
 		&i.Finished,
 	)
+	return i, err
+}
+
+const rescanOrder = `-- name: RescanOrder :one
+SELECT chain, birth_block, (address_id IS NOT NULL)::boolean AS has_address FROM orders WHERE id = $1
+`
+
+type RescanOrderRow struct {
+	Chain      string
+	BirthBlock *int64
+	HasAddress bool
+}
+
+func (q *Queries) RescanOrder(ctx context.Context, id string) (RescanOrderRow, error) {
+	row := q.db.QueryRow(ctx, rescanOrder, id)
+	var i RescanOrderRow
+	err := row.Scan(&i.Chain, &i.BirthBlock, &i.HasAddress)
 	return i, err
 }

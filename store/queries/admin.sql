@@ -1,0 +1,140 @@
+-- What the operator sets up.
+
+-- name: InsertMerchant :exec
+INSERT INTO merchants (id, name, payment_policy, late_policy, late_window_seconds, tolerance_bps, max_open_orders,
+                       orders_per_minute, callback_secret, callback_secret_key)
+VALUES (@id, @name, @payment_policy, @late_policy, @late_window_seconds, @tolerance_bps, @max_open_orders,
+        @orders_per_minute, @callback_secret, @callback_secret_key)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: ListMerchants :many
+SELECT id, name, payment_policy, late_policy, late_window_seconds, disabled_at, created_at FROM merchants ORDER BY created_at, id;
+
+-- name: InsertKey :exec
+INSERT INTO api_keys (id, merchant_id, mode, hash, prefix, scopes, name)
+VALUES (@id, @merchant_id, @mode, @hash, @prefix, @scopes, @name)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: RevokeKey :one
+-- Revoking again keeps the first time.
+UPDATE api_keys SET revoked_at = COALESCE(revoked_at, now()) WHERE id = @id
+RETURNING merchant_id, (revoked_at = now())::boolean AS fresh;
+
+-- name: ListKeys :many
+SELECT id, merchant_id, mode, prefix, scopes, name, created_at, revoked_at FROM api_keys
+ WHERE merchant_id = @merchant_id ORDER BY created_at, id;
+
+-- name: InsertEndpoint :exec
+INSERT INTO webhook_endpoints (id, merchant_id, mode, url, source, events, secret, secret_key)
+VALUES (@id, @merchant_id, @mode, @url, 'merchant', @events, @secret, @secret_key)
+ON CONFLICT (merchant_id, mode, url) DO NOTHING;
+
+-- name: EndpointByURL :one
+SELECT id, source, events, (disabled_at IS NOT NULL)::boolean AS disabled, (sealed_for IS NOT NULL)::boolean AS borrowed_secret
+  FROM webhook_endpoints WHERE merchant_id = @merchant_id AND mode = @mode AND url = @url;
+
+-- name: PromoteEndpoint :exec
+-- An endpoint that orders named becomes the merchant's own, for all its events; its secret stays.
+UPDATE webhook_endpoints SET source = 'merchant', events = @events WHERE id = @id;
+
+-- name: ListEndpoints :many
+SELECT id, merchant_id, mode, url, source, events, failing_since, disabled_at, disabled_reason, created_at
+  FROM webhook_endpoints WHERE merchant_id = @merchant_id ORDER BY created_at, id;
+
+-- name: UpsertChain :execrows
+-- Zero rows: the name or the chain id stands for another chain already.
+INSERT INTO chains (name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon,
+                    start_block, max_range, max_lag_seconds)
+VALUES (@name, @family, @chain_id, @genesis_hash, @display_name, @block_time_ms, @confirmations, @finality_tag, @horizon,
+        @start_block, @max_range, @max_lag_seconds)
+ON CONFLICT (name) DO UPDATE
+   SET display_name = EXCLUDED.display_name, block_time_ms = EXCLUDED.block_time_ms, confirmations = EXCLUDED.confirmations,
+       finality_tag = EXCLUDED.finality_tag, horizon = EXCLUDED.horizon, max_range = EXCLUDED.max_range,
+       max_lag_seconds = EXCLUDED.max_lag_seconds, enabled = true,
+       genesis_hash = COALESCE(chains.genesis_hash, EXCLUDED.genesis_hash)
+ WHERE chains.family = EXCLUDED.family AND chains.chain_id = EXCLUDED.chain_id
+   AND (chains.genesis_hash IS NULL OR EXCLUDED.genesis_hash IS NULL OR chains.genesis_hash = EXCLUDED.genesis_hash);
+
+-- name: InsertCursor :exec
+INSERT INTO cursors (chain) VALUES (@chain) ON CONFLICT (chain) DO NOTHING;
+
+-- name: UpsertRPCEndpoint :exec
+-- The same URL again: its operator and weight are set anew. The sealed URL is not: it opens the same.
+INSERT INTO rpc_endpoints (chain, operator, url, url_key, ws_url, ws_url_key, url_fingerprint, weight)
+VALUES (@chain, @operator, @url, @url_key, @ws_url, @ws_url_key, @url_fingerprint, @weight)
+ON CONFLICT (chain, url_fingerprint) DO UPDATE
+   SET operator = EXCLUDED.operator, weight = EXCLUDED.weight, enabled = true,
+       ws_url = EXCLUDED.ws_url, ws_url_key = EXCLUDED.ws_url_key;
+
+-- name: SetChainEnabled :execrows
+UPDATE chains SET enabled = @enabled WHERE name = @name;
+
+-- name: ListChains :many
+SELECT * FROM chains ORDER BY name;
+
+-- name: GetChain :one
+SELECT * FROM chains WHERE name = @name;
+
+-- name: ListRPCEndpoints :many
+SELECT id, operator, url, url_key, ws_url, ws_url_key, url_fingerprint, weight
+  FROM rpc_endpoints WHERE chain = @chain AND enabled ORDER BY id;
+
+-- name: UpsertAsset :execrows
+-- Zero rows: it is configured with other decimals, and those are pinned.
+INSERT INTO assets (id, chain, contract, code, decimals, dust_below, tolerance, code_hash)
+VALUES (@id, @chain, @contract, @code, @decimals, @dust_below, @tolerance, @code_hash)
+ON CONFLICT (id) DO UPDATE
+   SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = true,
+       code_hash = COALESCE(EXCLUDED.code_hash, assets.code_hash)
+ WHERE assets.decimals = EXCLUDED.decimals;
+
+-- name: SetAssetEnabled :execrows
+UPDATE assets SET enabled = @enabled WHERE id = @id;
+
+-- name: HaltAsset :execrows
+UPDATE assets SET halted_at = now(), halted_reason = @reason::text WHERE id = @id AND halted_at IS NULL;
+
+-- name: ResumeAsset :execrows
+UPDATE assets SET halted_at = NULL, halted_reason = NULL WHERE id = @id AND halted_at IS NOT NULL;
+
+-- name: ListAssets :many
+SELECT a.id, a.chain, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.code_hash, a.enabled, a.halted_reason, c.family
+  FROM assets a JOIN chains c ON c.name = a.chain WHERE a.chain = @chain ORDER BY a.id;
+
+-- name: InsertXpub :exec
+INSERT INTO xpubs (id, family, merchant_id, xpub, fingerprint, path, mac, mac_key, next_index)
+VALUES (@id, @family, @merchant_id, @xpub, @fingerprint, @path, @mac, @mac_key, @next_index)
+ON CONFLICT DO NOTHING;
+
+-- name: XpubConflict :one
+SELECT (id = sqlc.arg(id)::text)::boolean AS same, (fingerprint = sqlc.arg(fingerprint)::bytea)::boolean AS known FROM xpubs
+ WHERE id = sqlc.arg(id) OR fingerprint = sqlc.arg(fingerprint)
+    OR (family = sqlc.arg(family)::text AND merchant_id IS NOT DISTINCT FROM sqlc.narg(merchant_id)::text AND retired_at IS NULL)
+ ORDER BY 1 DESC, 2 DESC LIMIT 1;
+
+-- name: AdvanceXpub :one
+-- Only ever forward. Unlocks: whoever advances says that nothing above was handed out.
+UPDATE xpubs SET next_index = @next_index, locked_at = NULL WHERE id = @id AND next_index <= @next_index RETURNING next_index;
+
+-- name: XpubNextIndex :one
+SELECT next_index FROM xpubs WHERE id = @id;
+
+-- name: LockXpub :execrows
+UPDATE xpubs SET locked_at = COALESCE(locked_at, now()) WHERE id = @id;
+
+-- name: LockAllXpubs :execrows
+UPDATE xpubs SET locked_at = now() WHERE locked_at IS NULL AND retired_at IS NULL;
+
+-- name: RetireXpub :execrows
+UPDATE xpubs SET retired_at = COALESCE(retired_at, now()) WHERE id = @id;
+
+-- name: ListXpubs :many
+-- Without the key itself, which leaves the database only to derive addresses.
+SELECT id, family, merchant_id, fingerprint, path, next_index, locked_at, retired_at, created_at FROM xpubs ORDER BY created_at, id;
+
+-- name: BackfillRange :one
+-- What a token that is enabled now was not looked for in: from the chain's first block, if any address was ever handed
+-- out in its family.
+SELECT c.start_block, cur.block_number,
+       EXISTS (SELECT FROM addresses a WHERE a.family = c.family) AS has_addresses
+  FROM chains c LEFT JOIN cursors cur ON cur.chain = c.name WHERE c.name = @chain;
