@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/sluicepay/sluice/internal/pgcluster"
 )
 
 // ErrRunning says that a stack is running in a state folder.
@@ -124,4 +126,24 @@ func awaitReleased(ctx context.Context, dir string, pid int) bool {
 		case <-ticker.C:
 		}
 	}
+}
+
+// Remove deletes a state folder with everything in it, also the database where that had to be put elsewhere. It is no
+// error when there is nothing. Error: ErrRunning.
+func Remove(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	f, err := openFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.close() }()
+	if err := pgcluster.Remove(f.path("postgres")); err != nil {
+		return fmt.Errorf("remove the database: %w", err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove the state folder: %w", err)
+	}
+	return nil
 }

@@ -17,16 +17,24 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/sluicepay/sluice/devstack/internal/fakesluice"
 	"github.com/sluicepay/sluice/devstack/proc"
 	"github.com/sluicepay/sluice/devstack/stack"
 	"github.com/sluicepay/sluice/internal/pgcluster"
 	"github.com/sluicepay/sluice/process"
 )
 
+func TestMain(m *testing.M) {
+	if status, ok := fakesluice.Main(); ok {
+		os.Exit(status)
+	}
+	os.Exit(m.Run())
+}
+
 func config(dir string, env ...string) stack.Config {
 	return stack.Config{
 		Dir: dir, Binary: os.Args[0], BlockTime: -1, NoUI: true,
-		Env: append([]string{fakeJournal + "=" + filepath.Join(dir, "journal")}, env...),
+		Env: append([]string{fakesluice.Journal + "=" + filepath.Join(dir, "journal")}, env...),
 	}
 }
 
@@ -38,9 +46,18 @@ func start(t *testing.T, cfg stack.Config) *stack.Stack {
 	return s
 }
 
+// folder is a state folder that is removed with all it holds, wherever that is.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "state")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	t.Cleanup(func() { require.NoError(t, stack.Remove(dir)) })
+	return dir
+}
+
 func TestStartsEverythingAndGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	var steps []string
 	cfg := config(dir, "SLUICE_EXTRA=it's more")
 	cfg.Progress = func(e stack.Event) {
@@ -50,7 +67,7 @@ func TestStartsEverythingAndGoesOnWhereItWas(t *testing.T) {
 	}
 	s := start(t, cfg)
 	require.Equal(t, []string{"postgres", "temporal", "chain", "migrations", "token", "wallet", "worker", "api"}, steps)
-	first := calls(t, dir)
+	first := fakesluice.Calls(t, filepath.Join(dir, "journal"))
 	require.Equal(t, []string{"migrate", "wallet new --json", "wallet import --family evm < xpub-of-some-words"}, first[:3])
 	require.Contains(t, first[3], "chain enable dev --family evm --chain-id 31337 --native-symbol ETH")
 	require.Contains(t, first[3], "--rpc "+s.Node.HTTPURL()+" --ws "+s.Node.WSURL()+" --operator local")
@@ -87,7 +104,7 @@ func TestStartsEverythingAndGoesOnWhereItWas(t *testing.T) {
 	var there bool
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT to_regclass('kept') IS NOT NULL").Scan(&there))
 	require.True(t, there)
-	require.NotContains(t, strings.Join(calls(t, dir)[len(first)+1:], "\n"), "wallet", "the wallet is imported once")
+	require.NotContains(t, strings.Join(fakesluice.Calls(t, filepath.Join(dir, "journal"))[len(first)+1:], "\n"), "wallet", "the wallet is imported once")
 	secrets, err := os.Stat(filepath.Join(dir, "secrets.json"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), secrets.Mode().Perm())
@@ -110,7 +127,7 @@ func startTagged(t *testing.T, s *stack.Stack) {
 
 func TestProgramsComeAndGo(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	s := start(t, config(dir))
 	first := s.Worker.PID()
 	s.Worker.Kill()
@@ -144,7 +161,7 @@ func TestProgramsComeAndGo(t *testing.T) {
 
 func TestDeathOfAPartIsReported(t *testing.T) {
 	t.Parallel()
-	s := start(t, config(t.TempDir()))
+	s := start(t, config(folder(t)))
 	crash(t, s.APIURL())
 	var died *proc.DiedError
 	require.ErrorAs(t, <-s.Failed(), &died)
@@ -167,8 +184,8 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	for _, failing := range []string{"migrate", "chain", "worker", "api"} {
 		t.Run(failing, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			_, err := stack.Start(t.Context(), config(dir, fakeFailing+"="+failing))
+			dir := folder(t)
+			_, err := stack.Start(t.Context(), config(dir, fakesluice.Failing+"="+failing))
 			require.ErrorContains(t, err, failing+" does not want to")
 			require.NoFileExists(t, filepath.Join(dir, "env"))
 			require.NoFileExists(t, filepath.Join(dir, "postgres", "data", "postmaster.pid"))
@@ -181,7 +198,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 
 func TestInterruptedStartLeavesNothing(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cfg := config(dir)
 	cfg.Progress = func(e stack.Event) {
@@ -196,7 +213,7 @@ func TestInterruptedStartLeavesNothing(t *testing.T) {
 
 func TestPorts(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	port := taken.Addr().(*net.TCPAddr).Port
@@ -226,7 +243,7 @@ func TestPorts(t *testing.T) {
 
 func TestLostTokenIsDeployedAnew(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := folder(t)
 	s := start(t, config(dir))
 	require.NoError(t, s.Stop())
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "chain")))

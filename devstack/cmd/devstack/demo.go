@@ -10,7 +10,7 @@ import (
 )
 
 type demoCmd struct {
-	Once       bool `help:"Stop after the story; the exit status says whether it ended well." env:"ONCE"`
+	Once       bool `help:"Stop after the story; the exit status says whether it ended well."`
 	WithParent bool `help:"Stop when the process that started this one dies." hidden:""`
 }
 

@@ -16,8 +16,9 @@ import (
 )
 
 type cli struct {
-	Dir   string    `help:"State folder; .sluice in the checkout unless given." env:"SLUICE_STACK_DIR" placeholder:"PATH"`
-	Ports portFlags `embed:""`
+	Dir    string    `help:"State folder; .sluice in the checkout unless given." env:"SLUICE_STACK_DIR" placeholder:"PATH"`
+	Binary string    `help:"A sluice command built before, to be used instead of building one." env:"SLUICE_STACK_BINARY" placeholder:"PATH"`
+	Ports  portFlags `embed:""`
 
 	Demo   demoCmd   `cmd:"" help:"Start everything, play three orders, and keep running until Ctrl-C."`
 	Up     upCmd     `cmd:"" help:"Start everything in the background."`
@@ -55,7 +56,7 @@ func (c *cli) config() (stack.Config, error) {
 	if dir == "" {
 		dir = filepath.Join(repo, ".sluice")
 	}
-	return stack.Config{Dir: dir, Repo: repo, Ports: c.Ports.ports(), Durable: true}, nil
+	return stack.Config{Dir: dir, Repo: repo, Binary: c.Binary, Ports: c.Ports.ports(), Durable: true}, nil
 }
 
 // errInterrupted ends a command that was told to stop before it was done.

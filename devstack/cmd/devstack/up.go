@@ -72,7 +72,6 @@ func startInBackground(ctx context.Context, cfg stack.Config, out *term.Printer)
 	}
 	defer func() { _ = reader.Close() }()
 
-	// The same flags again, `up` replaced: they hold nothing secret.
 	child := exec.Command(self, backgroundArgs(cfg)...)
 	child.Stdout, child.Stderr = log, log
 	child.ExtraFiles = []*os.File{writer}
@@ -100,7 +99,7 @@ func startInBackground(ctx context.Context, cfg stack.Config, out *term.Printer)
 }
 
 func backgroundArgs(cfg stack.Config) []string {
-	args := []string{"run", "--dir", cfg.Dir}
+	args := []string{"run", "--dir=" + cfg.Dir, "--binary=" + cfg.Binary}
 	for name, port := range cfg.Ports.Fixed() {
 		args = append(args, fmt.Sprintf("--%s-port=%d", name, port))
 	}

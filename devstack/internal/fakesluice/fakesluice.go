@@ -1,4 +1,6 @@
-package stack_test
+// Package fakesluice stands in for the sluice command in the tests of the local stack: it does what a stack depends on,
+// notes every call, and fails or dies when it is told to.
+package fakesluice
 
 import (
 	"encoding/json"
@@ -6,42 +8,44 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
-// fakeJournal is the file in which the stand-in for the sluice command notes what it was asked; setting it turns this
-// test binary into that stand-in.
-const fakeJournal = "SLUICE_FAKE_JOURNAL"
+// Journal names the variable with the file in which calls are noted. A test binary in whose environment it is set is
+// meant to be the stand-in: it calls Main and exits.
+const Journal = "FAKESLUICE_JOURNAL"
 
-// fakeFailing names the command that shall fail.
-const fakeFailing = "SLUICE_FAKE_FAILING"
+// Failing names the variable with the command that shall fail.
+const Failing = "FAKESLUICE_FAILING"
 
-func TestMain(m *testing.M) {
-	if journal := os.Getenv(fakeJournal); journal != "" {
-		os.Exit(fakeSluice(journal, os.Args[1:]))
+// Main runs the stand-in and returns its exit status. It tells false when this process is not meant to be it.
+func Main() (int, bool) {
+	journal := os.Getenv(Journal)
+	if journal == "" {
+		return 0, false
 	}
-	os.Exit(m.Run())
+	return run(journal, os.Args[1:]), true
 }
 
-// fakeSluice does of the sluice command what a stack depends on, and notes every call.
-func fakeSluice(journal string, args []string) int {
+func run(journal string, args []string) int {
 	input := ""
 	if strings.Join(args[:min(2, len(args))], " ") == "wallet import" {
 		raw, _ := io.ReadAll(os.Stdin)
 		input = " < " + strings.TrimSpace(string(raw))
 	}
 	note(journal, strings.Join(args, " ")+input)
-	if os.Getenv(fakeFailing) == args[0] {
+	if os.Getenv(Failing) == args[0] {
 		fmt.Fprintln(os.Stderr, args[0]+" does not want to")
 		return 1
 	}
 	switch args[0] {
 	case "api":
-		return fakeServe(os.Getenv("SLUICE_API_LISTEN"))
+		return serve(os.Getenv("SLUICE_API_LISTEN"))
 	case "worker":
-		return fakeServe(os.Getenv("SLUICE_WORKER_LISTEN"))
+		return serve(os.Getenv("SLUICE_WORKER_LISTEN"))
 	case "wallet":
 		_ = json.NewEncoder(os.Stdout).Encode(map[string]string{"mnemonic": "some words", "xpub": "xpub-of-some-words"})
 	case "env":
@@ -50,8 +54,8 @@ func fakeSluice(journal string, args []string) int {
 	return 0
 }
 
-// fakeServe is ready at once and ends without a word when it is told to crash.
-func fakeServe(address string) int {
+// serve is ready at once and ends without a word when it is told to crash.
+func serve(address string) int {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
@@ -71,12 +75,10 @@ func note(journal, line string) {
 	_, _ = fmt.Fprintln(file, line)
 }
 
-// calls are the noted calls, oldest first.
-func calls(t *testing.T, dir string) []string {
+// Calls are the calls noted in a journal, oldest first.
+func Calls(t *testing.T, journal string) []string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(dir, "journal"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	content, err := os.ReadFile(journal)
+	require.NoError(t, err)
 	return strings.Split(strings.TrimSpace(string(content)), "\n")
 }
