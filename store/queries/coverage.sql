@@ -21,12 +21,12 @@ SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
                            WHERE chain = @chain AND method = @method AND contract = @contract), '{}'::int8multirange)) AS h;
 
 -- name: UnplannedHoles :many
--- What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Quarantined blocks are left to
--- a person: reading them again failed already.
+-- What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Nothing is missed while no
+-- address was issued. Quarantined blocks are left to a person: reading them again failed already.
 WITH watched AS (
-  SELECT 'native'::text AS method, ''::bytea AS contract FROM assets n WHERE n.chain = sqlc.arg(chain)::text AND n.contract IS NULL
-  UNION ALL
-  SELECT 'token_logs', t.contract FROM assets t WHERE t.chain = sqlc.arg(chain)::text AND t.contract IS NOT NULL),
+  SELECT CASE WHEN a.contract IS NULL THEN 'native' ELSE 'token_logs' END AS method, COALESCE(a.contract, '') AS contract
+    FROM assets a JOIN chains ch ON ch.name = a.chain
+   WHERE a.chain = sqlc.arg(chain)::text AND EXISTS (SELECT FROM addresses adr WHERE adr.family = ch.family)),
 missing AS (
   SELECT range_agg(int8multirange(int8range(sqlc.arg(first)::bigint, sqlc.arg(last)::bigint, '[]')) - COALESCE(c.blocks, '{}')) AS blocks
     FROM watched w

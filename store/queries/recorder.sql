@@ -76,17 +76,17 @@ SELECT a.id, a.bytes, a.order_id, a.merchant_id, a.mode FROM addresses a
 
 -- name: PaymentsByTx :many
 -- The payments already known from these transactions, each with its newest inclusion.
-SELECT p.id, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.inclusion, p.status, p.credited_inclusion,
-       i.block_number, i.block_hash, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
+SELECT p.id, p.tx_hash, p.native, p.position, p.order_id, p.merchant_id, p.inclusion,
+       i.block_hash, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
   FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
  WHERE p.chain = @chain AND p.tx_hash = ANY(@tx_hashes::bytea[]);
 
 -- name: PaymentsAbove :many
--- What a rollback ends: every canonical inclusion above the common ancestor.
-SELECT p.id, p.order_id, p.status, p.credited_inclusion, p.merchant_id, p.inclusion, i.n, i.asset_id, i.amount
+-- What a rollback ends: every canonical inclusion above the common ancestor, the newest first.
+SELECT p.id, p.order_id, p.merchant_id, i.n
   FROM inclusions i JOIN payments p ON p.id = i.payment_id
  WHERE i.chain = @chain AND i.canonical AND i.block_number > @above::bigint
- ORDER BY p.id;
+ ORDER BY i.block_number DESC, i.tx_index DESC, p.native, p.position DESC;
 
 -- name: LockPayments :many
 SELECT id, status, inclusion, credited_inclusion FROM payments WHERE id = ANY(@ids::text[]) ORDER BY id FOR UPDATE;
@@ -118,28 +118,25 @@ UPDATE payments SET status = 'detected', inclusion = @inclusion, credited_inclus
 -- Dropped payments whose window to come back ended with this block, and whose orders may stop waiting for them.
 SELECT id, order_id, inclusion FROM payments WHERE chain = @chain AND returns_by_block < @number::bigint ORDER BY id;
 
--- name: GiveUpReturn :exec
-UPDATE payments SET returns_by_block = NULL WHERE id = @id AND status = 'dropped';
+-- name: GiveUpReturn :execrows
+UPDATE payments SET returns_by_block = NULL WHERE id = @id AND status = 'dropped' AND returns_by_block IS NOT NULL;
 
 -- name: InclusionsInBlocks :one
 SELECT count(*) FROM inclusions WHERE chain = @chain AND canonical AND block_number BETWEEN @first AND @last;
 
--- name: CreditPosting :one
--- The credit of one inclusion with where it went, and what was released of it since.
-SELECT c.id, c.debit_account, c.credit_account, c.asset_id, c.amount, c.order_id,
-       EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = c.payment_id AND r.inclusion = c.inclusion
-                AND r.kind = 'release') AS released
-  FROM ledger_postings c WHERE c.payment_id = @payment_id::text AND c.inclusion = @inclusion::integer AND c.kind = 'credit';
-
--- name: InsertUnknownTransfer :execrows
+-- name: CountUnknownTransfer :exec
+-- Keeps the first transfers of a contract in full and counts all of them. A transfer that is kept already is not counted again; one
+-- that is only counted may be, when its block is read again.
+WITH kept AS (
+  SELECT FROM unknown_transfers
+   WHERE chain = @chain AND tx_hash = @tx_hash AND position = @position AND block_hash = @block_hash),
+counted AS (
+  INSERT INTO unknown_contracts (chain, contract, transfers) SELECT @chain, @contract, 1 WHERE NOT EXISTS (SELECT FROM kept)
+  ON CONFLICT (chain, contract) DO UPDATE SET transfers = unknown_contracts.transfers + 1
+  RETURNING transfers)
 INSERT INTO unknown_transfers (chain, tx_hash, position, contract, address_id, raw_amount, block_number, block_hash)
 SELECT @chain, @tx_hash, @position, @contract, @address_id, @raw_amount, @block_number, @block_hash
- WHERE COALESCE((SELECT u.transfers FROM unknown_contracts u WHERE u.chain = @chain AND u.contract = @contract), 0) < @max_rows::bigint
-ON CONFLICT DO NOTHING;
-
--- name: CountUnknownContract :exec
-INSERT INTO unknown_contracts (chain, contract, transfers) VALUES (@chain, @contract, 1)
-ON CONFLICT (chain, contract) DO UPDATE SET transfers = unknown_contracts.transfers + 1;
+  FROM counted WHERE counted.transfers <= @max_rows::bigint;
 
 -- name: HaltChain :execrows
 UPDATE chains SET halted_at = now(), halted_reason = @reason::text WHERE name = @name AND halted_at IS NULL;

@@ -202,9 +202,9 @@ func (q *Queries) ResolveQuarantine(ctx context.Context, arg ResolveQuarantinePa
 
 const unplannedHoles = `-- name: UnplannedHoles :many
 WITH watched AS (
-  SELECT 'native'::text AS method, ''::bytea AS contract FROM assets n WHERE n.chain = $1::text AND n.contract IS NULL
-  UNION ALL
-  SELECT 'token_logs', t.contract FROM assets t WHERE t.chain = $1::text AND t.contract IS NOT NULL),
+  SELECT CASE WHEN a.contract IS NULL THEN 'native' ELSE 'token_logs' END AS method, COALESCE(a.contract, '') AS contract
+    FROM assets a JOIN chains ch ON ch.name = a.chain
+   WHERE a.chain = $1::text AND EXISTS (SELECT FROM addresses adr WHERE adr.family = ch.family)),
 missing AS (
   SELECT range_agg(int8multirange(int8range($2::bigint, $3::bigint, '[]')) - COALESCE(c.blocks, '{}')) AS blocks
     FROM watched w
@@ -231,8 +231,8 @@ type UnplannedHolesRow struct {
 	Last  int64
 }
 
-// What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Quarantined blocks are left to
-// a person: reading them again failed already.
+// What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Nothing is missed while no
+// address was issued. Quarantined blocks are left to a person: reading them again failed already.
 func (q *Queries) UnplannedHoles(ctx context.Context, arg UnplannedHolesParams) ([]UnplannedHolesRow, error) {
 	rows, err := q.db.Query(ctx, unplannedHoles, arg.Chain, arg.First, arg.Last)
 	if err != nil {

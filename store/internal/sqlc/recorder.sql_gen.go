@@ -531,7 +531,7 @@ const paymentsAbove = `-- name: PaymentsAbove :many
 SELECT p.id, p.order_id, p.merchant_id, i.n
   FROM inclusions i JOIN payments p ON p.id = i.payment_id
  WHERE i.chain = $1 AND i.canonical AND i.block_number > $2::bigint
- ORDER BY p.id
+ ORDER BY i.block_number DESC, i.tx_index DESC, p.native, p.position DESC
 `
 
 type PaymentsAboveParams struct {
@@ -546,7 +546,7 @@ type PaymentsAboveRow struct {
 	N          int32
 }
 
-// What a rollback ends: every canonical inclusion above the common ancestor.
+// What a rollback ends: every canonical inclusion above the common ancestor, the newest first.
 func (q *Queries) PaymentsAbove(ctx context.Context, arg PaymentsAboveParams) ([]PaymentsAboveRow, error) {
 	rows, err := q.db.Query(ctx, paymentsAbove, arg.Chain, arg.Above)
 	if err != nil {

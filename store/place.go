@@ -1,0 +1,401 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store/internal/dbtype"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// placeMode says what a sighting may do to what is recorded already.
+type placeMode uint8
+
+const (
+	// placeRecorded: the blocks are new; what they say is true from now on.
+	placeRecorded placeMode = iota
+	// placeRescanned: the blocks were recorded before; they only add what was missed.
+	placeRescanned
+)
+
+// identity is what makes a payment one: it survives being mined again.
+type identity struct {
+	tx       payment.Hash
+	native   bool
+	position uint32
+}
+
+// arrival is a transfer to an address of ours, in an asset that is or was enabled.
+type arrival struct {
+	Sighting
+	block   payment.BlockRef
+	to      sqlc.MatchRecipientsRow
+	assetID string
+}
+
+func (a arrival) identity() identity { return identity{a.TxHash, a.Native, a.Position} }
+
+// placing is one transaction's work on a batch. All orders and payments that it changes are locked before the first
+// change: orders first, each kind sorted.
+type placing struct {
+	txn
+	turn   chainTurn
+	mode   placeMode
+	known  map[identity]sqlc.PaymentsByTxRow
+	orders map[payment.OrderID]*orderRow
+	locked map[string]sqlc.LockPaymentsRow
+}
+
+// place records the arrivals of a batch, and lets go of dropped payments whose window to return ended with it.
+// Errors: ErrContradiction, *UnresolvedError.
+func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeMode) (Recorded, error) {
+	arrivals, err := t.arrivals(ctx, turn, batch)
+	if err != nil {
+		return Recorded{}, err
+	}
+	p := placing{txn: t, turn: turn, mode: mode}
+	if err := p.findKnown(ctx, arrivals); err != nil {
+		return Recorded{}, err
+	}
+	var returns []sqlc.EndedReturnsRow
+	if mode == placeRecorded {
+		returns, err = t.q.EndedReturns(ctx, sqlc.EndedReturnsParams{Chain: turn.chain, Number: turn.number})
+		if err != nil {
+			return Recorded{}, fmt.Errorf("look for payments that did not return: %w", err)
+		}
+	}
+	if err := p.lock(ctx, arrivals, returns); err != nil {
+		return Recorded{}, err
+	}
+	recorded := Recorded{Matched: len(arrivals)}
+	for _, a := range arrivals {
+		fresh, err := p.include(ctx, a)
+		if err != nil {
+			return Recorded{}, fmt.Errorf("record transfer %s/%d: %w", a.TxHash, a.Position, err)
+		}
+		if fresh {
+			recorded.New++
+		}
+	}
+	for _, row := range returns {
+		if err := p.giveUp(ctx, row); err != nil {
+			return Recorded{}, err
+		}
+	}
+	return recorded, nil
+}
+
+// arrivals matches the recipients of all transfers, in a statement of its own: it begins after the blocks were fetched,
+// so every address that a payer can have known by then is committed and found, in whatever order ids were given out.
+func (t txn) arrivals(ctx context.Context, turn chainTurn, batch Batch) ([]arrival, error) {
+	recipients := make(map[payment.Address]sqlc.MatchRecipientsRow)
+	var raw [][]byte
+	for _, block := range batch.Blocks {
+		for _, seen := range block.Sightings {
+			if _, ok := recipients[seen.To]; !ok && seen.To.Family == turn.family {
+				recipients[seen.To] = sqlc.MatchRecipientsRow{}
+				raw = append(raw, seen.To.Bytes())
+			}
+		}
+	}
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	rows, err := t.q.MatchRecipients(ctx, sqlc.MatchRecipientsParams{Family: string(turn.family), Recipients: raw})
+	if err != nil {
+		return nil, fmt.Errorf("match recipients: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	for _, row := range rows {
+		recipients[payment.Address{Family: turn.family, Raw: string(row.Bytes)}] = row
+	}
+	if err := unresolved(batch, recipients); err != nil {
+		return nil, err
+	}
+	return t.known(ctx, turn, batch, recipients)
+}
+
+// unresolved returns an UnresolvedError for transfers to addresses of ours whose receipts were not read.
+func unresolved(batch Batch, ours map[payment.Address]sqlc.MatchRecipientsRow) error {
+	missing := make(map[payment.Address]bool)
+	for _, block := range batch.Blocks {
+		for _, seen := range block.Sightings {
+			if seen.Receipt != ReceiptRead && ours[seen.To].ID != "" {
+				missing[seen.To] = true
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	recipients := make([]payment.Address, 0, len(missing))
+	for address := range missing {
+		recipients = append(recipients, address)
+	}
+	slices.SortFunc(recipients, func(a, b payment.Address) int { return cmp.Compare(a.Raw, b.Raw) })
+	return &UnresolvedError{Recipients: recipients}
+}
+
+// known keeps the transfers to addresses of ours whose asset has a row, enabled or not. Others are written down apart: they
+// are no payments until somebody enables their token. Transfers of nothing are ignored: they poison address books.
+func (t txn) known(ctx context.Context, turn chainTurn, batch Batch, ours map[payment.Address]sqlc.MatchRecipientsRow) ([]arrival, error) {
+	rows, err := t.q.WatchedAssets(ctx, turn.chain)
+	if err != nil {
+		return nil, fmt.Errorf("read the assets: %w", err)
+	}
+	assets := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		assets[row.ID] = true
+	}
+	var arrivals []arrival
+	twice := make(map[identity]bool)
+	for _, block := range batch.Blocks {
+		for _, seen := range block.Sightings {
+			to := ours[seen.To]
+			if to.ID == "" || seen.Amount.IsZero() {
+				continue
+			}
+			a := arrival{Sighting: seen, block: block.BlockRef, to: to, assetID: seen.Asset(turn.chain).String()}
+			if twice[a.identity()] {
+				return nil, fmt.Errorf("%w: transfer %s/%d twice", ErrContradiction, a.TxHash, a.Position)
+			}
+			twice[a.identity()] = true
+			if !assets[a.assetID] {
+				if err := t.unknownToken(ctx, turn.chain, a); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			arrivals = append(arrivals, a)
+		}
+	}
+	return arrivals, nil
+}
+
+// maxUnknownTransfers is how many transfers of one unknown contract are kept in full; after that they are counted.
+const maxUnknownTransfers = 100
+
+func (t txn) unknownToken(ctx context.Context, chain string, a arrival) error {
+	contract := a.Contract.Bytes()
+	err := t.q.CountUnknownTransfer(ctx, sqlc.CountUnknownTransferParams{
+		Chain: chain, TxHash: a.TxHash[:], Position: int32(a.Position), Contract: contract, AddressID: a.to.ID,
+		RawAmount: dbtype.Of(a.Amount), BlockNumber: int64(a.block.Number), BlockHash: a.block.Hash[:],
+		MaxRows: maxUnknownTransfers,
+	})
+	if err != nil {
+		return fmt.Errorf("note a transfer of an unknown token: %w", err)
+	}
+	return nil
+}
+
+// findKnown reads the payments that the arrivals' transactions made before. Only the holder of the cursor changes a
+// payment's place and owner, so what is read here stays true; its status does not, and is read again under its lock.
+func (p *placing) findKnown(ctx context.Context, arrivals []arrival) error {
+	p.known = make(map[identity]sqlc.PaymentsByTxRow)
+	if len(arrivals) == 0 {
+		return nil
+	}
+	var hashes [][]byte
+	for _, a := range arrivals {
+		hashes = append(hashes, a.TxHash[:])
+	}
+	rows, err := p.q.PaymentsByTx(ctx, sqlc.PaymentsByTxParams{Chain: p.turn.chain, TxHashes: hashes})
+	if err != nil {
+		return fmt.Errorf("look for known payments: %w", err)
+	}
+	for _, row := range rows {
+		p.known[identity{payment.Hash(row.TxHash), row.Native, uint32(row.Position)}] = row
+	}
+	return nil
+}
+
+// lock locks every order and payment that this transaction may change.
+func (p *placing) lock(ctx context.Context, arrivals []arrival, returns []sqlc.EndedReturnsRow) error {
+	var orders []payment.OrderID
+	var payments []string
+	add := func(order *string) {
+		if order != nil {
+			orders = append(orders, payment.OrderID(*order))
+		}
+	}
+	for _, a := range arrivals {
+		add(a.to.OrderID)
+		if known, ok := p.known[a.identity()]; ok {
+			add(known.OrderID)
+			payments = append(payments, known.ID)
+		}
+	}
+	for _, row := range returns {
+		add(row.OrderID)
+		payments = append(payments, row.ID)
+	}
+	var err error
+	p.orders, p.locked, err = p.lockAll(ctx, orders, payments)
+	return err
+}
+
+// lockAll locks orders, then payments, each sorted.
+func (t txn) lockAll(ctx context.Context, orders []payment.OrderID, payments []string) (
+	map[payment.OrderID]*orderRow, map[string]sqlc.LockPaymentsRow, error,
+) {
+	locked := make(map[string]sqlc.LockPaymentsRow, len(payments))
+	rows := map[payment.OrderID]*orderRow{}
+	if len(orders) > 0 {
+		var err error
+		if rows, err = t.lockOrders(ctx, orders); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(payments) == 0 {
+		return rows, locked, nil
+	}
+	list, err := t.q.LockPayments(ctx, payments)
+	if err != nil {
+		return nil, nil, fmt.Errorf("lock payments: %w", err)
+	}
+	for _, row := range list {
+		locked[row.ID] = row
+	}
+	return rows, locked, nil
+}
+
+// include makes the arrival a canonical inclusion of its payment, and tells whether it was not one before.
+func (p *placing) include(ctx context.Context, a arrival) (fresh bool, err error) {
+	known, ok := p.known[a.identity()]
+	if !ok {
+		return true, p.begin(ctx, a)
+	}
+	if known.Canonical {
+		if a.recordedAs(known) {
+			return false, nil
+		}
+		if p.mode == placeRescanned {
+			p.log.WarnContext(ctx, "a block that was read again differs from what is recorded",
+				"chain", p.turn.chain, "payment", known.ID, "block", a.block.Number)
+			return false, nil
+		}
+		// The chain cannot hold one transfer twice, so what was recorded is no longer true.
+		lost := lostPayment{id: known.ID, orderID: known.OrderID, merchantID: known.MerchantID, inclusion: known.Inclusion}
+		if err := p.drop(ctx, p.turn, p.order(known.OrderID), p.locked[known.ID], lost, endContentChanged); err != nil {
+			return false, err
+		}
+	}
+	return true, p.again(ctx, known.ID, known.Inclusion+1, a)
+}
+
+// recordedAs tells whether the arrival is the payment's newest inclusion itself.
+func (a arrival) recordedAs(known sqlc.PaymentsByTxRow) bool {
+	return bytes.Equal(known.BlockHash, a.block.Hash[:]) && known.AssetID == a.assetID && known.Amount.Amount == a.Amount &&
+		bytes.Equal(known.Recipient, a.To.Bytes()) && bytes.Equal(known.Sender, a.From.Bytes())
+}
+
+func (p *placing) order(id *string) *orderRow {
+	if id == nil {
+		return nil
+	}
+	return p.orders[payment.OrderID(*id)]
+}
+
+// begin makes a payment with its first inclusion.
+func (p *placing) begin(ctx context.Context, a arrival) error {
+	id := string(payment.NewPaymentID())
+	err := p.q.InsertPayment(ctx, sqlc.InsertPaymentParams{
+		ID: id, Chain: p.turn.chain, TxHash: a.TxHash[:], Native: a.Native, Position: int32(a.Position),
+		AddressID: a.to.ID, OrderID: a.to.OrderID, MerchantID: a.to.MerchantID, Mode: a.to.Mode,
+		FirstIncludedAt: a.block.Time,
+	})
+	if err != nil {
+		return fmt.Errorf("insert payment: %w", err)
+	}
+	return p.begun(ctx, id, 1, a)
+}
+
+// again gives a known payment a new inclusion. Being mined again it may pay another amount, or another address of ours.
+func (p *placing) again(ctx context.Context, id string, n int32, a arrival) error {
+	err := p.q.ReincludePayment(ctx, sqlc.ReincludePaymentParams{
+		ID: id, Inclusion: n, AddressID: a.to.ID, OrderID: a.to.OrderID, MerchantID: a.to.MerchantID, Mode: a.to.Mode,
+	})
+	if err != nil {
+		return fmt.Errorf("include payment %s again: %w", id, err)
+	}
+	return p.begun(ctx, id, n, a)
+}
+
+// begun writes the inclusion, moves the order and wakes whoever waits.
+func (p *placing) begun(ctx context.Context, id string, n int32, a arrival) error {
+	params := sqlc.InsertInclusionParams{
+		PaymentID: id, N: n, Chain: p.turn.chain,
+		BlockNumber: int64(a.block.Number), BlockHash: a.block.Hash[:], BlockTime: a.block.Time, TxIndex: int32(a.TxIndex),
+		AssetID: a.assetID, Amount: dbtype.Of(a.Amount), Sender: a.From.Bytes(), Recipient: a.To.Bytes(),
+	}
+	if !a.Native {
+		logIndex := int32(a.LogIndex)
+		params.LogIndex = &logIndex
+	}
+	if err := p.q.InsertInclusion(ctx, params); err != nil {
+		return fmt.Errorf("insert inclusion %d of payment %s: %w", n, id, err)
+	}
+	if err := p.tell(ctx, p.order(a.to.OrderID), payment.TriggerPaymentDetected, id, n); err != nil {
+		return err
+	}
+	return p.wake(ctx, wakeUp{
+		chain: p.turn.chain, signal: process.SignalPaymentSeen, paymentID: id, inclusion: n, orderID: a.to.OrderID, kind: "seen",
+	})
+}
+
+// giveUp stops waiting for a dropped payment to return.
+func (p *placing) giveUp(ctx context.Context, row sqlc.EndedReturnsRow) error {
+	changed, err := p.q.GiveUpReturn(ctx, row.ID)
+	if err != nil {
+		return fmt.Errorf("give up on payment %s: %w", row.ID, err)
+	}
+	if changed == 0 {
+		return nil // it returned in this very batch
+	}
+	if err := p.tell(ctx, p.order(row.OrderID), payment.TriggerPaymentDropped, row.ID, row.Inclusion); err != nil {
+		return err
+	}
+	return p.wake(ctx, wakeUp{
+		chain: p.turn.chain, signal: process.SignalPaymentDropped, paymentID: row.ID, inclusion: row.Inclusion,
+		orderID: row.OrderID, kind: "given_up",
+	})
+}
+
+// tell applies a trigger about a payment to its order, if it has one. An order that does not take the news, because the
+// state table refuses it or because something in the order itself is broken, must not keep the chain from being recorded:
+// the money is written down, the order stays as it is, and it is looked at again when the payment is settled. Only errors
+// of the database are returned.
+func (t txn) tell(ctx context.Context, order *orderRow, on payment.Trigger, paymentID string, inclusion int32) error {
+	if order == nil {
+		return nil
+	}
+	before := *order
+	savepoint, err := t.raw.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("set a savepoint: %w", err)
+	}
+	within := txn{q: t.q.WithTx(savepoint), raw: savepoint, log: t.log}
+	_, err = within.apply(ctx, order, on, eventCause{PaymentID: payment.PaymentID(paymentID), Inclusion: int(inclusion)})
+	if err == nil {
+		return savepoint.Commit(ctx)
+	}
+	if ctx.Err() != nil || sqlState(err) != "" || unavailable(err) {
+		return fmt.Errorf("tell order %s: %w", order.ID, err)
+	}
+	*order = before
+	level := slog.LevelError
+	if payment.ReasonOf(err) != "" {
+		level = slog.LevelWarn
+	}
+	t.log.Log(ctx, level, "order does not take the news of its payment",
+		"order", order.ID, "payment", paymentID, "inclusion", inclusion, "trigger", string(on), "error", err)
+	return savepoint.Rollback(ctx)
+}

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluicepay/sluice/payment"
+)
+
+// Errors by which a Recorder refuses. It wrote nothing when it returns one.
+var (
+	// ErrFenced: a later session of this chain exists.
+	ErrFenced = errors.New("store: a later session records this chain")
+	// ErrParentMismatch: the blocks do not continue the cursor, or a block that is read again is not the recorded one.
+	ErrParentMismatch = errors.New("store: blocks do not continue what is recorded")
+	// ErrHorizon: the rollback is deeper than the chain's horizon.
+	ErrHorizon = errors.New("store: rollback is deeper than the horizon")
+	// ErrContradiction: the blocks of one batch contradict themselves. Whoever read them has to read again.
+	ErrContradiction = errors.New("store: blocks contradict themselves")
+)
+
+// UnresolvedError is returned when a transfer to an address of ours was not completed from its receipt.
+type UnresolvedError struct {
+	Recipients []payment.Address
+}
+
+// Error counts the recipients; it does not name them.
+func (e *UnresolvedError) Error() string {
+	return fmt.Sprintf("store: %d recipients have transfers without receipt", len(e.Recipients))
+}
+
+// ScanSession is one runner's turn at a chain. Only the newest session of a chain can write.
+type ScanSession struct {
+	Chain     string
+	Epoch     int64
+	ChainID   uint64
+	Genesis   payment.Hash // zero when it was never pinned
+	Start     uint64       // the first block to record when nothing is recorded yet
+	Horizon   uint64       // how many blocks a rollback may undo
+	BlockTime time.Duration
+	MaxRange  uint64 // the most blocks to ask for at once
+}
+
+// Watch is what a runner is asked to do.
+type Watch struct {
+	Cursor  *payment.BlockRef // the last block recorded; nil before the first
+	Native  bool              // look for top-level transfers of the chain's own coin
+	Tokens  []payment.Address // look for transfers of these contracts
+	Paused  bool              // read nothing, write nothing
+	Rescans []OpenRescan      // most urgent first
+}
+
+// OpenRescan is a range to read again, as far as the cursor has come.
+type OpenRescan struct {
+	ID       int64
+	From, To uint64 // both included
+	Next     uint64 // the first block that is not read again yet
+}
+
+// Receipt says whether a transfer was completed from its transaction's receipt.
+type Receipt uint8
+
+const (
+	// ReceiptUnread: position and success are not known. Such a transfer cannot be recorded.
+	ReceiptUnread Receipt = iota
+	// ReceiptRead: the transaction succeeded and the position is known.
+	ReceiptRead
+)
+
+// Sighting is a transfer that was seen in a block.
+type Sighting struct {
+	payment.Transfer
+	Receipt Receipt
+}
+
+// SeenBlock is a block with everything that was looked for and seen in it.
+type SeenBlock struct {
+	payment.BlockRef
+	Sightings []Sighting
+}
+
+// Batch is a run of blocks to record, and what was looked for in them.
+type Batch struct {
+	Blocks []SeenBlock // consecutive, ascending, linked by parent hashes
+	Native bool
+	Tokens []payment.Address
+}
+
+func (b Batch) first() SeenBlock { return b.Blocks[0] }
+
+func (b Batch) last() SeenBlock { return b.Blocks[len(b.Blocks)-1] }
+
+// check returns ErrContradiction for a batch that is no chain of blocks.
+func (b Batch) check() error {
+	if len(b.Blocks) == 0 {
+		return fmt.Errorf("%w: no blocks", ErrContradiction)
+	}
+	for i, block := range b.Blocks[1:] {
+		before := b.Blocks[i]
+		if block.Number != before.Number+1 || block.Parent != before.Hash {
+			return fmt.Errorf("%w: block %d does not follow block %d", ErrContradiction, block.Number, before.Number)
+		}
+	}
+	return nil
+}
+
+// Recorded says what recording a batch found.
+type Recorded struct {
+	Matched int // transfers to addresses of ours
+	New     int // of those, inclusions that were not recorded before
+}
