@@ -39,7 +39,7 @@ CREATE TABLE callbacks (
   CHECK ((status = 'parked') = (park_reason IS NOT NULL)),
   CHECK ((status = 'delivered') = (delivered_at IS NOT NULL))
 );
-CREATE INDEX callbacks_pending ON callbacks (order_id, endpoint_id, seq) WHERE status = 'pending';
+CREATE INDEX callbacks_unsettled ON callbacks (order_id, endpoint_id, seq) WHERE status <> 'delivered';
 CREATE INDEX callbacks_due ON callbacks (due_at) WHERE status = 'pending';
 
 CREATE TABLE callback_attempts (

@@ -7,7 +7,6 @@ package sqlc
 
 import (
 	"context"
-	"time"
 
 	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
@@ -68,46 +67,14 @@ func (q *Queries) LockReview(ctx context.Context, arg LockReviewParams) (LockRev
 	return i, err
 }
 
-const openReviews = `-- name: OpenReviews :many
-SELECT payment_id, inclusion, cause, created_at FROM reviews
- WHERE status = 'open' AND merchant_id = $1 ORDER BY created_at LIMIT $2
+const parkPayment = `-- name: ParkPayment :exec
+UPDATE payments SET status = 'parked' WHERE id = $1 AND status = 'detected'
 `
 
-type OpenReviewsParams struct {
-	MerchantID string
-	MaxRows    int32
-}
-
-type OpenReviewsRow struct {
-	PaymentID string
-	Inclusion int32
-	Cause     string
-	CreatedAt time.Time
-}
-
-func (q *Queries) OpenReviews(ctx context.Context, arg OpenReviewsParams) ([]OpenReviewsRow, error) {
-	rows, err := q.db.Query(ctx, openReviews, arg.MerchantID, arg.MaxRows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []OpenReviewsRow
-	for rows.Next() {
-		var i OpenReviewsRow
-		if err := rows.Scan(
-			&i.PaymentID,
-			&i.Inclusion,
-			&i.Cause,
-			&i.CreatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// Nobody is woken for it any more; a person has seen it.
+func (q *Queries) ParkPayment(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, parkPayment, id)
+	return err
 }
 
 const pendingEndpointsOfOrder = `-- name: PendingEndpointsOfOrder :many
@@ -137,10 +104,11 @@ func (q *Queries) PendingEndpointsOfOrder(ctx context.Context, orderID *string) 
 const readReview = `-- name: ReadReview :one
 SELECT r.id, r.payment_id, r.inclusion, r.cause, r.merchant_id, r.order_id, r.status, r.resolution,
        p.chain, p.status AS payment_status, p.inclusion AS newest_inclusion, p.credited_inclusion,
-       i.canonical, i.asset_id, i.amount, i.recipient, a.code AS asset_code, a.decimals,
-       ch.family,
+       (ch.halted_at IS NOT NULL)::boolean AS chain_halted, (a.halted_at IS NOT NULL)::boolean AS asset_halted,
+       i.canonical, i.asset_id, i.amount, i.recipient, a.contract, a.code, a.decimals, ch.family,
        COALESCE((SELECT acc.kind FROM ledger_postings c JOIN ledger_accounts acc ON acc.id = c.credit_account
-                  WHERE c.payment_id = r.payment_id AND c.inclusion = r.inclusion AND c.kind = 'credit'), '')::text AS credited_to,
+                  WHERE c.payment_id = r.payment_id AND c.inclusion = r.inclusion AND c.kind = 'credit'
+                    AND p.credited_inclusion = r.inclusion), '')::text AS credited_to,
        EXISTS (SELECT FROM ledger_postings s WHERE s.payment_id = r.payment_id AND s.inclusion = r.inclusion
                   AND s.kind = 'release') AS released
   FROM reviews r
@@ -170,18 +138,21 @@ type ReadReviewRow struct {
 	PaymentStatus     string
 	NewestInclusion   int32
 	CreditedInclusion *int32
+	ChainHalted       bool
+	AssetHalted       bool
 	Canonical         bool
 	AssetID           string
 	Amount            dbtype.Amount
 	Recipient         []byte
-	AssetCode         string
+	Contract          []byte
+	Code              string
 	Decimals          int16
 	Family            string
 	CreditedTo        string
 	Released          bool
 }
 
-// The review with its money. held: a credit of this inclusion sits in the held account of the merchant.
+// The review with its money: where the credit of this inclusion went, if there is one that was not reversed.
 func (q *Queries) ReadReview(ctx context.Context, arg ReadReviewParams) (ReadReviewRow, error) {
 	row := q.db.QueryRow(ctx, readReview, arg.PaymentID, arg.Inclusion, arg.Cause)
 	var i ReadReviewRow
@@ -198,11 +169,14 @@ func (q *Queries) ReadReview(ctx context.Context, arg ReadReviewParams) (ReadRev
 		&i.PaymentStatus,
 		&i.NewestInclusion,
 		&i.CreditedInclusion,
+		&i.ChainHalted,
+		&i.AssetHalted,
 		&i.Canonical,
 		&i.AssetID,
 		&i.Amount,
 		&i.Recipient,
-		&i.AssetCode,
+		&i.Contract,
+		&i.Code,
 		&i.Decimals,
 		&i.Family,
 		&i.CreditedTo,
@@ -224,5 +198,38 @@ type ResolveReviewParams struct {
 
 func (q *Queries) ResolveReview(ctx context.Context, arg ResolveReviewParams) error {
 	_, err := q.db.Exec(ctx, resolveReview, arg.Resolution, arg.ResolvedBy, arg.ID)
+	return err
+}
+
+const reviewSubject = `-- name: ReviewSubject :one
+SELECT p.chain, p.merchant_id, p.order_id FROM payments p JOIN inclusions i ON i.payment_id = p.id
+ WHERE p.id = $1 AND i.n = $2
+`
+
+type ReviewSubjectParams struct {
+	PaymentID string
+	Inclusion int32
+}
+
+type ReviewSubjectRow struct {
+	Chain      string
+	MerchantID string
+	OrderID    *string
+}
+
+// What a review of an inclusion is about.
+func (q *Queries) ReviewSubject(ctx context.Context, arg ReviewSubjectParams) (ReviewSubjectRow, error) {
+	row := q.db.QueryRow(ctx, reviewSubject, arg.PaymentID, arg.Inclusion)
+	var i ReviewSubjectRow
+	err := row.Scan(&i.Chain, &i.MerchantID, &i.OrderID)
+	return i, err
+}
+
+const unparkPayment = `-- name: UnparkPayment :exec
+UPDATE payments SET status = 'detected', last_woken_at = now() WHERE id = $1 AND status = 'parked'
+`
+
+func (q *Queries) UnparkPayment(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, unparkPayment, id)
 	return err
 }

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicepay/sluice/internal/seal"
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// ErrAddressCollision is the cause of an error that says that a derived address, or its index, belongs to something
+// already. Indices only grow, so this happens when the database is older than what it handed out: it was restored. The
+// wallet is locked until somebody advances it.
+var ErrAddressCollision = errors.New("a derived address is known already")
+
+// Wallet is what addresses are derived from. Whoever derives must check MAC first: over the id, family, merchant ("" for a
+// default wallet) and xpub, as MACParts lists them, for the purpose MACXpub.
+type Wallet struct {
+	ID       payment.XPubID
+	Family   payment.Family
+	Merchant payment.MerchantID // "" for the family's default
+	Xpub     seal.Secret
+	Path     string
+	MAC      seal.MAC
+}
+
+// MACParts are the parts that the wallet's MAC authenticates, in order.
+func (w Wallet) MACParts() [][]byte {
+	return [][]byte{[]byte(w.ID), []byte(w.Family), []byte(w.Merchant), []byte(w.Xpub.Reveal())}
+}
+
+// Allocation says what is left to do until an order has its address: nothing, or to derive one.
+type Allocation struct {
+	// Done is the order when it has its address. Otherwise derive from Wallet.
+	Done   *process.OrderView
+	Wallet Wallet
+}
+
+// BeginAllocation returns the order if it has its address, and else the wallet to derive one from: the merchant's own or
+// the family's default. Errors: CodeNotFound; CodeAddressesExhausted when there is no wallet, or it is locked or used up.
+func (db *DB) BeginAllocation(ctx context.Context, id payment.OrderID) (Allocation, error) {
+	var a Allocation
+	err := db.tx(ctx, func(ctx context.Context, t txn) error {
+		order, err := t.lockOrder(ctx, id)
+		if err != nil {
+			return err
+		}
+		if order.AddressID != nil {
+			a.Done, err = t.viewOf(ctx, order)
+			return err
+		}
+		chain, err := t.q.GetChain(ctx, order.Chain)
+		if err != nil {
+			return fmt.Errorf("read chain: %w", err)
+		}
+		a.Wallet, err = t.wallet(ctx, payment.MerchantID(order.MerchantID), payment.Family(chain.Family))
+		return err
+	})
+	return a, err
+}
+
+// maxIndex is one past the last index of non-hardened derivation.
+const maxIndex = 1 << 31
+
+// wallet finds the wallet in use for a merchant. Error: CodeAddressesExhausted.
+func (t txn) wallet(ctx context.Context, merchant payment.MerchantID, family payment.Family) (Wallet, error) {
+	row, err := t.q.ActiveXpub(ctx, sqlc.ActiveXpubParams{Family: string(family), MerchantID: string(merchant)})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Wallet{}, payment.E(payment.CodeAddressesExhausted, "", "there is no wallet to derive an address from")
+	case err != nil:
+		return Wallet{}, fmt.Errorf("find wallet: %w", err)
+	case row.Locked:
+		return Wallet{}, payment.E(payment.CodeAddressesExhausted, "", "the wallet is locked until it is advanced")
+	case row.NextIndex >= maxIndex:
+		return Wallet{}, payment.E(payment.CodeAddressesExhausted, "", "the wallet is used up")
+	}
+	return Wallet{
+		ID: payment.XPubID(row.ID), Family: payment.Family(row.Family), Merchant: payment.MerchantID(deref(row.MerchantID)),
+		Xpub: seal.NewSecret(row.Xpub), Path: row.Path, MAC: seal.MAC{KeyID: row.MacKey, Sum: row.Mac},
+	}, nil
+}
+
+// ReserveIndex hands out the wallet's next index and commits that at once: no other call, of whatever process, gets the
+// same, also when what it was meant for fails. Errors: CodeNotFound; CodeAddressesExhausted when the wallet is locked, retired
+// or used up.
+func (db *DB) ReserveIndex(ctx context.Context, id payment.XPubID) (uint32, error) {
+	index, err := db.q.ReserveIndex(ctx, string(id))
+	if err == nil {
+		return uint32(index), nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return 0, classify(err)
+	}
+	state, err := db.q.XpubState(ctx, string(id))
+	switch {
+	case err != nil:
+		return 0, notFound(err, "wallet")
+	case state.Locked:
+		return 0, payment.E(payment.CodeAddressesExhausted, "", "the wallet is locked until it is advanced")
+	case state.Retired:
+		return 0, payment.E(payment.CodeAddressesExhausted, "", "the wallet is retired")
+	default:
+		return 0, payment.E(payment.CodeAddressesExhausted, "", "the wallet is used up")
+	}
+}
+
+// FinishAllocation gives the order the address that was derived at the index, and opens it: it waits for its payment from
+// now on. If it has an address already, that one stays and the order is returned as it is.
+//
+// Error: CodeAddressesExhausted around ErrAddressCollision when the address or index is taken; the wallet is locked then.
+func (db *DB) FinishAllocation(
+	ctx context.Context, id payment.OrderID, wallet payment.XPubID, index uint32, address payment.Address,
+) (process.OrderView, error) {
+	var v process.OrderView
+	collided := false
+	err := db.tx(ctx, func(ctx context.Context, t txn) error {
+		collided = false
+		order, err := t.lockOrder(ctx, id)
+		if err != nil {
+			return err
+		}
+		if order.AddressID != nil {
+			v, err = t.view(ctx, order)
+			return err
+		}
+		addressID := payment.NewAddressID()
+		n, err := t.q.InsertAddress(ctx, sqlc.InsertAddressParams{
+			ID: string(addressID), Family: string(address.Family), Bytes: address.Bytes(), XpubID: string(wallet),
+			DerivationIndex: int64(index), MerchantID: order.MerchantID, Mode: order.Mode, OrderID: &order.ID,
+		})
+		if err != nil {
+			return refused(err, "address")
+		}
+		if n == 0 {
+			collided = true
+			_, err := t.q.LockXpub(ctx, string(wallet)) // committed, although the caller gets an error
+			return err
+		}
+		if err := t.open(ctx, order, string(addressID), address); err != nil {
+			return err
+		}
+		v, err = t.view(ctx, order)
+		return err
+	})
+	if err != nil {
+		return process.OrderView{}, err
+	}
+	if collided {
+		db.log.ErrorContext(ctx, "a derived address is known already; the wallet is locked until it is advanced",
+			"wallet", wallet, "index", index, "order", id)
+		return process.OrderView{}, payment.Wrap(ErrAddressCollision, payment.CodeAddressesExhausted, "",
+			"no address can be given until the wallet was advanced")
+	}
+	return v, nil
+}
+
+// open starts the order's clock: the deadline counts from the moment the payer can be shown an address.
+func (t txn) open(ctx context.Context, order *orderRow, addressID string, address payment.Address) error {
+	moment, err := t.q.AllocationMoment(ctx, order.Chain)
+	if err != nil {
+		return fmt.Errorf("read the moment: %w", err)
+	}
+	order.AddressID, order.address = &addressID, address
+	order.setDeadline(moment.Now.Add(time.Duration(order.ExpiresInSeconds) * time.Second))
+	order.BirthBlock = moment.BlockNumber
+	_, err = t.apply(ctx, order, payment.TriggerAddressAllocated, eventCause{})
+	return err
+}
+
+// setDeadline moves the deadline, and the end of the late window with it.
+func (o *orderRow) setDeadline(at time.Time) {
+	lateUntil := at.Add(time.Duration(o.LateWindowSeconds) * time.Second)
+	o.ExpiresAt, o.LateUntil = &at, &lateUntil
+}

@@ -1,0 +1,14 @@
+-- An order as its workflow sees it.
+
+-- name: UnsettledPayments :many
+-- What is still to be confirmed, whether it counts for the order or not, oldest first.
+SELECT p.id, p.inclusion, p.chain, p.status FROM payments p
+ WHERE p.order_id = @order_id AND p.status IN ('detected', 'parked') ORDER BY p.created_at, p.id LIMIT 100;
+
+-- name: CallbackBacklog :one
+SELECT array_remove(array_agg(DISTINCT CASE WHEN status = 'pending' THEN endpoint_id END), NULL)::text[] AS pending_endpoints,
+       count(*) FILTER (WHERE status = 'parked') AS parked
+  FROM callbacks WHERE order_id = @order_id AND status <> 'delivered';
+
+-- name: SetBlockedStep :exec
+UPDATE orders SET blocked_step = @blocked_step, updated_at = clock_timestamp() WHERE id = @id;
