@@ -89,6 +89,11 @@ type Worker struct {
 	CallbackTimeout  time.Duration `env:"SLUICE_CALLBACK_TIMEOUT" envDefault:"15s"`
 }
 
+// Callbacks is what commands read that check a callback target.
+type Callbacks struct {
+	Allow []string `env:"SLUICE_CALLBACK_ALLOW"`
+}
+
 // Admin is the configuration of the short commands that write rows.
 type Admin struct {
 	Database
