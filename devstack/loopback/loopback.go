@@ -4,6 +4,7 @@ package loopback
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"syscall"
@@ -11,6 +12,13 @@ import (
 
 // Host is the only address the local stack listens on.
 const Host = "127.0.0.1"
+
+// Ports are looked for below the range from which systems take the local ends of outgoing connections (32768 and above
+// on Linux): a port from up there would be lost as soon as it is free for a moment.
+const (
+	lowest  = 10000
+	highest = 32767
+)
 
 // Addr is port on the loopback address.
 func Addr(port int) string { return net.JoinHostPort(Host, strconv.Itoa(port)) }
@@ -20,15 +28,20 @@ func Addr(port int) string { return net.JoinHostPort(Host, strconv.Itoa(port)) }
 // asks again.
 func FreePorts(n int) ([]int, error) {
 	ports := make([]int, 0, n)
-	for range n {
-		listener, err := net.Listen("tcp", Addr(0))
+	first := rand.IntN(highest - lowest + 1) //nolint:gosec // so that parallel tests do not look at the same ports
+	for i := range highest - lowest + 1 {
+		if len(ports) == n {
+			return ports, nil
+		}
+		port := lowest + (first+i)%(highest-lowest+1)
+		listener, err := net.Listen("tcp", Addr(port))
 		if err != nil {
-			return nil, fmt.Errorf("look for a free port: %w", err)
+			continue
 		}
 		defer func() { _ = listener.Close() }()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, port)
 	}
-	return ports, nil
+	return nil, fmt.Errorf("no %d free ports from %d to %d", n, lowest, highest)
 }
 
 // Free tells whether a server could listen on port now.

@@ -37,7 +37,7 @@ func (s *Stack) installPostgres(ctx context.Context) error {
 	if command == nil {
 		return missing
 	}
-	return s.step("postgres install", "installing PostgreSQL's programs with apt; this happens once", func() (string, error) {
+	return s.step("apt", "installing PostgreSQL's programs with apt; this happens once", func() (string, error) {
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 		var output bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &output, &output

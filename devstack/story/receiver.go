@@ -49,7 +49,7 @@ type receiver struct {
 func listen(port int) (*receiver, error) {
 	listener, err := net.Listen("tcp", loopback.Addr(port))
 	if err != nil {
-		return nil, fmt.Errorf("open the merchant's webhook receiver (does another demo run?): %w", err)
+		return nil, fmt.Errorf("open the merchant's webhook receiver (is another demo playing?): %w", err)
 	}
 	r := &receiver{
 		url:     "http://" + loopback.Addr(port) + hookPath,

@@ -56,6 +56,9 @@ func (d *demoCmd) playOnOwnStack(ctx context.Context, cfg stack.Config, out *ter
 	}
 	out.Title("Running", "Ctrl-C stops everything")
 	describe(out, s.Describe())
+	if err := tryIt(ctx, out, s.Describe(), cfg.Dir); err != nil {
+		return interrupted(ctx, err)
+	}
 	<-ctx.Done()
 	if failure := context.Cause(ctx); !errors.Is(failure, context.Canceled) {
 		return failure

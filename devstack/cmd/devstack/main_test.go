@@ -135,6 +135,7 @@ func TestUpAndDown(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, output, running.API)
 	require.Contains(t, output, running.UI+"/namespaces/sluice/workflows")
+	require.Contains(t, output, "export API="+running.API+" KEY=sk_test_fake")
 
 	output, err = b.run("up")
 	require.NoError(t, err)
@@ -154,6 +155,13 @@ func TestUpAndDown(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, running.API, again.API)
 	require.Equal(t, running.Token, again.Token)
+	made := 0
+	for _, call := range fakesluice.Calls(t, filepath.Join(filepath.Dir(b.dir), "journal")) {
+		if strings.HasPrefix(call, "merchant create") {
+			made++
+		}
+	}
+	require.Equal(t, 1, made, "the developer's merchant is made once")
 }
 
 func TestKilledStackLeavesNothing(t *testing.T) {

@@ -65,13 +65,18 @@ func world(r stack.Running, dir string) story.World {
 		Receiver:  r.Receiver,
 		Memory:    filepath.Join(dir, "demo.json"),
 		Sluice: func(ctx context.Context, args ...string) ([]byte, error) {
-			env, err := readEnv(r.Env)
-			if err != nil {
-				return nil, err
-			}
-			return stack.RunSluice(ctx, r.Binary, env, nil, args...)
+			return runSluice(ctx, r, args...)
 		},
 	}
+}
+
+// runSluice runs a short sluice command on a running stack, also one of another process.
+func runSluice(ctx context.Context, r stack.Running, args ...string) ([]byte, error) {
+	env, err := readEnv(r.Env)
+	if err != nil {
+		return nil, err
+	}
+	return stack.RunSluice(ctx, r.Binary, env, nil, args...)
 }
 
 // readEnv reads the file that a shell would source.

@@ -41,7 +41,7 @@ func (*upCmd) Run(ctx context.Context, c *cli, out *term.Printer) error {
 	if running != nil {
 		out.Title("Sluice", "is running already")
 		describe(out, *running)
-		return nil
+		return tryIt(ctx, out, *running, cfg.Dir)
 	}
 	out.Title("Sluice", "starting in the background; state in "+short(cfg.Dir))
 	ready, err := startInBackground(ctx, cfg, out)
@@ -50,7 +50,7 @@ func (*upCmd) Run(ctx context.Context, c *cli, out *term.Printer) error {
 	}
 	out.Title("Running", "stop it with: make down")
 	describe(out, *ready)
-	return nil
+	return tryIt(ctx, out, *ready, cfg.Dir)
 }
 
 // startInBackground runs this very command again, as `run` in a session of its own, and returns when that says that its

@@ -46,8 +46,11 @@ func run(journal string, args []string) int {
 		return serve(os.Getenv("SLUICE_API_LISTEN"))
 	case "worker":
 		return serve(os.Getenv("SLUICE_WORKER_LISTEN"))
-	case "wallet":
-		_ = json.NewEncoder(os.Stdout).Encode(map[string]string{"mnemonic": "some words", "xpub": "xpub-of-some-words"})
+	case "wallet", "merchant", "key", "endpoint":
+		_ = json.NewEncoder(os.Stdout).Encode(map[string]string{
+			"mnemonic": "some words", "xpub": "xpub-of-some-words",
+			"merchant_id": "mer_fake", "key": "sk_test_fake", "secret": "whsec_ZmFrZQ==",
+		})
 	case "env":
 		_, _ = fmt.Println(os.Getenv("SLUICE_DATABASE_URL"), os.Getenv("SLUICE_EXTRA"))
 	}
@@ -58,6 +61,7 @@ func run(journal string, args []string) int {
 func serve(address string) int {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/v1/balances", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
 		fmt.Fprintln(os.Stderr, "goodbye")
 		os.Exit(7)
