@@ -49,12 +49,17 @@ UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = @reason WHER
 UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
  WHERE id = @id AND disabled_at IS NOT NULL;
 
+-- name: ParkOrderCallbacks :execrows
+UPDATE callbacks SET status = 'parked', park_reason = @reason
+ WHERE order_id = @order_id AND endpoint_id = @endpoint_id AND status = 'pending';
+
 -- name: ParkEndpointCallbacks :execrows
 UPDATE callbacks SET status = 'parked', park_reason = @reason WHERE endpoint_id = @endpoint_id AND status = 'pending';
 
 -- name: BreakerWait :one
 -- How long the endpoint is to be left alone. No row: it never stopped answering.
-SELECT failures, (GREATEST(0, COALESCE(extract(epoch FROM open_until - now()), 0)) * 1000)::bigint AS wait_ms
+SELECT (open_until IS NOT NULL)::boolean AS tripped,
+       (GREATEST(0, COALESCE(extract(epoch FROM open_until - now()), 0)) * 1000)::bigint AS wait_ms
   FROM endpoint_breakers WHERE endpoint_id = @endpoint_id;
 
 -- name: ProbeBreaker :execrows
@@ -92,10 +97,10 @@ UPDATE endpoint_slots s SET owner = @owner::text, until = now() + interval '1 mi
 UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE endpoint_id = @endpoint_id AND owner = @owner::text;
 
 -- name: LockCallback :one
-SELECT id, endpoint_id, order_id, status, park_reason, attempts, round FROM callbacks WHERE id = @id FOR UPDATE;
+SELECT id, endpoint_id, order_id, status, park_reason, attempts, round FROM callbacks WHERE id = @id FOR NO KEY UPDATE;
 
--- name: AttemptByToken :one
-SELECT callback_id, round, n FROM callback_attempts WHERE token = @token;
+-- name: AttemptExists :one
+SELECT EXISTS (SELECT FROM callback_attempts WHERE token = @token);
 
 -- name: InsertAttempt :exec
 INSERT INTO callback_attempts (callback_id, round, n, token, outcome, status, latency_ms, excerpt, started_at)
@@ -120,12 +125,22 @@ UPDATE callbacks c SET status = 'pending', park_reason = NULL, attempts = 0, rou
    AND (@callback_id::text = '' OR c.id = @callback_id)
 RETURNING c.id, c.endpoint_id;
 
--- name: OrderCallbacks :many
-SELECT c.id, c.event_id, e.type, c.endpoint_id, c.seq, c.status, c.park_reason, c.attempts, c.round, c.due_at, c.delivered_at,
-       (w.disabled_at IS NOT NULL)::boolean AS endpoint_disabled
-  FROM callbacks c JOIN events e ON e.id = c.event_id JOIN webhook_endpoints w ON w.id = c.endpoint_id
- WHERE c.order_id = @order_id
- ORDER BY c.seq, c.id LIMIT 500;
+-- name: ParkedCallbacks :many
+SELECT c.id, c.endpoint_id, e.type, c.park_reason, c.attempts
+  FROM callbacks c JOIN events e ON e.id = c.event_id
+ WHERE c.order_id = @order_id AND c.status = 'parked'
+ ORDER BY c.seq, c.id LIMIT 100;
+
+-- name: PendingEndpoints :many
+SELECT DISTINCT endpoint_id FROM callbacks WHERE order_id = @order_id AND status = 'pending' ORDER BY endpoint_id LIMIT 100;
+
+-- name: OrderMerchant :one
+SELECT merchant_id FROM orders WHERE id = @id;
+
+-- name: CallbackOfOrder :one
+SELECT c.status, (w.disabled_at IS NOT NULL)::boolean AS endpoint_disabled
+  FROM callbacks c JOIN webhook_endpoints w ON w.id = c.endpoint_id
+ WHERE c.id = @id AND c.order_id = @order_id;
 
 -- name: CallbackAttempts :many
 SELECT round, n, outcome, status, latency_ms, excerpt, started_at

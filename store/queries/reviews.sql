@@ -5,14 +5,20 @@ INSERT INTO reviews (id, payment_id, inclusion, cause, merchant_id, order_id)
 VALUES (@id, @payment_id, @inclusion, @cause, @merchant_id, @order_id)
 ON CONFLICT (payment_id, inclusion, cause) DO NOTHING;
 
+-- name: ReviewSubject :one
+-- What a review of an inclusion is about.
+SELECT p.chain, p.merchant_id, p.order_id FROM payments p JOIN inclusions i ON i.payment_id = p.id
+ WHERE p.id = @payment_id AND i.n = @inclusion;
+
 -- name: ReadReview :one
--- The review with its money. held: a credit of this inclusion sits in the held account of the merchant.
+-- The review with its money: where the credit of this inclusion went, if there is one that was not reversed.
 SELECT r.id, r.payment_id, r.inclusion, r.cause, r.merchant_id, r.order_id, r.status, r.resolution,
        p.chain, p.status AS payment_status, p.inclusion AS newest_inclusion, p.credited_inclusion,
-       i.canonical, i.asset_id, i.amount, i.recipient, a.code AS asset_code, a.decimals,
-       ch.family,
+       (ch.halted_at IS NOT NULL)::boolean AS chain_halted, (a.halted_at IS NOT NULL)::boolean AS asset_halted,
+       i.canonical, i.asset_id, i.amount, i.recipient, a.contract, a.code, a.decimals, ch.family,
        COALESCE((SELECT acc.kind FROM ledger_postings c JOIN ledger_accounts acc ON acc.id = c.credit_account
-                  WHERE c.payment_id = r.payment_id AND c.inclusion = r.inclusion AND c.kind = 'credit'), '')::text AS credited_to,
+                  WHERE c.payment_id = r.payment_id AND c.inclusion = r.inclusion AND c.kind = 'credit'
+                    AND p.credited_inclusion = r.inclusion), '')::text AS credited_to,
        EXISTS (SELECT FROM ledger_postings s WHERE s.payment_id = r.payment_id AND s.inclusion = r.inclusion
                   AND s.kind = 'release') AS released
   FROM reviews r
@@ -30,9 +36,9 @@ SELECT id, status, resolution FROM reviews
 UPDATE reviews SET status = 'resolved', resolution = @resolution::text, resolved_by = @resolved_by::text, resolved_at = now()
  WHERE id = @id;
 
--- name: PendingEndpointsOfOrder :many
-SELECT DISTINCT endpoint_id FROM callbacks WHERE order_id = @order_id AND status = 'pending' ORDER BY endpoint_id;
+-- name: ParkPayment :exec
+-- Nobody is woken for it any more; a person has seen it.
+UPDATE payments SET status = 'parked' WHERE id = @id AND status = 'detected';
 
--- name: OpenReviews :many
-SELECT payment_id, inclusion, cause, created_at FROM reviews
- WHERE status = 'open' AND merchant_id = @merchant_id ORDER BY created_at LIMIT @max_rows;
+-- name: UnparkPayment :exec
+UPDATE payments SET status = 'detected', last_woken_at = now() WHERE id = @id AND status = 'parked';

@@ -10,21 +10,15 @@ import (
 	"time"
 )
 
-const attemptByToken = `-- name: AttemptByToken :one
-SELECT callback_id, round, n FROM callback_attempts WHERE token = $1
+const attemptExists = `-- name: AttemptExists :one
+SELECT EXISTS (SELECT FROM callback_attempts WHERE token = $1)
 `
 
-type AttemptByTokenRow struct {
-	CallbackID string
-	Round      int32
-	N          int32
-}
-
-func (q *Queries) AttemptByToken(ctx context.Context, token string) (AttemptByTokenRow, error) {
-	row := q.db.QueryRow(ctx, attemptByToken, token)
-	var i AttemptByTokenRow
-	err := row.Scan(&i.CallbackID, &i.Round, &i.N)
-	return i, err
+func (q *Queries) AttemptExists(ctx context.Context, token string) (bool, error) {
+	row := q.db.QueryRow(ctx, attemptExists, token)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const breakerSilence = `-- name: BreakerSilence :one
@@ -42,20 +36,21 @@ func (q *Queries) BreakerSilence(ctx context.Context, endpointID string) (int32,
 }
 
 const breakerWait = `-- name: BreakerWait :one
-SELECT failures, (GREATEST(0, COALESCE(extract(epoch FROM open_until - now()), 0)) * 1000)::bigint AS wait_ms
+SELECT (open_until IS NOT NULL)::boolean AS tripped,
+       (GREATEST(0, COALESCE(extract(epoch FROM open_until - now()), 0)) * 1000)::bigint AS wait_ms
   FROM endpoint_breakers WHERE endpoint_id = $1
 `
 
 type BreakerWaitRow struct {
-	Failures int32
-	WaitMs   int64
+	Tripped bool
+	WaitMs  int64
 }
 
 // How long the endpoint is to be left alone. No row: it never stopped answering.
 func (q *Queries) BreakerWait(ctx context.Context, endpointID string) (BreakerWaitRow, error) {
 	row := q.db.QueryRow(ctx, breakerWait, endpointID)
 	var i BreakerWaitRow
-	err := row.Scan(&i.Failures, &i.WaitMs)
+	err := row.Scan(&i.Tripped, &i.WaitMs)
 	return i, err
 }
 
@@ -130,6 +125,29 @@ func (q *Queries) CallbackLease(ctx context.Context, arg CallbackLeaseParams) (C
 	row := q.db.QueryRow(ctx, callbackLease, arg.OrderID, arg.EndpointID)
 	var i CallbackLeaseRow
 	err := row.Scan(&i.Owner, &i.RemainingMs)
+	return i, err
+}
+
+const callbackOfOrder = `-- name: CallbackOfOrder :one
+SELECT c.status, (w.disabled_at IS NOT NULL)::boolean AS endpoint_disabled
+  FROM callbacks c JOIN webhook_endpoints w ON w.id = c.endpoint_id
+ WHERE c.id = $1 AND c.order_id = $2
+`
+
+type CallbackOfOrderParams struct {
+	ID      string
+	OrderID *string
+}
+
+type CallbackOfOrderRow struct {
+	Status           string
+	EndpointDisabled bool
+}
+
+func (q *Queries) CallbackOfOrder(ctx context.Context, arg CallbackOfOrderParams) (CallbackOfOrderRow, error) {
+	row := q.db.QueryRow(ctx, callbackOfOrder, arg.ID, arg.OrderID)
+	var i CallbackOfOrderRow
+	err := row.Scan(&i.Status, &i.EndpointDisabled)
 	return i, err
 }
 
@@ -390,7 +408,7 @@ func (q *Queries) InsertAttempt(ctx context.Context, arg InsertAttemptParams) er
 }
 
 const lockCallback = `-- name: LockCallback :one
-SELECT id, endpoint_id, order_id, status, park_reason, attempts, round FROM callbacks WHERE id = $1 FOR UPDATE
+SELECT id, endpoint_id, order_id, status, park_reason, attempts, round FROM callbacks WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type LockCallbackRow struct {
@@ -465,60 +483,15 @@ func (q *Queries) OpenBreaker(ctx context.Context, arg OpenBreakerParams) error 
 	return err
 }
 
-const orderCallbacks = `-- name: OrderCallbacks :many
-SELECT c.id, c.event_id, e.type, c.endpoint_id, c.seq, c.status, c.park_reason, c.attempts, c.round, c.due_at, c.delivered_at,
-       (w.disabled_at IS NOT NULL)::boolean AS endpoint_disabled
-  FROM callbacks c JOIN events e ON e.id = c.event_id JOIN webhook_endpoints w ON w.id = c.endpoint_id
- WHERE c.order_id = $1
- ORDER BY c.seq, c.id LIMIT 500
+const orderMerchant = `-- name: OrderMerchant :one
+SELECT merchant_id FROM orders WHERE id = $1
 `
 
-type OrderCallbacksRow struct {
-	ID               string
-	EventID          string
-	Type             string
-	EndpointID       string
-	Seq              int32
-	Status           string
-	ParkReason       *string
-	Attempts         int32
-	Round            int32
-	DueAt            time.Time
-	DeliveredAt      *time.Time
-	EndpointDisabled bool
-}
-
-func (q *Queries) OrderCallbacks(ctx context.Context, orderID *string) ([]OrderCallbacksRow, error) {
-	rows, err := q.db.Query(ctx, orderCallbacks, orderID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []OrderCallbacksRow
-	for rows.Next() {
-		var i OrderCallbacksRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.EventID,
-			&i.Type,
-			&i.EndpointID,
-			&i.Seq,
-			&i.Status,
-			&i.ParkReason,
-			&i.Attempts,
-			&i.Round,
-			&i.DueAt,
-			&i.DeliveredAt,
-			&i.EndpointDisabled,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+func (q *Queries) OrderMerchant(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, orderMerchant, id)
+	var merchant_id string
+	err := row.Scan(&merchant_id)
+	return merchant_id, err
 }
 
 const parkEndpointCallbacks = `-- name: ParkEndpointCallbacks :execrows
@@ -536,6 +509,90 @@ func (q *Queries) ParkEndpointCallbacks(ctx context.Context, arg ParkEndpointCal
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const parkOrderCallbacks = `-- name: ParkOrderCallbacks :execrows
+UPDATE callbacks SET status = 'parked', park_reason = $1
+ WHERE order_id = $2 AND endpoint_id = $3 AND status = 'pending'
+`
+
+type ParkOrderCallbacksParams struct {
+	Reason     *string
+	OrderID    *string
+	EndpointID string
+}
+
+func (q *Queries) ParkOrderCallbacks(ctx context.Context, arg ParkOrderCallbacksParams) (int64, error) {
+	result, err := q.db.Exec(ctx, parkOrderCallbacks, arg.Reason, arg.OrderID, arg.EndpointID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const parkedCallbacks = `-- name: ParkedCallbacks :many
+SELECT c.id, c.endpoint_id, e.type, c.park_reason, c.attempts
+  FROM callbacks c JOIN events e ON e.id = c.event_id
+ WHERE c.order_id = $1 AND c.status = 'parked'
+ ORDER BY c.seq, c.id LIMIT 100
+`
+
+type ParkedCallbacksRow struct {
+	ID         string
+	EndpointID string
+	Type       string
+	ParkReason *string
+	Attempts   int32
+}
+
+func (q *Queries) ParkedCallbacks(ctx context.Context, orderID *string) ([]ParkedCallbacksRow, error) {
+	rows, err := q.db.Query(ctx, parkedCallbacks, orderID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ParkedCallbacksRow
+	for rows.Next() {
+		var i ParkedCallbacksRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EndpointID,
+			&i.Type,
+			&i.ParkReason,
+			&i.Attempts,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const pendingEndpoints = `-- name: PendingEndpoints :many
+SELECT DISTINCT endpoint_id FROM callbacks WHERE order_id = $1 AND status = 'pending' ORDER BY endpoint_id LIMIT 100
+`
+
+func (q *Queries) PendingEndpoints(ctx context.Context, orderID *string) ([]string, error) {
+	rows, err := q.db.Query(ctx, pendingEndpoints, orderID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var endpoint_id string
+		if err := rows.Scan(&endpoint_id); err != nil {
+			return nil, err
+		}
+		items = append(items, endpoint_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const probeBreaker = `-- name: ProbeBreaker :execrows

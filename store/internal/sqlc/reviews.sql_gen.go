@@ -77,30 +77,6 @@ func (q *Queries) ParkPayment(ctx context.Context, id string) error {
 	return err
 }
 
-const pendingEndpointsOfOrder = `-- name: PendingEndpointsOfOrder :many
-SELECT DISTINCT endpoint_id FROM callbacks WHERE order_id = $1 AND status = 'pending' ORDER BY endpoint_id
-`
-
-func (q *Queries) PendingEndpointsOfOrder(ctx context.Context, orderID *string) ([]string, error) {
-	rows, err := q.db.Query(ctx, pendingEndpointsOfOrder, orderID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var endpoint_id string
-		if err := rows.Scan(&endpoint_id); err != nil {
-			return nil, err
-		}
-		items = append(items, endpoint_id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const readReview = `-- name: ReadReview :one
 SELECT r.id, r.payment_id, r.inclusion, r.cause, r.merchant_id, r.order_id, r.status, r.resolution,
        p.chain, p.status AS payment_status, p.inclusion AS newest_inclusion, p.credited_inclusion,

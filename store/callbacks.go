@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// ReadCallbacks returns what an order still has to tell: which endpoints have something pending, and what is parked.
+// Error: CodeNotFound.
+func (db *DB) ReadCallbacks(ctx context.Context, id payment.OrderID) (process.CallbackView, error) {
+	order := string(id)
+	merchant, err := db.q.OrderMerchant(ctx, order)
+	if err != nil {
+		return process.CallbackView{}, notFound(err, "order")
+	}
+	view := process.CallbackView{OrderID: id, MerchantID: payment.MerchantID(merchant)}
+	endpoints, err := db.q.PendingEndpoints(ctx, &order)
+	if err != nil {
+		return process.CallbackView{}, fmt.Errorf("read pending callbacks: %w", classify(err))
+	}
+	for _, endpoint := range endpoints {
+		view.PendingEndpoints = append(view.PendingEndpoints, payment.EndpointID(endpoint))
+	}
+	parked, err := db.q.ParkedCallbacks(ctx, &order)
+	if err != nil {
+		return process.CallbackView{}, fmt.Errorf("read parked callbacks: %w", classify(err))
+	}
+	for _, row := range parked {
+		view.Parked = append(view.Parked, process.ParkedCallback{
+			ID: payment.CallbackID(row.ID), EndpointID: payment.EndpointID(row.EndpointID), Event: payment.EventType(row.Type),
+			Reason: deref(row.ParkReason), Attempts: int(row.Attempts),
+		})
+	}
+	return view, nil
+}
+
+// RecordedAttempt is one attempt of a callback as it was written down.
+type RecordedAttempt struct {
+	Round, N  int
+	Outcome   string
+	Status    int // 0 when no reply arrived
+	Latency   time.Duration
+	Excerpt   string // a stranger's text
+	StartedAt time.Time
+}
+
+// CallbackAttempts lists the attempts of a callback, oldest first.
+func (db *DB) CallbackAttempts(ctx context.Context, id payment.CallbackID) ([]RecordedAttempt, error) {
+	rows, err := db.q.CallbackAttempts(ctx, string(id))
+	if err != nil {
+		return nil, fmt.Errorf("read the attempts of callback %s: %w", id, classify(err))
+	}
+	attempts := make([]RecordedAttempt, 0, len(rows))
+	for _, row := range rows {
+		attempts = append(attempts, RecordedAttempt{
+			Round: int(row.Round), N: int(row.N), Outcome: row.Outcome, Status: int(deref(row.Status)),
+			Latency: milliseconds(row.LatencyMs), Excerpt: row.Excerpt, StartedAt: row.StartedAt,
+		})
+	}
+	return attempts, nil
+}
+
+// Redeliver puts parked callbacks of an order back to the beginning of their schedule, in a new round: one of them, or all
+// when the request names none. Callbacks of a disabled endpoint stay parked. The request's id makes it one deed.
+// Errors: CodeNotFound; CodeOrderState when the one callback named is not parked or its endpoint is disabled.
+func (db *DB) Redeliver(ctx context.Context, in process.RedeliverInput) (process.OrderResult, error) {
+	result := process.OrderResult{Outcome: process.OutcomeDone}
+	err := db.tx(ctx, func(ctx context.Context, t txn) error {
+		order, err := t.lockOrder(ctx, in.OrderID)
+		if err != nil {
+			return err
+		}
+		repeated, err := t.done(ctx, in.RequestID)
+		if err != nil {
+			return err
+		}
+		if !repeated {
+			if err := t.redeliver(ctx, in); err != nil {
+				return err
+			}
+		}
+		result.Order, err = t.view(ctx, order)
+		return err
+	})
+	return result, err
+}
+
+func (t txn) redeliver(ctx context.Context, in process.RedeliverInput) error {
+	order := string(in.OrderID)
+	if in.CallbackID != "" {
+		row, err := t.q.CallbackOfOrder(ctx, sqlc.CallbackOfOrderParams{ID: string(in.CallbackID), OrderID: &order})
+		switch {
+		case err != nil:
+			return notFound(err, "callback")
+		case row.Status != callbackParked:
+			return payment.E(payment.CodeOrderState, "callback_id", "the callback is %s, not parked", row.Status)
+		case row.EndpointDisabled:
+			return payment.E(payment.CodeOrderState, "callback_id", "the callback's endpoint is disabled")
+		}
+	}
+	rows, err := t.q.RedeliverCallbacks(ctx, sqlc.RedeliverCallbacksParams{OrderID: &order, CallbackID: string(in.CallbackID)})
+	if err != nil {
+		return fmt.Errorf("redeliver callbacks of order %s: %w", in.OrderID, err)
+	}
+	callbacks := make([]string, 0, len(rows))
+	for _, row := range rows {
+		callbacks = append(callbacks, row.ID)
+	}
+	_, err = t.audit(ctx, deed{
+		By: in.By, Action: "callbacks.redeliver", Subject: order, RequestID: in.RequestID,
+		Detail: map[string]any{"callbacks": callbacks},
+	})
+	return err
+}
+
+// EnableEndpoint lets an endpoint that was disabled be called again. What was parked meanwhile stays parked until it is
+// redelivered. Doing it again changes nothing. Error: CodeNotFound.
+func (db *DB) EnableEndpoint(ctx context.Context, id payment.EndpointID, by process.By, requestID string) error {
+	return db.tx(ctx, func(ctx context.Context, t txn) error {
+		if _, err := t.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: string(id)}); err != nil {
+			return notFound(err, "endpoint")
+		}
+		enabled, err := t.q.EnableEndpoint(ctx, string(id))
+		if err != nil {
+			return fmt.Errorf("enable endpoint %s: %w", id, err)
+		}
+		if err := t.q.CloseBreaker(ctx, string(id)); err != nil {
+			return fmt.Errorf("close the breaker of endpoint %s: %w", id, err)
+		}
+		if enabled == 0 {
+			return nil
+		}
+		_, err = t.audit(ctx, deed{By: by, Action: "endpoint.enable", Subject: string(id), RequestID: requestID})
+		return err
+	})
+}

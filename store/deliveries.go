@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicepay/sluice/internal/seal"
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// Delivery is one attempt that may be made now. Its sender holds the lease of the order and endpoint and one of the
+// endpoint's slots until RecordAttempt or ReleaseDelivery, or until they run out.
+type Delivery struct {
+	Owner      string
+	Token      string // names the attempt: recording it twice is one attempt
+	OrderID    payment.OrderID
+	EndpointID payment.EndpointID
+	MerchantID payment.MerchantID
+	CallbackID payment.CallbackID
+	EventID    payment.EventID // the webhook-id
+	Type       payment.EventType
+	Body       []byte // exactly these bytes are signed and sent
+	URL        string
+	Secret     seal.Sealed
+	// Previous also signs during a rotation; nil otherwise.
+	Previous *seal.Sealed
+	// Attempts were recorded before this one, in this round of the schedule.
+	Attempts int
+	Round    int
+}
+
+// LogValue keeps the URL, which may hold a secret, and the body out of logs.
+func (d Delivery) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("callback", string(d.CallbackID)), slog.String("endpoint", string(d.EndpointID)),
+		slog.Int("round", d.Round), slog.Int("attempts", d.Attempts))
+}
+
+// WaitReason names why nothing can be sent now.
+type WaitReason string
+
+// The reasons to wait. None of them counts as an attempt.
+const (
+	WaitNotDue  WaitReason = "not_due"      // the schedule's next step is ahead
+	WaitLeased  WaitReason = "leased"       // another sender is at it
+	WaitBusy    WaitReason = "busy"         // the endpoint has as many requests in flight as it may
+	WaitBreaker WaitReason = "breaker_open" // the endpoint does not answer and is left alone for a while
+)
+
+// Acquired is what AcquireDelivery found: a delivery, or how long to wait, or neither because nothing is pending.
+type Acquired struct {
+	Delivery *Delivery
+	// Reason and Delay are set when something is pending and cannot be sent now.
+	Reason WaitReason
+	Delay  time.Duration
+	// Parked counts the callbacks that wait for a person.
+	Parked int
+}
+
+const (
+	// busyDelay is how long to wait for a slot. It is short, because slots are held for one request only.
+	busyDelay = time.Second
+	// minDelay keeps a sender whose turn is almost there from asking in a tight loop.
+	minDelay = 50 * time.Millisecond
+)
+
+// errWait undoes what was taken on the way to finding that nothing can be sent.
+var errWait = errors.New("store: nothing can be sent now")
+
+// AcquireDelivery takes the order's oldest event that the endpoint has not got, if it may be sent now. Nobody else gets it
+// until ttl is over, so ttl must exceed the longest attempt. owner names the sender, a different one for each run of the
+// activity; asking again as the same owner returns the same delivery under a new token. Callbacks of a disabled endpoint
+// are parked on sight.
+func (db *DB) AcquireDelivery(ctx context.Context, order payment.OrderID, endpoint payment.EndpointID, owner string, ttl time.Duration) (Acquired, error) {
+	a := acquiring{order: string(order), endpoint: string(endpoint), owner: owner, ttl: ttl}
+	err := db.tx(ctx, func(ctx context.Context, t txn) error {
+		a.txn, a.found = t, Acquired{}
+		return a.run(ctx)
+	})
+	if errors.Is(err, errWait) {
+		err = nil
+	}
+	if err != nil {
+		return Acquired{}, err
+	}
+	return a.found, nil
+}
+
+type acquiring struct {
+	txn
+	order, endpoint, owner string
+	ttl                    time.Duration
+	found                  Acquired
+}
+
+func (a *acquiring) run(ctx context.Context) error {
+	parked, err := a.q.CountParkedCallbacks(ctx, sqlc.CountParkedCallbacksParams{OrderID: &a.order, EndpointID: a.endpoint})
+	if err != nil {
+		return fmt.Errorf("count parked callbacks: %w", err)
+	}
+	a.found.Parked = int(parked)
+	if err := a.lease(ctx); err != nil {
+		return err
+	}
+	head, err := a.head(ctx)
+	if err != nil {
+		return err
+	}
+	target, err := a.q.DeliveryEndpoint(ctx, a.endpoint)
+	if err != nil {
+		return notFound(err, "endpoint")
+	}
+	if target.Disabled {
+		return a.parkDisabled(ctx)
+	}
+	if head.WaitMs > 0 {
+		return a.wait(WaitNotDue, time.Duration(head.WaitMs)*time.Millisecond)
+	}
+	if err := a.slot(ctx); err != nil {
+		return err
+	}
+	if err := a.breaker(ctx); err != nil {
+		return err
+	}
+	a.found.Delivery = &Delivery{
+		Owner: a.owner, Token: rand.Text(),
+		OrderID: payment.OrderID(a.order), EndpointID: payment.EndpointID(a.endpoint), MerchantID: payment.MerchantID(target.MerchantID),
+		CallbackID: payment.CallbackID(head.ID), EventID: payment.EventID(head.EventID), Type: payment.EventType(head.Type),
+		Body: head.Body, URL: target.Url, Secret: seal.Sealed{KeyID: target.SecretKey, Bytes: target.Secret},
+		Attempts: int(head.Attempts), Round: int(head.Round),
+	}
+	if target.PreviousValid {
+		a.found.Delivery.Previous = &seal.Sealed{KeyID: deref(target.PreviousSecretKey), Bytes: target.PreviousSecret}
+	}
+	return nil
+}
+
+// wait gives back everything and tells the sender to come again.
+func (a *acquiring) wait(reason WaitReason, delay time.Duration) error {
+	a.found.Reason, a.found.Delay = reason, max(delay, minDelay)
+	return errWait
+}
+
+func (a *acquiring) lease(ctx context.Context) error {
+	taken, err := a.q.TakeCallbackLease(ctx, sqlc.TakeCallbackLeaseParams{
+		OrderID: a.order, EndpointID: a.endpoint, Owner: a.owner, TtlMs: a.ttl.Milliseconds(),
+	})
+	if err != nil {
+		return fmt.Errorf("take the lease: %w", err)
+	}
+	if taken == 1 {
+		return nil
+	}
+	lease, err := a.q.CallbackLease(ctx, sqlc.CallbackLeaseParams{OrderID: a.order, EndpointID: a.endpoint})
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // no row: it was given back just now
+		return fmt.Errorf("read the lease: %w", err)
+	}
+	return a.wait(WaitLeased, min(time.Duration(lease.RemainingMs)*time.Millisecond, busyDelay))
+}
+
+// head reads the oldest pending callback, in a statement that begins under the lease.
+func (a *acquiring) head(ctx context.Context) (sqlc.HeadCallbackRow, error) {
+	head, err := a.q.HeadCallback(ctx, sqlc.HeadCallbackParams{OrderID: &a.order, EndpointID: a.endpoint})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return head, errWait // nothing is pending: no reason and no delay
+	}
+	if err != nil {
+		return head, fmt.Errorf("read the next callback: %w", err)
+	}
+	return head, nil
+}
+
+// parkDisabled parks what an event wrote while the endpoint was being disabled.
+func (a *acquiring) parkDisabled(ctx context.Context) error {
+	if _, err := a.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: a.endpoint}); err != nil {
+		return fmt.Errorf("lock endpoint %s: %w", a.endpoint, err)
+	}
+	parked, err := a.q.ParkOrderCallbacks(ctx, sqlc.ParkOrderCallbacksParams{
+		OrderID: &a.order, EndpointID: a.endpoint, Reason: optional(string(ParkEndpointDisabled)),
+	})
+	if err != nil {
+		return fmt.Errorf("park callbacks of endpoint %s: %w", a.endpoint, err)
+	}
+	a.found.Parked += int(parked)
+	return a.free(ctx)
+}
+
+// slot takes one of the endpoint's slots, or keeps the one that this sender has.
+func (a *acquiring) slot(ctx context.Context) error {
+	held, err := a.q.HeldEndpointSlot(ctx, sqlc.HeldEndpointSlotParams{
+		EndpointID: a.endpoint, Owner: slotOwner(a.owner, a.order), TtlMs: a.ttl.Milliseconds(),
+	})
+	if err != nil {
+		return fmt.Errorf("look for a slot: %w", err)
+	}
+	if held > 0 {
+		return nil
+	}
+	for range 2 {
+		taken, err := a.q.TakeEndpointSlot(ctx, sqlc.TakeEndpointSlotParams{
+			EndpointID: a.endpoint, Owner: slotOwner(a.owner, a.order), TtlMs: a.ttl.Milliseconds(),
+		})
+		if err != nil {
+			return fmt.Errorf("take a slot: %w", err)
+		}
+		if taken == 1 {
+			return nil
+		}
+		if err := a.q.MakeEndpointSlots(ctx, a.endpoint); err != nil {
+			return fmt.Errorf("make slots: %w", err)
+		}
+	}
+	return a.wait(WaitBusy, busyDelay)
+}
+
+// slotOwner is the owner of a slot: a sender may be at several orders of one endpoint.
+func slotOwner(owner, order string) string { return owner + " " + order }
+
+// breaker waits while the endpoint is left alone. When that time is over one sender may try; its attempt decides.
+func (a *acquiring) breaker(ctx context.Context) error {
+	state, err := a.q.BreakerWait(ctx, a.endpoint)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the breaker: %w", err)
+	}
+	if !state.Tripped {
+		return nil
+	}
+	if state.WaitMs == 0 {
+		probing, err := a.q.ProbeBreaker(ctx, sqlc.ProbeBreakerParams{EndpointID: a.endpoint, ProbeMs: a.ttl.Milliseconds()})
+		if err != nil {
+			return fmt.Errorf("try the endpoint: %w", err)
+		}
+		if probing == 1 {
+			return nil
+		}
+		state.WaitMs = busyDelay.Milliseconds()
+	}
+	return a.wait(WaitBreaker, time.Duration(state.WaitMs)*time.Millisecond)
+}
+
+func (a *acquiring) free(ctx context.Context) error {
+	return a.giveBack(ctx, Delivery{
+		Owner: a.owner, OrderID: payment.OrderID(a.order), EndpointID: payment.EndpointID(a.endpoint),
+	})
+}
+
+// giveBack gives back the sender's slot and lease, if they are still the sender's.
+func (t txn) giveBack(ctx context.Context, d Delivery) error {
+	err := t.q.FreeEndpointSlot(ctx, sqlc.FreeEndpointSlotParams{
+		EndpointID: string(d.EndpointID), Owner: slotOwner(d.Owner, string(d.OrderID)),
+	})
+	if err != nil {
+		return fmt.Errorf("free the slot: %w", err)
+	}
+	err = t.q.DropCallbackLease(ctx, sqlc.DropCallbackLeaseParams{
+		OrderID: string(d.OrderID), EndpointID: string(d.EndpointID), Owner: d.Owner,
+	})
+	if err != nil {
+		return fmt.Errorf("drop the lease: %w", err)
+	}
+	return nil
+}
+
+// ReleaseDelivery gives a delivery back without an attempt, as when the sender has to stop. A breaker that it was to try
+// stays as it is until the sender's time is over.
+func (db *DB) ReleaseDelivery(ctx context.Context, d Delivery) error {
+	return db.tx(ctx, func(ctx context.Context, t txn) error { return t.giveBack(ctx, d) })
+}
