@@ -169,7 +169,7 @@ func (c *callbackRun) publish() {
 	attributes{Merchant: string(c.view.MerchantID), Blocked: step}.upsert(c.ctx)
 	p := &page{}
 	p.line("Callbacks of ", escape(string(c.in.OrderID)), " · **", escape(status), "**")
-	p.line("Awaiting ", escape(c.awaiting()))
+	p.line("Awaiting ", c.awaiting())
 	for _, cb := range c.view.Parked {
 		p.item(escape(fmt.Sprintf("%s · %s to %s · %s after %d attempt(s)", cb.ID, cb.Event, cb.EndpointID, cb.Reason, cb.Attempts)))
 	}

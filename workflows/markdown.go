@@ -6,6 +6,9 @@ import (
 	"unicode"
 )
 
+// markup are the characters that Markdown may read as more than themselves, those that make links of bare text included.
+const markup = "\\`*_{}[]<>()#+-.!|~&:@"
+
 // escape makes text from elsewhere harmless in Markdown: what Markdown reads as markup is escaped, what a terminal or a
 // bidirectional display acts on is dropped.
 func escape(text string) string {
@@ -16,7 +19,7 @@ func escape(text string) string {
 			out.WriteByte(' ')
 		case !unicode.IsGraphic(r):
 			// Control, format and bidirectional characters, invisible and unassigned ones.
-		case r < 128 && !unicode.IsLetter(r) && !unicode.IsDigit(r):
+		case strings.ContainsRune(markup, r):
 			out.WriteByte('\\')
 			out.WriteRune(r)
 		default:

@@ -63,14 +63,14 @@ func (o *orderRun) details() string {
 	for _, b := range o.blocks.list {
 		p.line("**Blocked** at ", escape(b.String()))
 	}
-	p.line("Awaiting ", escape(o.awaiting()))
+	p.line("Awaiting ", o.awaiting())
 	for _, pay := range v.Payments {
 		p.item(o.paymentLine(pay))
 	}
 	if o.parked() > 0 {
 		p.line(fmt.Sprintf("%d callback(s) parked: send them again with the update redeliver", o.parked()))
 	}
-	p.line("Moves: ", escape(o.moveList()))
+	p.line("Moves: ", o.moveList())
 	return p.String()
 }
 
@@ -97,20 +97,20 @@ func labels(all []payment.Label) string {
 func (o *orderRun) moveList() string {
 	var moves []string
 	for _, m := range o.legalMoves() {
-		moves = append(moves, process.UpdateResolve+" "+string(m))
+		moves = append(moves, "`"+process.UpdateResolve+" "+string(m)+"`")
 	}
 	if !o.opened {
 		return strings.Join(moves, ", ")
 	}
 	if o.view.State == payment.StateAwaitingPayment {
-		moves = append(moves, process.UpdateCancel)
+		moves = append(moves, "`"+process.UpdateCancel+"`")
 	}
 	if o.view.State.Open() {
-		moves = append(moves, process.UpdateExtend)
+		moves = append(moves, "`"+process.UpdateExtend+"`")
 	}
-	moves = append(moves, process.UpdateRescan)
+	moves = append(moves, "`"+process.UpdateRescan+"`")
 	if o.parked() > 0 {
-		moves = append(moves, process.UpdateRedeliver)
+		moves = append(moves, "`"+process.UpdateRedeliver+"`")
 	}
 	return strings.Join(moves, ", ")
 }

@@ -42,14 +42,13 @@ func (o *orderRun) checkCancel(req process.CancelRequest) error {
 	if err := o.checkOpened(req.By); err != nil || !o.opened {
 		return err
 	}
-	switch o.view.State {
-	case payment.StateAwaitingPayment:
-		return nil
-	case payment.StateConfirming:
-		return deny(payment.CodePaymentLive, "a payment is on its way")
-	default:
+	switch {
+	case !o.view.State.Open():
 		return o.denyState()
+	case o.live():
+		return deny(payment.CodePaymentLive, "a payment is on its way")
 	}
+	return nil
 }
 
 func (o *orderRun) onCancel(ctx workflow.Context, req process.CancelRequest) (process.UpdateResult, error) {

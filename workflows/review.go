@@ -256,9 +256,9 @@ func (r *reviewRun) publish() {
 	if r.refused != "" {
 		p.line("Delivering callbacks was refused: ", escape(r.refused))
 	}
-	p.line("Awaiting ", escape(r.awaiting()))
+	p.line("Awaiting ", r.awaiting())
 	for _, m := range r.legalMoves() {
-		p.item("resolve ", escape(string(m)))
+		p.item("`resolve ", string(m), "`")
 	}
 	workflow.SetCurrentDetails(r.ctx, p.String())
 }
