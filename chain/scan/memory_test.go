@@ -1,0 +1,327 @@
+package scan_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/payment"
+)
+
+// memory is a Recorder in memory that keeps the interface's promises literally.
+type memory struct {
+	mu sync.Mutex
+
+	session  scan.Session // what Begin returns, but for the epoch
+	epoch    int64
+	cursor   *payment.BlockRef
+	refs     []payment.BlockRef // remembered, ascending
+	filter   chain.Filter
+	paused   bool
+	halted   string
+	rescans  []scan.Rescan
+	issued   map[payment.Address]bool
+	payments map[identity]*paid
+	covered  map[uint64]chain.Filter
+	head     uint64
+	changed  chan struct{} // closed and replaced at every change
+
+	// Hooks of tests; they run without the lock.
+	beforeRecord func()
+	afterRecord  func() error // its error is returned although the batch is recorded
+	failing      error
+}
+
+// identity is what makes a payment that payment.
+type identity struct {
+	tx       payment.Hash
+	native   bool
+	position uint32
+}
+
+// paid is a payment with its inclusions, newest last.
+type paid struct {
+	inclusions []included
+}
+
+type included struct {
+	block     payment.BlockRef
+	transfer  payment.Transfer
+	canonical bool
+}
+
+var _ scan.Recorder = (*memory)(nil)
+
+func newMemory(session scan.Session, filter chain.Filter) *memory {
+	return &memory{
+		session: session, filter: filter, issued: map[payment.Address]bool{}, payments: map[identity]*paid{},
+		covered: map[uint64]chain.Filter{}, changed: make(chan struct{}),
+	}
+}
+
+// change runs f under the lock and wakes who waits for something.
+func (m *memory) change(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+func (m *memory) issue(addresses ...payment.Address) {
+	m.change(func() {
+		for _, address := range addresses {
+			m.issued[address] = true
+		}
+	})
+}
+
+func (m *memory) Begin(_ context.Context, name string) (scan.Session, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch++
+	session := m.session
+	session.Chain, session.Epoch = name, m.epoch
+	return session, nil
+}
+
+func (m *memory) fence(s scan.Session) error {
+	switch {
+	case m.failing != nil:
+		return m.failing
+	case s.Epoch != m.epoch:
+		return scan.ErrFenced
+	}
+	return nil
+}
+
+func (m *memory) Watch(_ context.Context, s scan.Session) (scan.Watch, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.fence(s); err != nil {
+		return scan.Watch{}, err
+	}
+	watch := scan.Watch{Filter: m.filter, Paused: m.paused}
+	if m.cursor != nil {
+		cursor := *m.cursor
+		watch.Cursor = &cursor
+	}
+	for _, job := range m.rescans {
+		if job.Next <= job.To {
+			watch.Rescans = append(watch.Rescans, job)
+		}
+	}
+	return watch, nil
+}
+
+func (m *memory) ObserveHead(_ context.Context, s scan.Session, head payment.BlockRef) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.fence(s); err != nil {
+		return err
+	}
+	m.head = max(m.head, head.Number)
+	return nil
+}
+
+func (m *memory) Known(_ context.Context, _ scan.Session, addresses []payment.Address) ([]payment.Address, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var known []payment.Address
+	for _, address := range addresses {
+		if m.issued[address] {
+			known = append(known, address)
+		}
+	}
+	return known, nil
+}
+
+func (m *memory) Record(_ context.Context, s scan.Session, batch scan.Batch) (scan.Recorded, error) {
+	if m.beforeRecord != nil {
+		m.beforeRecord()
+	}
+	recorded, err := m.record(s, batch)
+	if err == nil && m.afterRecord != nil {
+		err = m.afterRecord()
+	}
+	return recorded, err
+}
+
+func (m *memory) record(s scan.Session, batch scan.Batch) (recorded scan.Recorded, err error) {
+	m.change(func() {
+		first, last := batch.Blocks[0], batch.Blocks[len(batch.Blocks)-1]
+		if err = m.fence(s); err != nil {
+			return
+		}
+		if m.cursor == nil && first.Number != s.Start || m.cursor != nil && first.Parent != m.cursor.Hash {
+			err = scan.ErrParentMismatch
+			return
+		}
+		if err = m.unresolved(batch); err != nil {
+			return
+		}
+		recorded = m.place(batch)
+		for _, block := range batch.Blocks {
+			m.refs = append(m.refs, block.BlockRef)
+		}
+		m.cursor = &last.BlockRef
+		if keep := int(s.Horizon) + 1; len(m.refs) > keep {
+			m.refs = slices.Clone(m.refs[len(m.refs)-keep:])
+		}
+	})
+	return recorded, err
+}
+
+func (m *memory) unresolved(batch scan.Batch) error {
+	var missing []payment.Address
+	for _, block := range batch.Blocks {
+		for _, c := range block.Candidates {
+			if m.issued[c.To] && c.Resolution == chain.Unresolved {
+				missing = append(missing, c.To)
+			}
+		}
+	}
+	if missing != nil {
+		return &scan.UnresolvedError{Recipients: missing}
+	}
+	return nil
+}
+
+func (m *memory) place(batch scan.Batch) scan.Recorded {
+	var recorded scan.Recorded
+	for _, block := range batch.Blocks {
+		m.covered[block.Number] = batch.Filter
+		for _, c := range block.Candidates {
+			if !m.issued[c.To] || c.Resolution != chain.Resolved {
+				continue
+			}
+			recorded.Matched++
+			id := identity{tx: c.TxHash, native: c.Native, position: c.Position}
+			p := m.payments[id]
+			if p == nil {
+				p = &paid{}
+				m.payments[id] = p
+			}
+			if n := len(p.inclusions); n > 0 && p.inclusions[n-1].canonical {
+				continue // recorded before
+			}
+			recorded.New++
+			p.inclusions = append(p.inclusions, included{block: block.BlockRef, transfer: c.Transfer, canonical: true})
+		}
+	}
+	return recorded
+}
+
+func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan, batch scan.Batch) (recorded scan.Recorded, err error) {
+	m.change(func() {
+		if err = m.fence(s); err != nil {
+			return
+		}
+		for _, block := range batch.Blocks {
+			if m.cursor == nil || block.Number > m.cursor.Number || !m.matches(block.BlockRef) {
+				err = scan.ErrParentMismatch
+				return
+			}
+		}
+		if err = m.unresolved(batch); err != nil {
+			return
+		}
+		recorded = m.place(batch)
+		for i := range m.rescans {
+			if m.rescans[i].ID == job.ID {
+				m.rescans[i].Next = max(m.rescans[i].Next, batch.Blocks[len(batch.Blocks)-1].Number+1)
+			}
+		}
+	})
+	return recorded, err
+}
+
+func (m *memory) matches(block payment.BlockRef) bool {
+	for _, ref := range m.refs {
+		if ref.Number == block.Number {
+			return ref.Hash == block.Hash
+		}
+	}
+	return true
+}
+
+func (m *memory) Ancestors(_ context.Context, _ scan.Session, below uint64, limit int) ([]payment.BlockRef, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var refs []payment.BlockRef
+	for _, ref := range slices.Backward(m.refs) {
+		if ref.Number <= below && len(refs) < limit {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, nil
+}
+
+func (m *memory) Rollback(_ context.Context, s scan.Session, to payment.BlockRef) (err error) {
+	m.change(func() {
+		switch err = m.fence(s); {
+		case err != nil || m.cursor.Number <= to.Number:
+			return
+		case m.cursor.Number-to.Number > s.Horizon:
+			err = scan.ErrHorizon
+			return
+		}
+		m.refs = slices.DeleteFunc(slices.Clone(m.refs), func(ref payment.BlockRef) bool { return ref.Number > to.Number })
+		for _, p := range m.payments {
+			if last := &p.inclusions[len(p.inclusions)-1]; last.canonical && last.block.Number > to.Number {
+				last.canonical = false
+			}
+		}
+		for number := range m.covered {
+			if number > to.Number {
+				delete(m.covered, number)
+			}
+		}
+		m.cursor = &to
+	})
+	return err
+}
+
+func (m *memory) Halt(_ context.Context, s scan.Session, reason string) (err error) {
+	m.change(func() {
+		if err = m.fence(s); err == nil {
+			m.halted = reason
+		}
+	})
+	return err
+}
+
+// canonical lists the transfers that count now.
+func (m *memory) canonical() map[identity]included {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := map[identity]included{}
+	for id, p := range m.payments {
+		if last := p.inclusions[len(p.inclusions)-1]; last.canonical {
+			list[id] = last
+		}
+	}
+	return list
+}
+
+// until waits for a condition, which is checked under the lock after every change.
+func (m *memory) until(ctx context.Context, condition func() bool) bool {
+	for {
+		m.mu.Lock()
+		done, changed := condition(), m.changed
+		m.mu.Unlock()
+		if done {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-changed:
+		case <-time.After(20 * time.Second):
+			return false
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/payment"
+)
+
+// maxAttempts bounds how often a batch is completed and recorded again because
+// addresses keep being issued in between.
+const maxAttempts = 10
+
+// recordFunc is Recorder.Record, or RecordRescan for one rescan.
+type recordFunc func(ctx context.Context, session Session, batch Batch) (Recorded, error)
+
+// record completes the candidates that concern us and records the blocks.
+func (r *run) record(ctx context.Context, filter chain.Filter, blocks []chain.Block, write recordFunc) error {
+	known, err := r.known(ctx, blocks)
+	if err != nil {
+		return err
+	}
+	r.pass(PointMatched)
+	for range maxAttempts {
+		if err := r.resolve(ctx, blocks, known); err != nil {
+			return err
+		}
+		r.pass(PointResolved)
+		_, err := write(ctx, r.session, Batch{Blocks: blocks, Filter: filter})
+		unresolved, ok := errors.AsType[*UnresolvedError](err)
+		switch {
+		case err == nil:
+			r.pass(PointRecorded)
+			return nil
+		case !ok:
+			return fmt.Errorf("record blocks %d to %d: %w", blocks[0].Number, blocks[len(blocks)-1].Number, err)
+		}
+		known = unresolved.Recipients
+	}
+	return fmt.Errorf("record blocks %d to %d: recipients keep appearing", blocks[0].Number, blocks[len(blocks)-1].Number)
+}
+
+func (r *run) known(ctx context.Context, blocks []chain.Block) ([]payment.Address, error) {
+	list := recipients(blocks)
+	if len(list) == 0 {
+		return nil, nil
+	}
+	known, err := r.Recorder.Known(ctx, r.session, list)
+	if err != nil {
+		return nil, fmt.Errorf("match recipients: %w", err)
+	}
+	return known, nil
+}
+
+// recipients lists every recipient once.
+func recipients(blocks []chain.Block) []payment.Address {
+	var list []payment.Address
+	seen := map[payment.Address]bool{}
+	for i := range blocks {
+		for j := range blocks[i].Candidates {
+			if to := blocks[i].Candidates[j].To; !seen[to] {
+				seen[to] = true
+				list = append(list, to)
+			}
+		}
+	}
+	return list
+}
+
+// resolve completes, in place, the candidates whose recipient is known.
+func (r *run) resolve(ctx context.Context, blocks []chain.Block, known []payment.Address) error {
+	if len(known) == 0 {
+		return nil
+	}
+	ours := make(map[payment.Address]bool, len(known))
+	for _, address := range known {
+		ours[address] = true
+	}
+	for i := range blocks {
+		if err := r.resolveBlock(ctx, &blocks[i], ours); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) resolveBlock(ctx context.Context, block *chain.Block, ours map[payment.Address]bool) error {
+	var open []chain.Candidate
+	var places []int
+	for i := range block.Candidates {
+		if c := block.Candidates[i]; c.Resolution == chain.Unresolved && ours[c.To] {
+			open, places = append(open, c), append(places, i)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	done, err := r.Source.Resolve(ctx, block.BlockRef, open)
+	if err != nil {
+		return fmt.Errorf("read receipts of block %d: %w", block.Number, err)
+	}
+	if len(done) != len(open) {
+		return fmt.Errorf("%w: %d of %d candidates resolved", chain.ErrInconsistent, len(done), len(open))
+	}
+	for i, place := range places {
+		block.Candidates[place] = done[i]
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/payment"
+)
+
+// step does the next thing there is to do. See the package comment.
+func (r *run) step(ctx context.Context) (Mode, error) {
+	if err := r.identify(ctx); err != nil {
+		return "", err
+	}
+	watch, err := r.Recorder.Watch(ctx, r.session)
+	if err != nil {
+		return "", fmt.Errorf("read what to watch: %w", err)
+	}
+	watch.Filter = watch.Filter.Normal()
+	r.progress.Cursor, r.progress.Rescans = watch.Cursor, len(watch.Rescans)
+	r.pass(PointWatched)
+	if watch.Paused {
+		return ModePaused, nil
+	}
+	if err := r.observeHead(ctx, watch); err != nil {
+		return "", err
+	}
+	mode, err := r.advance(ctx, watch)
+	if err != nil || mode == ModeCatchUp || mode == ModeRollback {
+		return mode, err
+	}
+	again, err := r.rescan(ctx, watch)
+	if err != nil {
+		return "", err
+	}
+	if again && mode == ModeWait {
+		return ModeFollow, nil // there is more to do at once
+	}
+	return mode, nil
+}
+
+// identify makes sure that the source reads the session's chain. It does nothing
+// when that is known.
+func (r *run) identify(ctx context.Context) error {
+	if r.checked {
+		return nil
+	}
+	identity, err := r.Source.Identity(ctx)
+	if err != nil {
+		return fmt.Errorf("identify the chain: %w", err)
+	}
+	want := r.session.Identity
+	if identity.ChainID != want.ChainID {
+		return fmt.Errorf("%w: chain id %d instead of %d", chain.ErrWrongChain, identity.ChainID, want.ChainID)
+	}
+	if !want.Genesis.IsZero() && identity.Genesis != want.Genesis {
+		return fmt.Errorf("%w: genesis %s instead of %s", chain.ErrWrongChain, identity.Genesis, want.Genesis)
+	}
+	r.checked = true
+	return nil
+}
+
+// next is the first block that is not recorded.
+func (r *run) next(watch Watch) uint64 {
+	if watch.Cursor == nil {
+		return r.session.Start
+	}
+	return watch.Cursor.Number + 1
+}
+
+// observeHead asks for the head, unless there are blocks to read below one that was
+// seen a moment ago.
+func (r *run) observeHead(ctx context.Context, watch Watch) error {
+	fresh := time.Since(r.headAt) < r.policy.poll(r.session.BlockTime)
+	if fresh && r.head.Number >= r.next(watch) {
+		return nil
+	}
+	head, err := r.Source.Head(ctx, payment.TagNone)
+	if err != nil {
+		return fmt.Errorf("read the head: %w", err)
+	}
+	if err := r.Recorder.ObserveHead(ctx, r.session, head); err != nil {
+		return fmt.Errorf("observe the head: %w", err)
+	}
+	r.head, r.headAt = head, time.Now()
+	r.progress.Head = head.Number
+	r.pass(PointHeadObserved)
+	return nil
+}
+
+// advance records what comes after the cursor, or rolls back.
+func (r *run) advance(ctx context.Context, watch Watch) (Mode, error) {
+	next := r.next(watch)
+	if r.head.Number < next {
+		return ModeWait, nil // also when it went back: nodes lag
+	}
+	if behind := r.head.Number - next + 1; behind > r.policy.NearHead {
+		return r.catchUp(ctx, watch, next, r.head.Number-r.policy.NearHead)
+	}
+	return r.follow(ctx, watch, next)
+}
+
+// follow records one block.
+func (r *run) follow(ctx context.Context, watch Watch, number uint64) (Mode, error) {
+	header := r.head
+	if header.Number != number {
+		var err error
+		if header, err = r.Source.HeaderByNumber(ctx, number); err != nil {
+			return "", fmt.Errorf("find block %d: %w", number, err)
+		}
+	}
+	if watch.Cursor != nil && header.Parent != watch.Cursor.Hash {
+		return r.rollBack(ctx, *watch.Cursor, header)
+	}
+	block, err := r.Source.BlockByHash(ctx, header.Hash, watch.Filter)
+	if err != nil {
+		return "", fmt.Errorf("read block %d: %w", number, err)
+	}
+	if block.Hash != header.Hash || block.Number != number || block.Parent != header.Parent {
+		return "", fmt.Errorf("%w: block %d is not the one asked for", chain.ErrInconsistent, number)
+	}
+	r.pass(PointFetched)
+	if err := r.record(ctx, watch.Filter, []chain.Block{block}, r.Recorder.Record); err != nil {
+		return "", err
+	}
+	r.progress.Cursor = &block.BlockRef
+	return ModeFollow, nil
+}
+
+// catchUp records a range that ends at or below last.
+func (r *run) catchUp(ctx context.Context, watch Watch, from, last uint64) (Mode, error) {
+	to := min(last, from+r.sizer.size-1)
+	blocks, err := r.Source.Range(ctx, from, to, watch.Filter)
+	if err == nil {
+		err = checkRun(blocks, from, to)
+	}
+	if err != nil {
+		return r.refused(ctx, watch, from, to, err)
+	}
+	r.sizer.accepted()
+	if watch.Cursor != nil && blocks[0].Parent != watch.Cursor.Hash {
+		return r.rollBack(ctx, *watch.Cursor, blocks[0].BlockRef)
+	}
+	r.pass(PointFetched)
+	for _, part := range split(blocks, r.policy.MaxBatch) {
+		if err := r.record(ctx, watch.Filter, part, r.Recorder.Record); err != nil {
+			return "", err
+		}
+		r.progress.Cursor = &part[len(part)-1].BlockRef
+	}
+	return ModeCatchUp, nil
+}
+
+// refused makes the next range smaller, whatever the reason was: that never does
+// harm, and nodes give many names to "too much". A single block that is refused
+// as a range is read by its hash.
+func (r *run) refused(ctx context.Context, watch Watch, from, to uint64, err error) (Mode, error) {
+	single := from == to
+	r.sizer.refused(to - from + 1)
+	switch {
+	case !errors.Is(err, chain.ErrRangeTooLarge):
+		return "", fmt.Errorf("read blocks %d to %d: %w", from, to, err)
+	case single:
+		return r.follow(ctx, watch, from)
+	default:
+		return ModeCatchUp, nil // at once, with a smaller range
+	}
+}
+
+// checkRun makes sure that a source returned the blocks it was asked for.
+func checkRun(blocks []chain.Block, from, to uint64) error {
+	if uint64(len(blocks)) != to-from+1 {
+		return fmt.Errorf("%w: %d blocks for %d to %d", chain.ErrInconsistent, len(blocks), from, to)
+	}
+	for i := range blocks {
+		if blocks[i].Number != from+uint64(i) { //nolint:gosec // an index of a slice
+			return fmt.Errorf("%w: block %d instead of %d", chain.ErrInconsistent, blocks[i].Number, from+uint64(i)) //nolint:gosec // as above
+		}
+		if i > 0 && blocks[i].Parent != blocks[i-1].Hash {
+			return fmt.Errorf("%w: block %d is not linked", chain.ErrReorged, blocks[i].Number)
+		}
+	}
+	return nil
+}
+
+// split cuts blocks into runs of at most so many candidates, or one block.
+func split(blocks []chain.Block, most int) [][]chain.Block {
+	var parts [][]chain.Block
+	start, count := 0, 0
+	for i := range blocks {
+		n := len(blocks[i].Candidates)
+		if i > start && count+n > most {
+			parts = append(parts, blocks[start:i])
+			start, count = i, 0
+		}
+		count += n
+	}
+	return append(parts, blocks[start:])
+}
