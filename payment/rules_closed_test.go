@@ -173,3 +173,27 @@ func TestAPersonMayAcceptAReversal(t *testing.T) {
 		outcome{StatePaid, Labels{LabelManual}, nil, ReasonShortfallAccepted})
 	expectRefusal(t, order(StatePaid, inTime(100)), TriggerResolveManual, CodeOrderState, ReasonAlreadyPaid)
 }
+
+// Money that suffices is neither too little nor missing, whether or not it
+// fulfils the order.
+func TestASumThatSufficesClearsUnderpaidAndReversed(t *testing.T) {
+	t.Parallel()
+	before := labelled(LabelUnderpaid, LabelReversed)
+	enough := inTimeAndLate(40, 60)
+	for _, state := range unfulfilled() {
+		expect(t, order(state, enough, before, live(1)), TriggerPaymentConfirmed,
+			outcome{StateConfirming, Labels{LabelLate}, nil, ReasonMoreOnTheWay})
+		expect(t, order(state, enough, before), TriggerPaymentConfirmed,
+			outcome{StateAwaitingPayment, Labels{LabelLate}, nil, ReasonLateDeclined})
+		expect(t, order(state, inTime(100), before), TriggerPaymentConfirmed,
+			outcome{StatePaid, nil, []EventType{EventOrderPaid}, ReasonPaidInTime})
+	}
+	expect(t, order(StateExpired, enough, before), TriggerPaymentConfirmed,
+		outcome{StateExpired, Labels{LabelLate}, nil, ReasonLateDeclined})
+	expect(t, order(StateCancelled, enough, before), TriggerPaymentConfirmed,
+		outcome{StateCancelled, Labels{LabelLate}, nil, ReasonMoneyAfterCancel})
+	expect(t, order(StatePaid, enough, before), TriggerPaymentConfirmed,
+		outcome{StatePaid, nil, nil, ReasonRestored})
+	expect(t, order(StatePaid, inTime(101), before), TriggerPaymentConfirmed,
+		outcome{StatePaid, Labels{LabelOverpaid}, []EventType{EventOrderOverpaid}, ReasonSurplus})
+}

@@ -36,7 +36,7 @@ func paidConfirmed() []Transition {
 			Remove: []Label{LabelReversed, LabelUnderpaid}, Reason: ReasonRestored,
 		},
 		Transition{
-			From: from, On: on, Guard: Guard{IfMatching, IfCovered, IfOver}, To: from,
+			From: from, On: on, Guard: Guard{IfMatching, IfOver}, To: from,
 			Add: []Label{LabelOverpaid}, Remove: []Label{LabelReversed, LabelUnderpaid},
 			Events: []EventType{EventOrderOverpaid}, Reason: ReasonSurplus,
 		},
@@ -59,7 +59,7 @@ func paidReversed() []Transition {
 			Remove: []Label{LabelOverpaid}, Events: []EventType{EventPaymentReversed}, Reason: ReasonReversedCovered,
 		},
 		{
-			From: from, On: on, Guard: Guard{IfMatching, IfCovered, IfOver}, To: from,
+			From: from, On: on, Guard: Guard{IfMatching, IfOver}, To: from,
 			Events: []EventType{EventPaymentReversed}, Reason: ReasonReversedCovered,
 		},
 	}
