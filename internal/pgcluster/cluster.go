@@ -263,6 +263,9 @@ func (c *Cluster) Stop() error {
 	return c.stopErr
 }
 
+// PID is the server's process id.
+func (c *Cluster) PID() int { return c.server.pid }
+
 // Done is closed when the server has ended, wanted or not.
 func (c *Cluster) Done() <-chan struct{} { return c.server.done }
 

@@ -25,19 +25,6 @@ const EnvURL = "SLUICE_TEST_PG_URL"
 
 const setupTimeout = 3 * time.Minute
 
-// ServerSettings are what a cluster for tests runs with, beside being not Durable.
-func ServerSettings() map[string]string {
-	return map[string]string{
-		"max_connections":           "400", // several test binaries, each with parallel tests, each with two pools
-		"autovacuum":                "off",
-		"wal_level":                 "minimal",
-		"max_wal_senders":           "0",
-		"max_locks_per_transaction": "128",
-		"log_min_messages":          "fatal", // tests provoke errors on purpose
-		"log_min_error_statement":   "panic",
-	}
-}
-
 // DB is one test's database.
 type DB struct {
 	Name     string
@@ -145,7 +132,7 @@ func connect(ctx context.Context) (*server, error) {
 	var cluster *pgcluster.Cluster
 	if raw == "" {
 		var err error
-		if cluster, err = pgcluster.Start(ctx, pgcluster.Options{Settings: ServerSettings()}); err != nil {
+		if cluster, err = pgcluster.Start(ctx, pgcluster.Options{Settings: pgcluster.TestSettings()}); err != nil {
 			return nil, err
 		}
 		raw = cluster.URL(pgcluster.Superuser, pgcluster.Superuser)
