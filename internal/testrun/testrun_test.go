@@ -345,17 +345,3 @@ func TestParse(t *testing.T) {
 		require.Error(t, err, bad)
 	}
 }
-
-func TestReadStatTakesAnyName(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("there is no /proc")
-	}
-	name := filepath.Join(t.TempDir(), "stat")
-	require.NoError(t, os.WriteFile(name, []byte("12 (a) R 99 (b) Z 34 12 12 0\n"), 0o600))
-	e, ok := readStat(name)
-	require.True(t, ok)
-	require.Equal(t, entry{process: process{pid: 12, name: "a) R 99 (b"}, parent: 34, zombie: true}, e)
-	_, ok = readStat(name + "-gone")
-	require.False(t, ok)
-}
