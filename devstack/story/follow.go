@@ -41,12 +41,12 @@ type ending struct {
 
 // follow shows what happens to the order until it has ended as it should.
 func (s *scene) follow(ctx context.Context, want ending) error {
-	ctx, cancel := context.WithTimeout(ctx, want.within)
-	defer cancel()
+	deadline := time.NewTimer(want.within)
+	defer deadline.Stop()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
-		if err := s.look(ctx); err != nil && ctx.Err() == nil {
+		if err := s.look(ctx); err != nil {
 			return err
 		}
 		reached, err := s.reached(want)
@@ -55,7 +55,10 @@ func (s *scene) follow(ctx context.Context, want ending) error {
 		}
 		select {
 		case <-ctx.Done():
-			return s.overdue(ctx, want)
+			return context.Cause(ctx)
+		case <-deadline.C:
+			return fmt.Errorf("order %s is %s after %s with %d of %d callbacks; it should have ended as %s",
+				s.order.ID, s.order.State, want.within, s.told, len(want.events), want.state)
 		case <-ticker.C:
 		case <-s.hooks.changed:
 		}
@@ -137,12 +140,4 @@ func (s *scene) reached(want ending) (bool, error) {
 		return false, fmt.Errorf("order %s: the last callback says %s, the API says %s", s.order.ID, last, want.state)
 	}
 	return true, nil
-}
-
-func (s *scene) overdue(ctx context.Context, want ending) error {
-	if context.Cause(ctx) != context.DeadlineExceeded {
-		return context.Cause(ctx)
-	}
-	return fmt.Errorf("order %s is %s after %s with %d of %d callbacks; it should have ended as %s",
-		s.order.ID, s.order.State, want.within, s.told, len(want.events), want.state)
 }

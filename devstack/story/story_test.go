@@ -1,0 +1,119 @@
+package story_test
+
+import (
+	"bytes"
+	"context"
+	"math/big"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethclient"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
+	"github.com/sluicepay/sluice/devstack/loopback"
+	"github.com/sluicepay/sluice/devstack/story"
+	"github.com/sluicepay/sluice/devstack/term"
+)
+
+func gethnodeAddress(name string) string {
+	return crypto.PubkeyToAddress(gethnode.Key(name).PublicKey).Hex()
+}
+
+// setup puts a simulated engine with a fault on a chain of its own, whose blocks come quickly.
+func setup(t *testing.T, fault string) (story.World, *bytes.Buffer) {
+	t.Helper()
+	node, err := gethnode.Start(gethnode.Options{ChainID: 31337, BlockTime: 100 * time.Millisecond})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, node.Close()) })
+	faucet, err := node.Payer(t.Context())
+	require.NoError(t, err)
+	token, tx, err := faucet.DeployToken(t.Context(), gethnode.TokenOptions{Symbol: "USDC", Decimals: 6})
+	require.NoError(t, err)
+	_, err = faucet.Wait(t.Context(), tx)
+	require.NoError(t, err)
+	s := &simulation{
+		t: t, node: node, chain: ethclient.NewClient(node.RPC()), token: token, fault: fault,
+		credit: map[string]*big.Int{"USDC": new(big.Int), "ETH": new(big.Int)},
+	}
+	ports, err := loopback.FreePorts(1)
+	require.NoError(t, err)
+	return story.World{
+		API: s.start(t), UI: "http://ui", Namespace: "sluice", ChainRPC: node.HTTPURL(), Chain: "dev", Native: "ETH",
+		TokenCode: "USDC", Token: token.Hex(), Decimals: 6, Receiver: ports[0],
+		Memory: filepath.Join(t.TempDir(), "demo.json"), Sluice: s.sluice,
+	}, new(bytes.Buffer)
+}
+
+func play(ctx context.Context, w story.World, output *bytes.Buffer) error {
+	return story.Play(ctx, w, term.Plain(output))
+}
+
+func TestStoryIsToldInOrder(t *testing.T) {
+	t.Parallel()
+	w, output := setup(t, "")
+	require.NoError(t, play(t.Context(), w, output))
+	rest := output.String()
+	for _, line := range []string{
+		"A merchant opens", "sk_test_0123…",
+		"First order", "http://ui/namespaces/sluice/workflows/order%2Ford_1", "callback order.created",
+		"Second order", "posted ord_2", "the payer sends 25.00 USDC",
+		"payment detected: 25.00 USDC", "callback order.payment_detected",
+		"confirmation 2 of 3", "confirmation 3 of 3", "credited: 25.00 USDC", "order is now paid", "callback order.paid",
+		"Third order", "posted ord_3", "credited: 0.01 ETH", "callback order.paid",
+		"First order again", "order is now expired", "callback order.expired",
+		"The ledger", "25.000000 available", "0.010000000000000000 available", "the books agree",
+	} {
+		_, after, found := strings.Cut(rest, line)
+		require.True(t, found, "%q is missing or too early in:\n%s", line, output)
+		rest = after
+	}
+	require.NotContains(t, output.String(), simKey)
+	require.NotContains(t, output.String(), simSecret)
+}
+
+func TestStoryNoticesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for fault, says := range map[string]string{
+		"signature": "no matching signature",
+		"chatter":   "callbacks came as",
+		"balance":   "should have 25",
+		"books":     "do not balance",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			w, output := setup(t, fault)
+			require.ErrorContains(t, play(t.Context(), w, output), says)
+		})
+	}
+}
+
+func TestStoryEndsWhenToldTo(t *testing.T) {
+	t.Parallel()
+	w, output := setup(t, "silence")
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	require.ErrorIs(t, play(ctx, w, output), context.DeadlineExceeded)
+	require.Contains(t, output.String(), "order is now paid")
+}
+
+func TestMerchantComesBack(t *testing.T) {
+	t.Parallel()
+	w, first := setup(t, "")
+	require.NoError(t, play(t.Context(), w, first))
+	second := new(bytes.Buffer)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, play(ctx, w, second), "an interrupted play is no success")
+
+	// The simulation tells its fourth order nothing new, so only the beginning of the second play is looked at.
+	ctx, cancel = context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	require.Error(t, play(ctx, w, second))
+	require.Contains(t, second.String(), "The merchant is back")
+	require.Contains(t, second.String(), "ord_2")
+	require.Contains(t, second.String(), "25.00 USDC, paid")
+}
