@@ -19,8 +19,8 @@ import (
 // wallet is locked until somebody advances it.
 var ErrAddressCollision = errors.New("a derived address is known already")
 
-// Wallet is what addresses are derived from. Whoever derives must check MAC first: over the id, family, merchant ("" for a
-// default wallet) and xpub, as MACParts lists them, for the purpose MACXpub.
+// Wallet is what addresses are derived from. Whoever derives must Verify it first: a row that somebody changed in the
+// database derives no address.
 type Wallet struct {
 	ID       payment.XPubID
 	Family   payment.Family
@@ -34,6 +34,12 @@ type Wallet struct {
 func (w Wallet) MACParts() [][]byte {
 	return [][]byte{[]byte(w.ID), []byte(w.Family), []byte(w.Merchant), []byte(w.Xpub.Reveal())}
 }
+
+// Sign makes the wallet's MAC.
+func (w Wallet) Sign(keys seal.Keyring) seal.MAC { return keys.MAC(MACXpub, w.MACParts()...) }
+
+// Verify checks the wallet's MAC. Errors: seal.ErrMAC, seal.ErrUnknownKey.
+func (w Wallet) Verify(keys seal.Keyring) error { return keys.Verify(w.MAC, MACXpub, w.MACParts()...) }
 
 // Allocation says what is left to do until an order has its address: nothing, or to derive one.
 type Allocation struct {

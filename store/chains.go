@@ -48,7 +48,9 @@ type RPCEndpoint struct {
 }
 
 // SealRow is the row that an endpoint's URLs are sealed for: known before the database numbers it.
-func (e RPCEndpoint) SealRow(chain string) string { return chain + "/" + hex.EncodeToString(e.Fingerprint[:]) }
+func (e RPCEndpoint) SealRow(chain string) string {
+	return chain + "/" + hex.EncodeToString(e.Fingerprint[:])
+}
 
 const defaultWeight = 100
 
@@ -137,34 +139,23 @@ func (t txn) saveAsset(ctx context.Context, a NewAsset) error {
 	return nil
 }
 
-// AddToken enables a token, or changes its settings. What its addresses received before is looked for by a rescan, which
-// the chain's watcher picks up. Doing it again changes nothing. Errors: CodeUnknownChain; CodeInvalidParameter when the decimals
-// differ from those pinned or the code names another asset of the chain.
+// AddToken enables a token, or changes its settings. The chain's recorder sees that its earlier blocks were not read for
+// it, and has them read. Doing it again changes nothing. Errors: CodeUnknownChain; CodeInvalidParameter when the decimals differ
+// from those pinned or the code names another asset of the chain.
 func (db *DB) AddToken(ctx context.Context, a NewAsset, by process.By) error {
 	if a.ID.IsNative() {
 		return payment.E(payment.CodeInvalidParameter, "contract", "a token has a contract")
 	}
 	return db.tx(ctx, func(ctx context.Context, t txn) error {
-		unread, err := t.q.BackfillRange(ctx, a.ID.Chain)
-		if errors.Is(err, pgx.ErrNoRows) {
+		if _, err := t.q.GetChain(ctx, a.ID.Chain); errors.Is(err, pgx.ErrNoRows) {
 			return payment.E(payment.CodeUnknownChain, "chain", "no such chain")
-		}
-		if err != nil {
+		} else if err != nil {
 			return fmt.Errorf("read chain: %w", err)
 		}
 		if err := t.saveAsset(ctx, a); err != nil {
 			return err
 		}
-		if unread.HasAddresses && unread.BlockNumber != nil && *unread.BlockNumber >= unread.StartBlock {
-			_, err := t.q.InsertRescan(ctx, sqlc.InsertRescanParams{
-				Chain: a.ID.Chain, FromBlock: unread.StartBlock, ToBlock: *unread.BlockNumber, Cause: "backfill",
-				RequestID: "backfill/" + a.ID.String(), RequestedBy: orDefault(by.Actor, unknownActor),
-			})
-			if err != nil {
-				return fmt.Errorf("ask for a backfill: %w", err)
-			}
-		}
-		_, err = t.audit(ctx, deed{
+		_, err := t.audit(ctx, deed{
 			By: by, Action: "token.add", Subject: a.ID.String(), Detail: map[string]any{"code": a.Code, "decimals": a.Decimals},
 		})
 		return err

@@ -146,6 +146,7 @@ func (p *inclusionRow) snapshot(order *orderRow) (payment.PaymentSnapshot, error
 			s.ConfirmationsRequired = int(order.Confirmations)
 		}
 	}
+	s.Confirmations = min(s.Confirmations, s.ConfirmationsRequired) // it says how far it is, not how old
 	return s, nil
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -51,13 +50,21 @@ func (t txn) lockOrders(ctx context.Context, ids []payment.OrderID) (map[payment
 	if err != nil {
 		return nil, fmt.Errorf("lock orders: %w", err)
 	}
-	contexts, err := t.q.OrderContexts(ctx, texts) // a later statement: the address of a row that was waited for is in it
-	if err != nil {
-		return nil, fmt.Errorf("read what orders refer to: %w", err)
-	}
+	return t.withContexts(ctx, rows)
+}
+
+// withContexts reads what orders refer to, in a statement after the one that read them: the address of an order whose lock
+// was waited for is in it.
+func (t txn) withContexts(ctx context.Context, rows []sqlc.Order) (map[payment.OrderID]*orderRow, error) {
 	orders := make(map[payment.OrderID]*orderRow, len(rows))
+	ids := make([]string, 0, len(rows))
 	for _, row := range rows {
 		orders[payment.OrderID(row.ID)] = &orderRow{Order: row}
+		ids = append(ids, row.ID)
+	}
+	contexts, err := t.q.OrderContexts(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read what orders refer to: %w", err)
 	}
 	for _, c := range contexts {
 		if order := orders[payment.OrderID(c.ID)]; order != nil {
@@ -135,8 +142,8 @@ func (c eventCause) key(order payment.OrderID, on payment.Trigger, event payment
 // apply asks the state table what the trigger does to the locked order, and writes it: state, labels, times, events and
 // their callbacks. The facts are read here, so postings and payments must be written before.
 //
-// A refusal is the table's own error (CodeOrderState, CodePaymentLive, CodeChainLagging, CodeStale, with a
-// payment.Refusal inside) and changes nothing; the decision then holds the order as it is.
+// A refusal is the table's own error (CodeOrderState, CodePaymentLive, CodeChainLagging, CodeStale, with its
+// payment.ReasonOf) and changes nothing; the decision then holds the order as it is.
 func (t txn) apply(ctx context.Context, order *orderRow, on payment.Trigger, cause eventCause) (payment.Decision, error) {
 	facts, about, err := t.facts(ctx, order, on, cause)
 	if err != nil {
@@ -205,6 +212,8 @@ type orderMoney struct {
 	credited, onTime payment.Amount
 	// onChain payments are seen and not confirmed; returning ones left the chain a moment ago.
 	onChain, returning int
+	// returnsBy is the block after which none of the returning ones is waited for any more.
+	returnsBy int64
 }
 
 func (t txn) money(ctx context.Context, order *orderRow) (orderMoney, error) {
@@ -216,7 +225,7 @@ func (t txn) money(ctx context.Context, order *orderRow) (orderMoney, error) {
 	}
 	return orderMoney{
 		credited: row.Credited.Amount, onTime: row.CreditedOnTime.Amount,
-		onChain: int(row.OnChain), returning: int(row.ReturningPayments),
+		onChain: int(row.OnChain), returning: int(row.ReturningPayments), returnsBy: row.ReturnsBy,
 	}, nil
 }
 
@@ -266,21 +275,38 @@ func (t txn) save(ctx context.Context, order *orderRow) error {
 
 // inclusionRow is one inclusion of a payment, with its asset.
 type inclusionRow struct {
-	sqlc.PaymentInclusionRow
+	sqlc.PaymentInclusionsRow
 	asset payment.Asset
 }
 
 // inclusion reads one inclusion of a payment. Error: CodeNotFound.
 func (t txn) inclusion(ctx context.Context, id payment.PaymentID, n int) (*inclusionRow, error) {
-	row, err := t.q.PaymentInclusion(ctx, sqlc.PaymentInclusionParams{PaymentID: string(id), Inclusion: int32(n)})
+	number := int32(n)
+	rows, err := t.inclusions(ctx, []string{string(id)}, &number)
 	if err != nil {
-		return nil, notFound(err, "inclusion of a payment")
+		return nil, err
 	}
-	asset, err := assetOf(row.Chain, row.Family, row.Contract, row.Code, row.Decimals)
+	if row := rows[string(id)]; row != nil {
+		return row, nil
+	}
+	return nil, payment.E(payment.CodeNotFound, "", "no such inclusion of a payment")
+}
+
+// inclusions reads one inclusion of each payment by payment id: the given one, or the newest.
+func (t txn) inclusions(ctx context.Context, ids []string, n *int32) (map[string]*inclusionRow, error) {
+	rows, err := t.q.PaymentInclusions(ctx, sqlc.PaymentInclusionsParams{Ids: ids, Inclusion: n})
 	if err != nil {
-		return nil, fmt.Errorf("asset of payment %s: %w", id, err)
+		return nil, fmt.Errorf("read payments: %w", err)
 	}
-	return &inclusionRow{PaymentInclusionRow: row, asset: asset}, nil
+	found := make(map[string]*inclusionRow, len(rows))
+	for _, row := range rows {
+		asset, err := assetOf(row.Chain, row.Family, row.Contract, row.Code, row.Decimals)
+		if err != nil {
+			return nil, fmt.Errorf("asset of payment %s: %w", row.ID, err)
+		}
+		found[row.ID] = &inclusionRow{PaymentInclusionsRow: row, asset: asset}
+	}
+	return found, nil
 }
 
 // accountDust is the kind of account that dust is posted to.
@@ -297,9 +323,4 @@ func (p *inclusionRow) match(order *orderRow) payment.Match {
 		threshold = payment.Amount{}
 	}
 	return payment.MatchOf(order.assetRef.ID, p.asset.ID, p.Amount.Amount, threshold)
-}
-
-// sortedIDs lists the keys of a map of orders, for deterministic iteration.
-func sortedIDs(orders map[payment.OrderID]*orderRow) []payment.OrderID {
-	return slices.Sorted(maps.Keys(orders))
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
 // view is the locked order as its workflow sees it, read in this transaction.
@@ -25,8 +26,13 @@ func (t txn) view(ctx context.Context, order *orderRow) (process.OrderView, erro
 		return v, fmt.Errorf("list payments of order %s: %w", order.ID, err)
 	}
 	for _, p := range payments {
+		needs := p.Confirmations
+		if p.Chain == order.Chain {
+			needs = order.Confirmations
+		}
 		v.Payments = append(v.Payments, process.PaymentView{
 			ID: payment.PaymentID(p.ID), Inclusion: int(p.Inclusion), Chain: p.Chain, Status: p.Status,
+			Amount: p.Amount.Decimal(uint8(p.Decimals)), AssetCode: p.Code, Block: uint64(p.BlockNumber), Needs: int(needs),
 		})
 	}
 	backlog, err := t.q.CallbackBacklog(ctx, &order.ID)
@@ -59,4 +65,8 @@ func (db *DB) ReadOrder(ctx context.Context, id payment.OrderID) (process.OrderV
 		return err
 	})
 	return v, err
+}
+
+func setBlockedStep(id string, step process.Step) sqlc.SetBlockedStepParams {
+	return sqlc.SetBlockedStepParams{ID: id, BlockedStep: optional(string(step))}
 }

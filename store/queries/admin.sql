@@ -7,9 +7,6 @@ VALUES (@id, @name, @payment_policy, @late_policy, @late_window_seconds, @tolera
         @orders_per_minute, @callback_secret, @callback_secret_key)
 ON CONFLICT (id) DO NOTHING;
 
--- name: ListMerchants :many
-SELECT id, name, payment_policy, late_policy, late_window_seconds, disabled_at, created_at FROM merchants ORDER BY created_at, id;
-
 -- name: InsertKey :exec
 INSERT INTO api_keys (id, merchant_id, mode, hash, prefix, scopes, name)
 VALUES (@id, @merchant_id, @mode, @hash, @prefix, @scopes, @name)
@@ -19,10 +16,6 @@ ON CONFLICT (id) DO NOTHING;
 -- Revoking again keeps the first time.
 UPDATE api_keys SET revoked_at = COALESCE(revoked_at, now()) WHERE id = @id
 RETURNING merchant_id, (revoked_at = now())::boolean AS fresh;
-
--- name: ListKeys :many
-SELECT id, merchant_id, mode, prefix, scopes, name, created_at, revoked_at FROM api_keys
- WHERE merchant_id = @merchant_id ORDER BY created_at, id;
 
 -- name: InsertEndpoint :exec
 INSERT INTO webhook_endpoints (id, merchant_id, mode, url, source, events, secret, secret_key)
@@ -36,10 +29,6 @@ SELECT id, source, events, (disabled_at IS NOT NULL)::boolean AS disabled, (seal
 -- name: PromoteEndpoint :exec
 -- An endpoint that orders named becomes the merchant's own, for all its events; its secret stays.
 UPDATE webhook_endpoints SET source = 'merchant', events = @events WHERE id = @id;
-
--- name: ListEndpoints :many
-SELECT id, merchant_id, mode, url, source, events, failing_since, disabled_at, disabled_reason, created_at
-  FROM webhook_endpoints WHERE merchant_id = @merchant_id ORDER BY created_at, id;
 
 -- name: UpsertChain :execrows
 -- Zero rows: the name or the chain id stands for another chain already.
@@ -66,9 +55,6 @@ ON CONFLICT (chain, url_fingerprint) DO UPDATE
    SET operator = EXCLUDED.operator, weight = EXCLUDED.weight, enabled = true,
        ws_url = EXCLUDED.ws_url, ws_url_key = EXCLUDED.ws_url_key;
 
--- name: SetChainEnabled :execrows
-UPDATE chains SET enabled = @enabled WHERE name = @name;
-
 -- name: ListChains :many
 SELECT * FROM chains ORDER BY name;
 
@@ -87,15 +73,6 @@ ON CONFLICT (id) DO UPDATE
    SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = true,
        code_hash = COALESCE(EXCLUDED.code_hash, assets.code_hash)
  WHERE assets.decimals = EXCLUDED.decimals;
-
--- name: SetAssetEnabled :execrows
-UPDATE assets SET enabled = @enabled WHERE id = @id;
-
--- name: HaltAsset :execrows
-UPDATE assets SET halted_at = now(), halted_reason = @reason::text WHERE id = @id AND halted_at IS NULL;
-
--- name: ResumeAsset :execrows
-UPDATE assets SET halted_at = NULL, halted_reason = NULL WHERE id = @id AND halted_at IS NOT NULL;
 
 -- name: ListAssets :many
 SELECT a.id, a.chain, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.code_hash, a.enabled, a.halted_reason, c.family
@@ -131,10 +108,3 @@ UPDATE xpubs SET retired_at = COALESCE(retired_at, now()) WHERE id = @id;
 -- name: ListXpubs :many
 -- Without the key itself, which leaves the database only to derive addresses.
 SELECT id, family, merchant_id, fingerprint, path, next_index, locked_at, retired_at, created_at FROM xpubs ORDER BY created_at, id;
-
--- name: BackfillRange :one
--- What a token that is enabled now was not looked for in: from the chain's first block, if any address was ever handed
--- out in its family.
-SELECT c.start_block, cur.block_number,
-       EXISTS (SELECT FROM addresses a WHERE a.family = c.family) AS has_addresses
-  FROM chains c LEFT JOIN cursors cur ON cur.chain = c.name WHERE c.name = @chain;

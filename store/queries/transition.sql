@@ -33,7 +33,8 @@ SELECT LEAST(COALESCE((SELECT sum(m.amount) FROM money m), 0),
            AND p.status IN ('detected', 'parked'))::integer AS on_chain,
        (SELECT count(*) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
          WHERE p.order_id = @order_id::text AND i.asset_id = @asset_id::text AND i.amount >= sqlc.arg(dust_below)::base_units
-           AND p.status = 'dropped' AND p.returns_by_block IS NOT NULL)::integer AS returning_payments;
+           AND p.status = 'dropped' AND p.returns_by_block IS NOT NULL)::integer AS returning_payments,
+       COALESCE((SELECT max(p.returns_by_block) FROM payments p WHERE p.order_id = @order_id::text AND p.status = 'dropped'), 0)::bigint AS returns_by;
 
 -- name: ChainPosition :one
 -- How far the chain is read, and whether all of it was read since the order has its address. One statement: cursor and
@@ -44,7 +45,7 @@ SELECT cur.block_number, cur.block_time,
             ELSE false END::boolean AS covered,
        EXISTS (SELECT FROM quarantined_blocks qb WHERE qb.chain = ch.name AND qb.resolved_at IS NULL
                 AND qb.number > COALESCE(sqlc.narg(birth_block)::bigint, ch.start_block) - ch.horizon) AS quarantined,
-       ch.block_time_ms
+       clock_timestamp()::timestamptz AS now
   FROM chains ch
   LEFT JOIN cursors cur ON cur.chain = ch.name
   LEFT JOIN coverage cov ON cov.chain = ch.name AND cov.method = sqlc.arg(method)::text AND cov.contract = sqlc.arg(contract)::bytea
@@ -59,8 +60,8 @@ UPDATE orders
  WHERE id = @id
 RETURNING updated_at, paid_at, closed_at;
 
--- name: PaymentInclusion :one
--- One inclusion of a payment with everything that is told about it.
+-- name: PaymentInclusions :many
+-- Payments with everything that is told about them: one inclusion of each, the newest if none is named.
 SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.merchant_id, p.mode, p.inclusion,
        p.status, p.credited_inclusion, p.first_included_at, p.created_at,
        i.n, i.block_number, i.block_hash, i.block_time, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient,
@@ -70,7 +71,9 @@ SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id,
        cur.block_number AS cursor_number,
        po.created_at AS credited_at, acc.kind AS credited_to,
        EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = p.id AND r.inclusion = i.n AND r.kind = 'reversal') AS reversed,
-       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open') AS in_review
+       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open') AS in_review,
+       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.inclusion = i.n AND rv.status = 'open'
+                AND rv.cause IN ('held', 'disagreement')) AS held_by_review
   FROM payments p
   JOIN inclusions i ON i.payment_id = p.id
   JOIN assets a ON a.id = i.asset_id
@@ -78,4 +81,4 @@ SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id,
   LEFT JOIN cursors cur ON cur.chain = p.chain
   LEFT JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = i.n AND po.kind = 'credit'
   LEFT JOIN ledger_accounts acc ON acc.id = po.credit_account
- WHERE p.id = @payment_id AND i.n = @inclusion;
+ WHERE p.id = ANY(@ids::text[]) AND i.n = COALESCE(sqlc.narg(inclusion)::integer, p.inclusion);

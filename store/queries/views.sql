@@ -2,7 +2,11 @@
 
 -- name: UnsettledPayments :many
 -- What is still to be confirmed, whether it counts for the order or not, oldest first.
-SELECT p.id, p.inclusion, p.chain, p.status FROM payments p
+SELECT p.id, p.inclusion, p.chain, p.status, i.amount, i.block_number, a.code, a.decimals, c.confirmations
+  FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+  JOIN assets a ON a.id = i.asset_id
+  JOIN chains c ON c.name = p.chain
  WHERE p.order_id = @order_id AND p.status IN ('detected', 'parked') ORDER BY p.created_at, p.id LIMIT 100;
 
 -- name: CallbackBacklog :one

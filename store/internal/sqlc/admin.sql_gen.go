@@ -29,27 +29,6 @@ func (q *Queries) AdvanceXpub(ctx context.Context, arg AdvanceXpubParams) (int64
 	return next_index, err
 }
 
-const backfillRange = `-- name: BackfillRange :one
-SELECT c.start_block, cur.block_number,
-       EXISTS (SELECT FROM addresses a WHERE a.family = c.family) AS has_addresses
-  FROM chains c LEFT JOIN cursors cur ON cur.chain = c.name WHERE c.name = $1
-`
-
-type BackfillRangeRow struct {
-	StartBlock   int64
-	BlockNumber  *int64
-	HasAddresses bool
-}
-
-// What a token that is enabled now was not looked for in: from the chain's first block, if any address was ever handed
-// out in its family.
-func (q *Queries) BackfillRange(ctx context.Context, chain string) (BackfillRangeRow, error) {
-	row := q.db.QueryRow(ctx, backfillRange, chain)
-	var i BackfillRangeRow
-	err := row.Scan(&i.StartBlock, &i.BlockNumber, &i.HasAddresses)
-	return i, err
-}
-
 const endpointByURL = `-- name: EndpointByURL :one
 SELECT id, source, events, (disabled_at IS NOT NULL)::boolean AS disabled, (sealed_for IS NOT NULL)::boolean AS borrowed_secret
   FROM webhook_endpoints WHERE merchant_id = $1 AND mode = $2 AND url = $3
@@ -109,23 +88,6 @@ func (q *Queries) GetChain(ctx context.Context, name string) (Chain, error) {
 		&i.CreatedAt,
 	)
 	return i, err
-}
-
-const haltAsset = `-- name: HaltAsset :execrows
-UPDATE assets SET halted_at = now(), halted_reason = $1::text WHERE id = $2 AND halted_at IS NULL
-`
-
-type HaltAssetParams struct {
-	Reason string
-	ID     string
-}
-
-func (q *Queries) HaltAsset(ctx context.Context, arg HaltAssetParams) (int64, error) {
-	result, err := q.db.Exec(ctx, haltAsset, arg.Reason, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const insertCursor = `-- name: InsertCursor :exec
@@ -360,142 +322,6 @@ func (q *Queries) ListChains(ctx context.Context) ([]Chain, error) {
 	return items, nil
 }
 
-const listEndpoints = `-- name: ListEndpoints :many
-SELECT id, merchant_id, mode, url, source, events, failing_since, disabled_at, disabled_reason, created_at
-  FROM webhook_endpoints WHERE merchant_id = $1 ORDER BY created_at, id
-`
-
-type ListEndpointsRow struct {
-	ID             string
-	MerchantID     string
-	Mode           string
-	Url            string
-	Source         string
-	Events         []string
-	FailingSince   *time.Time
-	DisabledAt     *time.Time
-	DisabledReason *string
-	CreatedAt      time.Time
-}
-
-func (q *Queries) ListEndpoints(ctx context.Context, merchantID string) ([]ListEndpointsRow, error) {
-	rows, err := q.db.Query(ctx, listEndpoints, merchantID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListEndpointsRow
-	for rows.Next() {
-		var i ListEndpointsRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.MerchantID,
-			&i.Mode,
-			&i.Url,
-			&i.Source,
-			&i.Events,
-			&i.FailingSince,
-			&i.DisabledAt,
-			&i.DisabledReason,
-			&i.CreatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listKeys = `-- name: ListKeys :many
-SELECT id, merchant_id, mode, prefix, scopes, name, created_at, revoked_at FROM api_keys
- WHERE merchant_id = $1 ORDER BY created_at, id
-`
-
-type ListKeysRow struct {
-	ID         string
-	MerchantID string
-	Mode       string
-	Prefix     string
-	Scopes     []string
-	Name       string
-	CreatedAt  time.Time
-	RevokedAt  *time.Time
-}
-
-func (q *Queries) ListKeys(ctx context.Context, merchantID string) ([]ListKeysRow, error) {
-	rows, err := q.db.Query(ctx, listKeys, merchantID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListKeysRow
-	for rows.Next() {
-		var i ListKeysRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.MerchantID,
-			&i.Mode,
-			&i.Prefix,
-			&i.Scopes,
-			&i.Name,
-			&i.CreatedAt,
-			&i.RevokedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listMerchants = `-- name: ListMerchants :many
-SELECT id, name, payment_policy, late_policy, late_window_seconds, disabled_at, created_at FROM merchants ORDER BY created_at, id
-`
-
-type ListMerchantsRow struct {
-	ID                string
-	Name              string
-	PaymentPolicy     string
-	LatePolicy        string
-	LateWindowSeconds int32
-	DisabledAt        *time.Time
-	CreatedAt         time.Time
-}
-
-func (q *Queries) ListMerchants(ctx context.Context) ([]ListMerchantsRow, error) {
-	rows, err := q.db.Query(ctx, listMerchants)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListMerchantsRow
-	for rows.Next() {
-		var i ListMerchantsRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Name,
-			&i.PaymentPolicy,
-			&i.LatePolicy,
-			&i.LateWindowSeconds,
-			&i.DisabledAt,
-			&i.CreatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listRPCEndpoints = `-- name: ListRPCEndpoints :many
 SELECT id, operator, url, url_key, ws_url, ws_url_key, url_fingerprint, weight
   FROM rpc_endpoints WHERE chain = $1 AND enabled ORDER BY id
@@ -627,18 +453,6 @@ func (q *Queries) PromoteEndpoint(ctx context.Context, arg PromoteEndpointParams
 	return err
 }
 
-const resumeAsset = `-- name: ResumeAsset :execrows
-UPDATE assets SET halted_at = NULL, halted_reason = NULL WHERE id = $1 AND halted_at IS NOT NULL
-`
-
-func (q *Queries) ResumeAsset(ctx context.Context, id string) (int64, error) {
-	result, err := q.db.Exec(ctx, resumeAsset, id)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const retireXpub = `-- name: RetireXpub :execrows
 UPDATE xpubs SET retired_at = COALESCE(retired_at, now()) WHERE id = $1
 `
@@ -667,40 +481,6 @@ func (q *Queries) RevokeKey(ctx context.Context, id string) (RevokeKeyRow, error
 	var i RevokeKeyRow
 	err := row.Scan(&i.MerchantID, &i.Fresh)
 	return i, err
-}
-
-const setAssetEnabled = `-- name: SetAssetEnabled :execrows
-UPDATE assets SET enabled = $1 WHERE id = $2
-`
-
-type SetAssetEnabledParams struct {
-	Enabled bool
-	ID      string
-}
-
-func (q *Queries) SetAssetEnabled(ctx context.Context, arg SetAssetEnabledParams) (int64, error) {
-	result, err := q.db.Exec(ctx, setAssetEnabled, arg.Enabled, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const setChainEnabled = `-- name: SetChainEnabled :execrows
-UPDATE chains SET enabled = $1 WHERE name = $2
-`
-
-type SetChainEnabledParams struct {
-	Enabled bool
-	Name    string
-}
-
-func (q *Queries) SetChainEnabled(ctx context.Context, arg SetChainEnabledParams) (int64, error) {
-	result, err := q.db.Exec(ctx, setChainEnabled, arg.Enabled, arg.Name)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const upsertAsset = `-- name: UpsertAsset :execrows

@@ -19,7 +19,7 @@ SELECT cur.block_number, cur.block_time,
             ELSE false END::boolean AS covered,
        EXISTS (SELECT FROM quarantined_blocks qb WHERE qb.chain = ch.name AND qb.resolved_at IS NULL
                 AND qb.number > COALESCE($1::bigint, ch.start_block) - ch.horizon) AS quarantined,
-       ch.block_time_ms
+       clock_timestamp()::timestamptz AS now
   FROM chains ch
   LEFT JOIN cursors cur ON cur.chain = ch.name
   LEFT JOIN coverage cov ON cov.chain = ch.name AND cov.method = $2::text AND cov.contract = $3::bytea
@@ -38,7 +38,7 @@ type ChainPositionRow struct {
 	BlockTime   *time.Time
 	Covered     bool
 	Quarantined bool
-	BlockTimeMs int32
+	Now         time.Time
 }
 
 // How far the chain is read, and whether all of it was read since the order has its address. One statement: cursor and
@@ -56,7 +56,7 @@ func (q *Queries) ChainPosition(ctx context.Context, arg ChainPositionParams) (C
 		&i.BlockTime,
 		&i.Covered,
 		&i.Quarantined,
-		&i.BlockTimeMs,
+		&i.Now,
 	)
 	return i, err
 }
@@ -188,7 +188,8 @@ SELECT LEAST(COALESCE((SELECT sum(m.amount) FROM money m), 0),
            AND p.status IN ('detected', 'parked'))::integer AS on_chain,
        (SELECT count(*) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
          WHERE p.order_id = $2::text AND i.asset_id = $3::text AND i.amount >= $4::base_units
-           AND p.status = 'dropped' AND p.returns_by_block IS NOT NULL)::integer AS returning_payments
+           AND p.status = 'dropped' AND p.returns_by_block IS NOT NULL)::integer AS returning_payments,
+       COALESCE((SELECT max(p.returns_by_block) FROM payments p WHERE p.order_id = $2::text AND p.status = 'dropped'), 0)::bigint AS returns_by
 `
 
 type OrderMoneyParams struct {
@@ -203,6 +204,7 @@ type OrderMoneyRow struct {
 	CreditedOnTime    dbtype.Amount
 	OnChain           int32
 	ReturningPayments int32
+	ReturnsBy         int64
 }
 
 // The confirmed, unreversed money of an order in its own asset, and the payments that may still become that. Where a
@@ -221,11 +223,12 @@ func (q *Queries) OrderMoney(ctx context.Context, arg OrderMoneyParams) (OrderMo
 		&i.CreditedOnTime,
 		&i.OnChain,
 		&i.ReturningPayments,
+		&i.ReturnsBy,
 	)
 	return i, err
 }
 
-const paymentInclusion = `-- name: PaymentInclusion :one
+const paymentInclusions = `-- name: PaymentInclusions :many
 SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.merchant_id, p.mode, p.inclusion,
        p.status, p.credited_inclusion, p.first_included_at, p.created_at,
        i.n, i.block_number, i.block_hash, i.block_time, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient,
@@ -235,7 +238,9 @@ SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id,
        cur.block_number AS cursor_number,
        po.created_at AS credited_at, acc.kind AS credited_to,
        EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = p.id AND r.inclusion = i.n AND r.kind = 'reversal') AS reversed,
-       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open') AS in_review
+       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open') AS in_review,
+       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.inclusion = i.n AND rv.status = 'open'
+                AND rv.cause IN ('held', 'disagreement')) AS held_by_review
   FROM payments p
   JOIN inclusions i ON i.payment_id = p.id
   JOIN assets a ON a.id = i.asset_id
@@ -243,15 +248,15 @@ SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id,
   LEFT JOIN cursors cur ON cur.chain = p.chain
   LEFT JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = i.n AND po.kind = 'credit'
   LEFT JOIN ledger_accounts acc ON acc.id = po.credit_account
- WHERE p.id = $1 AND i.n = $2
+ WHERE p.id = ANY($1::text[]) AND i.n = COALESCE($2::integer, p.inclusion)
 `
 
-type PaymentInclusionParams struct {
-	PaymentID string
-	Inclusion int32
+type PaymentInclusionsParams struct {
+	Ids       []string
+	Inclusion *int32
 }
 
-type PaymentInclusionRow struct {
+type PaymentInclusionsRow struct {
 	ID                string
 	Chain             string
 	TxHash            []byte
@@ -292,55 +297,70 @@ type PaymentInclusionRow struct {
 	CreditedTo        *string
 	Reversed          bool
 	InReview          bool
+	HeldByReview      bool
 }
 
-// One inclusion of a payment with everything that is told about it.
-func (q *Queries) PaymentInclusion(ctx context.Context, arg PaymentInclusionParams) (PaymentInclusionRow, error) {
-	row := q.db.QueryRow(ctx, paymentInclusion, arg.PaymentID, arg.Inclusion)
-	var i PaymentInclusionRow
-	err := row.Scan(
-		&i.ID,
-		&i.Chain,
-		&i.TxHash,
-		&i.Native,
-		&i.Position,
-		&i.AddressID,
-		&i.OrderID,
-		&i.MerchantID,
-		&i.Mode,
-		&i.Inclusion,
-		&i.Status,
-		&i.CreditedInclusion,
-		&i.FirstIncludedAt,
-		&i.CreatedAt,
-		&i.N,
-		&i.BlockNumber,
-		&i.BlockHash,
-		&i.BlockTime,
-		&i.TxIndex,
-		&i.LogIndex,
-		&i.AssetID,
-		&i.Amount,
-		&i.Sender,
-		&i.Recipient,
-		&i.Canonical,
-		&i.Contract,
-		&i.Code,
-		&i.Decimals,
-		&i.DustBelow,
-		&i.AssetHaltedAt,
-		&i.Family,
-		&i.BlockTimeMs,
-		&i.Confirmations,
-		&i.FinalityTag,
-		&i.ChainHaltedAt,
-		&i.CursorNumber,
-		&i.CreditedAt,
-		&i.CreditedTo,
-		&i.Reversed,
-		&i.InReview,
-	)
-	return i, err
+// Payments with everything that is told about them: one inclusion of each, the newest if none is named.
+func (q *Queries) PaymentInclusions(ctx context.Context, arg PaymentInclusionsParams) ([]PaymentInclusionsRow, error) {
+	rows, err := q.db.Query(ctx, paymentInclusions, arg.Ids, arg.Inclusion)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PaymentInclusionsRow
+	for rows.Next() {
+		var i PaymentInclusionsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Chain,
+			&i.TxHash,
+			&i.Native,
+			&i.Position,
+			&i.AddressID,
+			&i.OrderID,
+			&i.MerchantID,
+			&i.Mode,
+			&i.Inclusion,
+			&i.Status,
+			&i.CreditedInclusion,
+			&i.FirstIncludedAt,
+			&i.CreatedAt,
+			&i.N,
+			&i.BlockNumber,
+			&i.BlockHash,
+			&i.BlockTime,
+			&i.TxIndex,
+			&i.LogIndex,
+			&i.AssetID,
+			&i.Amount,
+			&i.Sender,
+			&i.Recipient,
+			&i.Canonical,
+			&i.Contract,
+			&i.Code,
+			&i.Decimals,
+			&i.DustBelow,
+			&i.AssetHaltedAt,
+			&i.Family,
+			&i.BlockTimeMs,
+			&i.Confirmations,
+			&i.FinalityTag,
+			&i.ChainHaltedAt,
+			&i.CursorNumber,
+			&i.CreditedAt,
+			&i.CreditedTo,
+			&i.Reversed,
+			&i.InReview,
+			&i.HeldByReview,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const saveOrder = `-- name: SaveOrder :one

@@ -7,6 +7,8 @@ package sqlc
 
 import (
 	"context"
+
+	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
 
 const callbackBacklog = `-- name: CallbackBacklog :one
@@ -43,15 +45,24 @@ func (q *Queries) SetBlockedStep(ctx context.Context, arg SetBlockedStepParams) 
 
 const unsettledPayments = `-- name: UnsettledPayments :many
 
-SELECT p.id, p.inclusion, p.chain, p.status FROM payments p
+SELECT p.id, p.inclusion, p.chain, p.status, i.amount, i.block_number, a.code, a.decimals, c.confirmations
+  FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+  JOIN assets a ON a.id = i.asset_id
+  JOIN chains c ON c.name = p.chain
  WHERE p.order_id = $1 AND p.status IN ('detected', 'parked') ORDER BY p.created_at, p.id LIMIT 100
 `
 
 type UnsettledPaymentsRow struct {
-	ID        string
-	Inclusion int32
-	Chain     string
-	Status    string
+	ID            string
+	Inclusion     int32
+	Chain         string
+	Status        string
+	Amount        dbtype.Amount
+	BlockNumber   int64
+	Code          string
+	Decimals      int16
+	Confirmations int32
 }
 
 // An order as its workflow sees it.
@@ -70,6 +81,11 @@ func (q *Queries) UnsettledPayments(ctx context.Context, orderID *string) ([]Uns
 			&i.Inclusion,
 			&i.Chain,
 			&i.Status,
+			&i.Amount,
+			&i.BlockNumber,
+			&i.Code,
+			&i.Decimals,
+			&i.Confirmations,
 		); err != nil {
 			return nil, err
 		}

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// Finding is something in the books that should not be.
+type Finding struct {
+	// Rule names the rule that is broken.
+	Rule string
+	// Subject is the posting, account, payment or asset that breaks it.
+	Subject string
+}
+
+// The rules that LedgerCheck proves.
+const (
+	RuleAssets    = "accounts_agree_with_posting"
+	RuleBalances  = "snapshot_and_tail_are_the_sum"
+	RuleSnapshots = "snapshot_is_the_sum"
+	RuleTotals    = "accounts_sum_up_to_zero"
+	RuleCredited  = "credited_payment_has_its_credit"
+	RuleCredits   = "credit_has_its_payment"
+	RuleCustody   = "custody_is_what_was_credited"
+	RuleReleases  = "release_has_its_credit"
+)
+
+// LedgerBalance is what one kind of account holds of one asset, over everybody.
+type LedgerBalance struct {
+	AssetID  string
+	Code     string
+	Decimals uint8
+	Account  string
+	Balance  Signed // credits less debits
+}
+
+// LedgerReport is the outcome of a check.
+type LedgerReport struct {
+	Postings, Accounts, CreditedPayments int64
+	Balances                             []LedgerBalance
+	// Findings are at most 100 of each rule.
+	Findings []Finding
+}
+
+// OK tells whether the books are right.
+func (r LedgerReport) OK() bool { return len(r.Findings) == 0 }
+
+// maxFindings bounds the findings of one rule.
+const maxFindings = 100
+
+// LedgerCheck proves the books as of one moment: the accounts of every posting are in its asset; balances from snapshots
+// are the sums of all postings; every asset sums up to zero; every credited payment has exactly one credit that was not
+// reversed, for what its inclusion carried, and the other way round; custody is what was credited; every release has its
+// credit. It reads everything and takes as long as that takes; nothing waits for it.
+func (db *DB) LedgerCheck(ctx context.Context) (LedgerReport, error) {
+	var report LedgerReport
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly} // one snapshot for all queries
+	err := pgx.BeginTxFunc(ctx, db.pool, options, func(raw pgx.Tx) error {
+		c := checker{q: db.q.WithTx(raw)}
+		if err := c.q.NoStatementTimeout(ctx); err != nil {
+			return err
+		}
+		for _, rule := range []func(context.Context) error{
+			c.assets, c.balances, c.snapshots, c.totals, c.credited, c.credits, c.custody, c.releases, c.size, c.sums,
+		} {
+			if err := rule(ctx); err != nil {
+				return err
+			}
+		}
+		report = c.report
+		return nil
+	})
+	if err != nil {
+		return LedgerReport{}, fmt.Errorf("check the ledger: %w", classify(err))
+	}
+	return report, nil
+}
+
+type checker struct {
+	q      *sqlc.Queries
+	report LedgerReport
+}
+
+func (c *checker) found(rule, subject string) {
+	c.report.Findings = append(c.report.Findings, Finding{Rule: rule, Subject: subject})
+}
+
+// each adds a finding for every row.
+func each[T any](c *checker, rule string, rows []T, err error, subject func(T) string) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", rule, err)
+	}
+	for _, row := range rows {
+		c.found(rule, subject(row))
+	}
+	return nil
+}
+
+func (c *checker) assets(ctx context.Context) error {
+	rows, err := c.q.CheckAssets(ctx, maxFindings)
+	return each(c, RuleAssets, rows, err, func(r sqlc.CheckAssetsRow) string { return r.Key })
+}
+
+func (c *checker) balances(ctx context.Context) error {
+	rows, err := c.q.CheckBalances(ctx, maxFindings)
+	return each(c, RuleBalances, rows, err, func(r sqlc.CheckBalancesRow) string {
+		return fmt.Sprintf("account %d (%s): %s, not %s", r.AccountID, r.Kind, r.Balance, r.Total)
+	})
+}
+
+func (c *checker) snapshots(ctx context.Context) error {
+	rows, err := c.q.CheckSnapshots(ctx, maxFindings)
+	return each(c, RuleSnapshots, rows, err, func(r sqlc.CheckSnapshotsRow) string {
+		return fmt.Sprintf("account %d through posting %d", r.AccountID, r.ThroughPosting)
+	})
+}
+
+func (c *checker) totals(ctx context.Context) error {
+	rows, err := c.q.CheckTotals(ctx, maxFindings)
+	return each(c, RuleTotals, rows, err, func(r sqlc.CheckTotalsRow) string { return fmt.Sprintf("%s: %s", r.AssetID, r.Total) })
+}
+
+func (c *checker) credited(ctx context.Context) error {
+	rows, err := c.q.CheckCreditedPayments(ctx, maxFindings)
+	return each(c, RuleCredited, rows, err, func(r sqlc.CheckCreditedPaymentsRow) string { return fmt.Sprintf("%s/%d", r.ID, r.Inclusion) })
+}
+
+func (c *checker) credits(ctx context.Context) error {
+	rows, err := c.q.CheckCredits(ctx, maxFindings)
+	return each(c, RuleCredits, rows, err, func(r sqlc.CheckCreditsRow) string { return r.Key })
+}
+
+func (c *checker) custody(ctx context.Context) error {
+	rows, err := c.q.CheckCustody(ctx, maxFindings)
+	return each(c, RuleCustody, rows, err, func(r sqlc.CheckCustodyRow) string { return fmt.Sprintf("account %d of %s", r.AccountID, r.AddressID) })
+}
+
+func (c *checker) releases(ctx context.Context) error {
+	rows, err := c.q.CheckReleases(ctx, maxFindings)
+	return each(c, RuleReleases, rows, err, func(r sqlc.CheckReleasesRow) string { return r.Key })
+}
+
+func (c *checker) size(ctx context.Context) error {
+	row, err := c.q.CheckSize(ctx)
+	c.report.Postings, c.report.Accounts, c.report.CreditedPayments = row.Postings, row.Accounts, row.Credited
+	return err
+}
+
+func (c *checker) sums(ctx context.Context) error {
+	rows, err := c.q.BooksBalances(ctx)
+	for _, row := range rows {
+		c.report.Balances = append(c.report.Balances, LedgerBalance{
+			AssetID: row.AssetID, Code: row.Code, Decimals: uint8(row.Decimals), Account: row.Kind, Balance: signedOf(row.Balance.Int),
+		})
+	}
+	return err
+}
+
+// TakeSnapshot sums the ledger up to its newest posting, so that balances add less, and returns that posting's number. It
+// waits for postings that are being written and holds new ones off for one short statement.
+func (db *DB) TakeSnapshot(ctx context.Context) (int64, error) {
+	through, err := db.q.TakeSnapshot(ctx)
+	return through, classify(err)
+}

@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// Settlement is what a receipt check needs to know about a payment: what was recorded of its newest inclusion, and when
+// that counts. It is read without a lock; Credit checks again.
+type Settlement struct {
+	PaymentID payment.PaymentID
+	Inclusion int
+	Status    payment.PaymentStatus
+	// Canonical: the inclusion is on the canonical chain as far as it was recorded.
+	Canonical bool
+	// Credited: this inclusion is posted.
+	Credited bool
+	Dust     bool
+	OrderID  payment.OrderID // "" when no order can take it
+
+	Chain    string
+	TxHash   payment.Hash
+	Native   bool
+	Position uint32
+	LogIndex uint
+	Asset    payment.Asset
+	Amount   payment.Amount
+	From, To payment.Address
+	Block    payment.BlockRef // without its parent
+
+	// Policy says when it counts: the order's for its own chain, else the chain's.
+	Policy    payment.ConfirmationPolicy
+	BlockTime time.Duration
+	// Halted is CodeChainHalted or CodeAssetHalted while nothing is credited, else "".
+	Halted payment.Code
+}
+
+// LoadSettlement reads what a receipt check needs. Error: CodeNotFound.
+func (db *DB) LoadSettlement(ctx context.Context, id payment.PaymentID) (Settlement, error) {
+	s, err := txn{q: db.q, log: db.log}.settlement(ctx, id)
+	return s, classify(err)
+}
+
+func (t txn) settlement(ctx context.Context, id payment.PaymentID) (Settlement, error) {
+	newest, err := t.q.PaymentOrder(ctx, string(id))
+	if err != nil {
+		return Settlement{}, notFound(err, "payment")
+	}
+	row, err := t.inclusion(ctx, id, int(newest.Inclusion))
+	if err != nil {
+		return Settlement{}, err
+	}
+	s := Settlement{
+		PaymentID: id, Inclusion: int(row.N), Status: payment.PaymentStatus(row.Status), Canonical: row.Canonical,
+		Credited: deref(row.CreditedInclusion) == row.N, OrderID: payment.OrderID(deref(row.OrderID)),
+		Dust:  row.Amount.Less(row.DustBelow.Amount),
+		Chain: row.Chain, TxHash: payment.Hash(row.TxHash), Native: row.Native, Position: uint32(row.Position),
+		LogIndex: uint(deref(row.LogIndex)), Asset: row.asset, Amount: row.Amount.Amount,
+		Block:  payment.BlockRef{Number: uint64(row.BlockNumber), Hash: payment.Hash(row.BlockHash), Time: row.BlockTime.UTC()},
+		Policy: policyOf(row.Confirmations, row.FinalityTag), BlockTime: milliseconds(row.BlockTimeMs), Halted: row.halted(),
+	}
+	family := payment.Family(row.Family)
+	if s.From, err = payment.AddressFromBytes(family, row.Sender); err != nil {
+		return Settlement{}, fmt.Errorf("sender of payment %s: %w", id, err)
+	}
+	if s.To, err = payment.AddressFromBytes(family, row.Recipient); err != nil {
+		return Settlement{}, fmt.Errorf("recipient of payment %s: %w", id, err)
+	}
+	if row.OrderID == nil {
+		return s, nil
+	}
+	order, err := t.q.OrderPolicy(ctx, *row.OrderID)
+	if err != nil {
+		return Settlement{}, notFound(err, "order")
+	}
+	if order.Chain == row.Chain {
+		s.Policy = policyOf(order.Confirmations, order.FinalityTag)
+	}
+	return s, nil
+}
+
+// halted names what is halted, if something is.
+func (p *inclusionRow) halted() payment.Code {
+	switch {
+	case p.ChainHaltedAt != nil:
+		return payment.CodeChainHalted
+	case p.AssetHaltedAt != nil:
+		return payment.CodeAssetHalted
+	default:
+		return ""
+	}
+}
+
+// lockPayment locks one payment. Error: CodeNotFound.
+func (t txn) lockPayment(ctx context.Context, id payment.PaymentID) (sqlc.LockPaymentRow, error) {
+	row, err := t.q.LockPayment(ctx, string(id))
+	if err != nil {
+		return row, notFound(err, "payment")
+	}
+	return row, nil
+}

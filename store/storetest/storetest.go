@@ -1,0 +1,185 @@
+// Package storetest sets up what tests on a real database need: a merchant with keys and a wallet, a chain with a coin and a
+// token, orders in some state, payments as a watcher would have recorded them.
+//
+// A package that uses it has a TestMain that calls pgtest.Main.
+package storetest
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/pgtest"
+	"github.com/sluicepay/sluice/internal/seal"
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store"
+)
+
+// Chain is the name of the chain that every bundle has; Other is a second one of the same family.
+const (
+	Chain = "dev"
+	Other = "other"
+)
+
+// Confirmations is the policy of the bundle's chains.
+const Confirmations = 3
+
+// Bundle is a database of a test's own, with a merchant, two chains, their coins and a token.
+type Bundle struct {
+	PG   *pgtest.DB
+	DB   *store.DB
+	Keys seal.Keyring
+	// Merchant has the default policies, an API key of all scopes and a wallet. Mode is its orders' mode.
+	Merchant  payment.MerchantID
+	Principal store.Principal
+	Mode      payment.Mode
+	Wallet    payment.XPubID
+	// Native and Token are on Chain (18 and 6 decimals), OtherNative is on Other.
+	Native, Token, OtherNative payment.Asset
+}
+
+// By is who does what tests do by hand.
+func By() process.By { return process.By{Actor: "tester", Reason: "a test"} }
+
+// New makes a bundle. Change alters the merchant before it is created.
+func New(t testing.TB, change ...func(*store.NewMerchant)) *Bundle {
+	t.Helper()
+	pg := pgtest.New(t)
+	keys, _ := seal.NewRandomKeyring()
+	b := &Bundle{PG: pg, DB: Open(t, pg), Keys: *keys, Mode: payment.ModeTest}
+	token, err := payment.AddressFromBytes(payment.FamilyEVM, Bytes(20))
+	require.NoError(t, err)
+	b.Native = payment.Asset{ID: payment.NativeAsset(Chain), Symbol: "ETH", Decimals: 18}
+	b.Token = payment.Asset{ID: payment.TokenAsset(Chain, token), Symbol: "USDC", Decimals: 6}
+	b.OtherNative = payment.Asset{ID: payment.NativeAsset(Other), Symbol: "ETH", Decimals: 18}
+	b.EnableChain(t, Chain, 1337, b.Native)
+	b.EnableChain(t, Other, 7331, b.OtherNative)
+	require.NoError(t, b.DB.AddToken(t.Context(), store.NewAsset{
+		ID: b.Token.ID, Code: b.Token.Symbol, Decimals: b.Token.Decimals, DustBelow: payment.AmountFromUint64(1000),
+	}, By()))
+	b.Merchant, b.Principal = b.NewMerchant(t, change...)
+	b.Wallet = b.AddWallet(t, "", 0)
+	return b
+}
+
+// Open opens a store on the database as the application role, closed when the test ends.
+func Open(t testing.TB, pg *pgtest.DB) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), pg.AppURL, store.Options{MaxConns: 16, ApplicationName: "test"})
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	return db
+}
+
+// EnableChain adds a chain that was read up to block 100, a minute ago, without a hole.
+func (b *Bundle) EnableChain(t testing.TB, name string, chainID uint64, native payment.Asset) {
+	t.Helper()
+	require.NoError(t, b.DB.EnableChain(t.Context(), store.Chain{
+		Name: name, Family: payment.FamilyEVM, ChainID: chainID, DisplayName: name, BlockTime: time.Second,
+		Policy:  payment.ConfirmationPolicy{Confirmations: Confirmations},
+		Horizon: 64, StartBlock: 0, MaxRange: 500, MaxLag: time.Minute,
+	}, store.NewAsset{ID: native.ID, Code: native.Symbol, Decimals: native.Decimals, DustBelow: payment.AmountFromUint64(1000)}, nil, By()))
+	b.ReadTo(t, name, 100, time.Now().Add(-time.Minute))
+}
+
+// NewMerchant adds a merchant with an API key of all scopes.
+func (b *Bundle) NewMerchant(t testing.TB, change ...func(*store.NewMerchant)) (payment.MerchantID, store.Principal) {
+	t.Helper()
+	id := payment.NewMerchantID()
+	m := store.NewMerchant{
+		ID: id, Name: "Shop", OrdersPerMinute: 1_000_000, MaxOpenOrders: 1_000_000,
+		CallbackSecret: b.Keys.Seal([]byte("whsec_merchant"), seal.Place{Purpose: store.SealMerchantSecret, RowID: string(id)}),
+	}
+	for _, f := range change {
+		f(&m)
+	}
+	require.NoError(t, b.DB.CreateMerchant(t.Context(), m, By()))
+	key, keyID := Bytes(32), payment.NewKeyID()
+	require.NoError(t, b.DB.CreateKey(t.Context(), store.NewKey{
+		ID: keyID, Merchant: id, Mode: payment.ModeTest, Hash: sha256.Sum256(key), Prefix: "sk_test_", Scopes: store.Scopes(),
+	}, By()))
+	return id, store.Principal{MerchantID: id, Mode: payment.ModeTest, Scopes: store.Scopes(), KeyID: keyID}
+}
+
+// AddWallet adds a wallet of a merchant, or the default one for "". Nothing can be derived from its key.
+func (b *Bundle) AddWallet(t testing.TB, merchant payment.MerchantID, first uint32) payment.XPubID {
+	t.Helper()
+	w := store.NewWallet{
+		Wallet: store.Wallet{
+			ID: payment.NewXPubID(), Family: payment.FamilyEVM, Merchant: merchant,
+			Xpub: seal.NewSecret("xpub" + rand.Text() + rand.Text()), Path: "m/44'/60'/0'",
+		},
+		Fingerprint: [32]byte(Bytes(32)), FirstIndex: first,
+	}
+	w.MAC = w.Sign(b.Keys)
+	require.NoError(t, b.DB.AddWallet(t.Context(), w, By()))
+	return w.ID
+}
+
+// AddEndpoint adds an endpoint of the bundle's merchant; no events means all.
+func (b *Bundle) AddEndpoint(t testing.TB, url string, events ...payment.EventType) payment.EndpointID {
+	t.Helper()
+	id := payment.NewEndpointID()
+	result, err := b.DB.CreateEndpoint(t.Context(), store.NewEndpoint{
+		ID: id, Merchant: b.Merchant, Mode: b.Mode, URL: url, Events: events,
+		Secret: b.Keys.Seal([]byte("whsec_endpoint"), seal.Place{Purpose: store.SealEndpointSecret, RowID: string(id)}),
+	}, By())
+	require.NoError(t, err)
+	return result.ID
+}
+
+// NewOrder is a request for 25 of the token that nobody made before.
+func (b *Bundle) NewOrder(change ...func(*store.NewOrder)) store.NewOrder {
+	n := store.NewOrder{
+		Merchant: b.Merchant, Mode: b.Mode, IdempotencyKey: rand.Text(), BodyHash: [32]byte(Bytes(32)), Owner: rand.Text(),
+		Chain: Chain, Asset: b.Token.Symbol, Amount: payment.AmountFromUint64(25_000_000), ExpiresIn: 30 * time.Minute,
+	}
+	for _, f := range change {
+		f(&n)
+	}
+	return n
+}
+
+// Opening creates an order that has no address yet.
+func (b *Bundle) Opening(t testing.TB, change ...func(*store.NewOrder)) payment.OrderID {
+	t.Helper()
+	claim, err := b.DB.CreateOrder(t.Context(), b.NewOrder(change...))
+	require.NoError(t, err)
+	require.Equal(t, store.ClaimFresh, claim.Outcome)
+	return claim.OrderID
+}
+
+// Order creates an order that waits for its payment, at an address that nobody has the key of.
+func (b *Bundle) Order(t testing.TB, change ...func(*store.NewOrder)) process.OrderView {
+	t.Helper()
+	id := b.Opening(t, change...)
+	index, err := b.DB.ReserveIndex(t.Context(), b.Wallet)
+	require.NoError(t, err)
+	v, err := b.DB.FinishAllocation(t.Context(), id, b.Wallet, index, Address())
+	require.NoError(t, err)
+	require.Equal(t, payment.StateAwaitingPayment, v.State)
+	return v
+}
+
+// Address is a fresh random address.
+func Address() payment.Address {
+	a, err := payment.AddressFromBytes(payment.FamilyEVM, Bytes(20))
+	if err != nil {
+		panic(err) // twenty bytes are an address
+	}
+	return a
+}
+
+// Hash is a fresh random hash.
+func Hash() payment.Hash { return payment.Hash(Bytes(32)) }
+
+// Bytes are n random bytes.
+func Bytes(n int) []byte {
+	raw := make([]byte, n)
+	_, _ = rand.Read(raw) // never fails
+	return raw
+}
