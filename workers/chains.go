@@ -1,0 +1,141 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store"
+)
+
+// ensureEvery is how often chains are looked at: a new one is watched within this time, without a restart.
+const ensureEvery = time.Minute
+
+// chainFleet keeps, for every enabled chain of this process, a worker on its queue and its watcher workflow running.
+type chainFleet struct {
+	list      func(context.Context) ([]store.Chain, error)
+	only      []string // empty: every enabled chain
+	newWorker func(chain string) worker.Worker
+	start     func(ctx context.Context, chain string) error
+	log       *slog.Logger
+
+	mu      sync.Mutex
+	workers map[string]worker.Worker
+}
+
+// Run ensures now and every minute until ctx ends, then stops the workers.
+func (f *chainFleet) Run(ctx context.Context) error {
+	defer f.stop()
+	delay := firstRetry
+	for {
+		wait := ensureEvery
+		if err := f.ensure(ctx); err != nil && ctx.Err() == nil {
+			f.log.WarnContext(ctx, "chains could not be looked at, trying again", "error", err)
+			wait, delay = delay, min(2*delay, mostRetry)
+		} else {
+			delay = firstRetry
+		}
+		if pause(ctx, wait) != nil {
+			return nil //nolint:nilerr // the end of ctx is how this ends
+		}
+	}
+}
+
+// Chains lists the chains that have a worker here now.
+func (f *chainFleet) Chains() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	names := make([]string, 0, len(f.workers))
+	for name := range f.workers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (f *chainFleet) ensure(ctx context.Context) error {
+	chains, err := f.list(ctx)
+	if err != nil {
+		return err
+	}
+	wanted := make(map[string]bool)
+	var failures []error
+	for _, c := range chains {
+		if !c.Enabled || (len(f.only) > 0 && !slices.Contains(f.only, c.Name)) {
+			continue
+		}
+		wanted[c.Name] = true
+		if err := errors.Join(f.serve(c.Name), f.start(ctx, c.Name)); err != nil {
+			failures = append(failures, fmt.Errorf("chain %s: %w", c.Name, err))
+		}
+	}
+	f.drop(wanted)
+	return errors.Join(failures...)
+}
+
+// serve starts the worker of a chain unless it runs.
+func (f *chainFleet) serve(chain string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.workers[chain] != nil {
+		return nil
+	}
+	w := f.newWorker(chain)
+	if err := w.Start(); err != nil {
+		return err
+	}
+	if f.workers == nil {
+		f.workers = make(map[string]worker.Worker)
+	}
+	f.workers[chain] = w
+	f.log.Info("serving chain", "chain", chain)
+	return nil
+}
+
+// drop stops the workers of chains that are no longer enabled.
+func (f *chainFleet) drop(wanted map[string]bool) {
+	for _, chain := range f.Chains() {
+		if wanted[chain] {
+			continue
+		}
+		f.mu.Lock()
+		w := f.workers[chain]
+		delete(f.workers, chain)
+		f.mu.Unlock()
+		w.Stop()
+		f.log.Info("no longer serving chain", "chain", chain)
+	}
+}
+
+func (f *chainFleet) stop() {
+	var group sync.WaitGroup
+	f.mu.Lock()
+	for chain, w := range f.workers {
+		group.Go(w.Stop)
+		delete(f.workers, chain)
+	}
+	f.mu.Unlock()
+	group.Wait()
+}
+
+// startWatcher starts a chain's watcher workflow unless it runs.
+func startWatcher(c client.Client) func(ctx context.Context, chain string) error {
+	return func(ctx context.Context, chain string) error {
+		_, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+			ID: process.WatcherWorkflowID(chain), TaskQueue: process.OrdersQueue,
+			WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+			WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			StaticSummary:            "watches " + chain,
+		}, process.ChainWatcherWorkflow, process.WatcherInput{Chain: chain})
+		return err
+	}
+}

@@ -1,0 +1,66 @@
+package workers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sluicepay/sluice/store"
+)
+
+// Sweeper is what the upkeep needs of the store.
+type Sweeper interface {
+	SweepUnsettled(ctx context.Context, chain string, silent time.Duration, limit int) (store.Swept, error)
+	PruneSent(ctx context.Context, age time.Duration, limit int) (int, error)
+	PruneClaims(ctx context.Context, age time.Duration, limit int) (int, error)
+}
+
+const (
+	upkeepEvery = time.Minute
+	upkeepBatch = 500
+	// sweepSilent is how long nothing was said about an unsettled payment before its process is told again. Receipt checks
+	// run by themselves; this is for processes that were reset, terminated or lost.
+	sweepSilent = 15 * time.Minute
+	// outboxAge is longer than anybody looks into why a signal was sent.
+	outboxAge = 7 * 24 * time.Hour
+	// claimAge is how long an idempotency key is kept.
+	claimAge = 30 * 24 * time.Hour
+)
+
+// upkeep wakes what was forgotten and forgets what is over. It may run in several processes at once.
+type upkeep struct {
+	store  Sweeper
+	chains func() []string
+	log    *slog.Logger
+}
+
+// Run does the rounds until ctx ends.
+func (u upkeep) Run(ctx context.Context) error {
+	for {
+		u.round(ctx)
+		if pause(ctx, upkeepEvery) != nil {
+			return nil //nolint:nilerr // the end of ctx is how this ends
+		}
+	}
+}
+
+func (u upkeep) round(ctx context.Context) {
+	for _, chain := range u.chains() {
+		swept, err := u.store.SweepUnsettled(ctx, chain, sweepSilent, upkeepBatch)
+		u.report(ctx, "sweep", err, "chain", chain, "payments", swept.Payments, "reviews", swept.Reviews)
+	}
+	n, err := u.store.PruneSent(ctx, outboxAge, upkeepBatch)
+	u.report(ctx, "prune the outbox", err, "rows", n)
+	n, err = u.store.PruneClaims(ctx, claimAge, upkeepBatch)
+	u.report(ctx, "prune idempotency keys", err, "rows", n)
+}
+
+func (u upkeep) report(ctx context.Context, what string, err error, about ...any) {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		u.log.WarnContext(ctx, "upkeep failed, the next round tries again", "task", what, "error", err)
+	default:
+		u.log.DebugContext(ctx, "upkeep", append([]any{"task", what}, about...)...)
+	}
+}
