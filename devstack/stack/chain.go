@@ -2,10 +2,10 @@ package stack
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/ethclient"
@@ -40,13 +40,9 @@ func (s *Stack) importWallet(ctx context.Context) error {
 	if s.state.Wallet {
 		return nil
 	}
-	output, err := s.Sluice(ctx, nil, "wallet", "new", "--json")
-	if err != nil {
-		return err
-	}
 	var wallet struct{ Mnemonic, XPub string }
-	if err := decode(output, &wallet); err != nil {
-		return fmt.Errorf("wallet new: %w", err)
+	if err := s.SluiceJSON(ctx, &wallet, "wallet", "new", "--json"); err != nil {
+		return err
 	}
 	s.secrets.Mnemonic = wallet.Mnemonic
 	if err := s.folder.save(secretsFile, s.secrets); err != nil {
@@ -68,7 +64,7 @@ func (s *Stack) enableChain(ctx context.Context) error {
 		"--family", "evm",
 		"--chain-id", strconv.Itoa(ChainID),
 		"--native-symbol", NativeSymbol,
-		"--block-time", max(s.cfg.BlockTime, 0).String(),
+		"--block-time", s.blockTime().String(),
 		"--confirmations", strconv.Itoa(s.cfg.Confirmations),
 		"--rpc", rpc,
 		"--ws", s.Node.WSURL(),
@@ -116,13 +112,10 @@ func (s *Stack) deployToken(ctx context.Context) error {
 	return s.saveState()
 }
 
-// decode reads a command's JSON output.
-func decode(output []byte, value any) error {
-	if len(output) == 0 {
-		return errEmptyOutput
+// blockTime is what Sluice is told: blocks that come when a test wants them are second by second as well.
+func (s *Stack) blockTime() time.Duration {
+	if s.cfg.BlockTime < 0 {
+		return time.Second
 	}
-	if err := json.Unmarshal(output, value); err != nil {
-		return fmt.Errorf("read its output: %w", err)
-	}
-	return nil
+	return s.cfg.BlockTime
 }

@@ -83,6 +83,11 @@ func wholeFile() syscall.Flock_t {
 // close gives the folder up. The kernel does the same when the process dies.
 func (f *folder) close() error {
 	var errs []error
+	if f.lock != nil {
+		// Closing alone would not do: a child that another goroutine is just forking has a copy of the file until it
+		// executes its program, and the lock lives as long as any copy.
+		errs = append(errs, syscall.Flock(int(f.lock.Fd()), syscall.LOCK_UN))
+	}
 	for _, file := range []*os.File{f.holder, f.lock} {
 		if file != nil {
 			errs = append(errs, file.Close())

@@ -3,7 +3,7 @@ package stack
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +34,18 @@ func Build(ctx context.Context, repo string) (string, error) {
 // holds the end of what the command said on standard error.
 func (s *Stack) Sluice(ctx context.Context, input io.Reader, args ...string) ([]byte, error) {
 	return RunSluice(ctx, s.binary, s.Env(), input, args...)
+}
+
+// SluiceJSON runs a short sluice command that prints JSON and decodes what it prints.
+func (s *Stack) SluiceJSON(ctx context.Context, answer any, args ...string) error {
+	output, err := s.Sluice(ctx, nil, args...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(output, answer); err != nil {
+		return fmt.Errorf("read what sluice %s printed: %w", commandName(args), err)
+	}
+	return nil
 }
 
 // RunSluice runs a short sluice command with the given environment.
@@ -137,6 +149,3 @@ func postgresDied(cluster *pgcluster.Cluster) error {
 		Name: "postgres", Reason: "the server is gone", LogFile: cluster.LogFile(), Tail: proc.Tail(cluster.LogFile()),
 	}
 }
-
-// errEmptyOutput is what a command that should print JSON may earn.
-var errEmptyOutput = errors.New("the command printed nothing")

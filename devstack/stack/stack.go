@@ -32,7 +32,8 @@ type Stack struct {
 	stopping chan struct{}
 
 	mu       sync.Mutex
-	programs []*Program // every program ever made, for Stop
+	programs []*Program         // every program ever made, for Stop
+	away     *pgcluster.Cluster // the cluster whose end was asked for
 
 	stop    sync.Once
 	stopErr error
@@ -143,10 +144,27 @@ func (s *Stack) StartPostgres(ctx context.Context) error {
 func (s *Stack) watchPostgres(cluster *pgcluster.Cluster) {
 	select {
 	case <-s.stopping:
+		return
 	case <-cluster.Done():
+	}
+	s.mu.Lock()
+	expected := s.away == cluster
+	s.mu.Unlock()
+	if !expected {
 		s.fail(postgresDied(cluster))
 	}
 }
+
+// StopPostgres stops PostgreSQL alone, without failing the stack. StartPostgres brings it back on the same port.
+func (s *Stack) StopPostgres() error {
+	s.mu.Lock()
+	s.away = s.Postgres
+	s.mu.Unlock()
+	return s.Postgres.Stop()
+}
+
+// StopTemporal stops Temporal alone, with its UI. StartTemporal brings it back on the same ports.
+func (s *Stack) StopTemporal() error { return s.Temporal.Stop() }
 
 // StartTemporal starts Temporal with its UI, with the namespace and the search attributes.
 func (s *Stack) StartTemporal(ctx context.Context) error {

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/sluicepay/sluice/devstack/internal/fakesluice"
+	"github.com/sluicepay/sluice/devstack/loopback"
 	"github.com/sluicepay/sluice/devstack/proc"
 	"github.com/sluicepay/sluice/devstack/stack"
 	"github.com/sluicepay/sluice/internal/pgcluster"
@@ -157,6 +158,29 @@ func TestProgramsComeAndGo(t *testing.T) {
 	}
 	require.NoError(t, s.Stop())
 	require.False(t, second.Running(), "Stop ends every program")
+}
+
+func TestServersComeAndGo(t *testing.T) {
+	t.Parallel()
+	s := start(t, config(folder(t)))
+	ports := s.Ports()
+	startTagged(t, s)
+	require.NoError(t, s.StopTemporal())
+	require.NoError(t, s.StopPostgres())
+	require.NoError(t, s.StartPostgres(t.Context()))
+	require.NoError(t, s.StartTemporal(t.Context()))
+	require.Equal(t, ports.Postgres, s.Postgres.Port())
+	require.Equal(t, loopback.Addr(ports.Temporal), s.Temporal.Address())
+	c, err := client.Dial(client.Options{HostPort: s.Temporal.Address(), Namespace: s.Temporal.Namespace()})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.DescribeWorkflowExecution(t.Context(), "tagged", "")
+	require.NoError(t, err)
+	select {
+	case err := <-s.Failed():
+		t.Fatalf("an end that was asked for is no failure: %v", err)
+	default:
+	}
 }
 
 func TestDeathOfAPartIsReported(t *testing.T) {

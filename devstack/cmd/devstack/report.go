@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sluicepay/sluice/devstack/stack"
 	"github.com/sluicepay/sluice/devstack/story"
@@ -19,7 +20,11 @@ func reporter(out *term.Printer) func(stack.Event) {
 			out.Begin(e.Part, e.Detail)
 			return
 		}
-		out.Row(e.Part, short(e.Detail), term.Took(e.Took))
+		took := ""
+		if e.Took >= time.Millisecond {
+			took = term.Took(e.Took)
+		}
+		out.Row(e.Part, short(e.Detail), took)
 	}
 }
 
