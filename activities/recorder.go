@@ -1,0 +1,129 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store"
+)
+
+// StoreRecorder is the store as the scanner wants it. The two packages do not know each other; what they mean is the same.
+type StoreRecorder struct {
+	Store *store.Recorder
+}
+
+var _ scan.Recorder = StoreRecorder{}
+
+// Begin implements scan.Recorder.
+func (r StoreRecorder) Begin(ctx context.Context, name string) (scan.Session, error) {
+	s, err := r.Store.Begin(ctx, name)
+	return scan.Session{
+		Chain: s.Chain, Epoch: s.Epoch, Identity: chain.Identity{ChainID: s.ChainID, Genesis: s.Genesis},
+		Start: s.Start, Horizon: s.Horizon, BlockTime: s.BlockTime, MaxRange: s.MaxRange,
+	}, translate(err)
+}
+
+// session turns a scanner's session back. What only the scanner needs is not looked at by the store.
+func session(s scan.Session) store.ScanSession {
+	return store.ScanSession{
+		Chain: s.Chain, Epoch: s.Epoch, ChainID: s.Identity.ChainID, Genesis: s.Identity.Genesis,
+		Start: s.Start, Horizon: s.Horizon, BlockTime: s.BlockTime, MaxRange: s.MaxRange,
+	}
+}
+
+// Watch implements scan.Recorder.
+func (r StoreRecorder) Watch(ctx context.Context, s scan.Session) (scan.Watch, error) {
+	w, err := r.Store.Watch(ctx, session(s))
+	if err != nil {
+		return scan.Watch{}, translate(err)
+	}
+	watch := scan.Watch{Cursor: w.Cursor, Filter: chain.Filter{Native: w.Native, Tokens: w.Tokens}, Paused: w.Paused}
+	for _, open := range w.Rescans {
+		watch.Rescans = append(watch.Rescans, scan.Rescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next})
+	}
+	return watch, nil
+}
+
+// ObserveHead implements scan.Recorder.
+func (r StoreRecorder) ObserveHead(ctx context.Context, s scan.Session, head payment.BlockRef) error {
+	return translate(r.Store.ObserveHead(ctx, session(s), head))
+}
+
+// Known implements scan.Recorder.
+func (r StoreRecorder) Known(ctx context.Context, s scan.Session, addresses []payment.Address) ([]payment.Address, error) {
+	known, err := r.Store.Known(ctx, session(s), addresses)
+	return known, translate(err)
+}
+
+// Record implements scan.Recorder.
+func (r StoreRecorder) Record(ctx context.Context, s scan.Session, b scan.Batch) (scan.Recorded, error) {
+	recorded, err := r.Store.Record(ctx, session(s), batch(b))
+	return scan.Recorded(recorded), translate(err)
+}
+
+// RecordRescan implements scan.Recorder.
+func (r StoreRecorder) RecordRescan(ctx context.Context, s scan.Session, open scan.Rescan, b scan.Batch) (scan.Recorded, error) {
+	rescan := store.OpenRescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next}
+	recorded, err := r.Store.RecordRescan(ctx, session(s), rescan, batch(b))
+	return scan.Recorded(recorded), translate(err)
+}
+
+// batch leaves out what moved nothing, and says of the rest whether its receipt was read.
+func batch(b scan.Batch) store.Batch {
+	out := store.Batch{Native: b.Filter.Native, Tokens: b.Filter.Tokens, Blocks: make([]store.SeenBlock, 0, len(b.Blocks))}
+	for _, block := range b.Blocks {
+		seen := store.SeenBlock{BlockRef: block.BlockRef}
+		for _, candidate := range block.Candidates {
+			switch candidate.Resolution {
+			case chain.Resolved:
+				seen.Sightings = append(seen.Sightings, store.Sighting{Transfer: candidate.Transfer, Receipt: store.ReceiptRead})
+			case chain.Unresolved:
+				seen.Sightings = append(seen.Sightings, store.Sighting{Transfer: candidate.Transfer, Receipt: store.ReceiptUnread})
+			case chain.Void:
+			}
+		}
+		out.Blocks = append(out.Blocks, seen)
+	}
+	return out
+}
+
+// Ancestors implements scan.Recorder.
+func (r StoreRecorder) Ancestors(ctx context.Context, s scan.Session, below uint64, limit int) ([]payment.BlockRef, error) {
+	blocks, err := r.Store.Ancestors(ctx, session(s), below, limit)
+	return blocks, translate(err)
+}
+
+// Rollback implements scan.Recorder.
+func (r StoreRecorder) Rollback(ctx context.Context, s scan.Session, to payment.BlockRef) error {
+	return translate(r.Store.Rollback(ctx, session(s), to))
+}
+
+// Halt implements scan.Recorder.
+func (r StoreRecorder) Halt(ctx context.Context, s scan.Session, reason string) error {
+	return translate(r.Store.Halt(ctx, session(s), reason))
+}
+
+// translate turns the store's refusals into the scanner's.
+func translate(err error) error {
+	unresolved, isUnresolved := errors.AsType[*store.UnresolvedError](err)
+	switch {
+	case err == nil:
+		return nil
+	case isUnresolved:
+		return &scan.UnresolvedError{Recipients: unresolved.Recipients}
+	case errors.Is(err, store.ErrFenced):
+		return fmt.Errorf("%w: %w", scan.ErrFenced, err)
+	case errors.Is(err, store.ErrParentMismatch):
+		return fmt.Errorf("%w: %w", scan.ErrParentMismatch, err)
+	case errors.Is(err, store.ErrHorizon):
+		return fmt.Errorf("%w: %w", scan.ErrHorizon, err)
+	case errors.Is(err, store.ErrContradiction):
+		return fmt.Errorf("%w: %w", chain.ErrInconsistent, err)
+	default:
+		return err
+	}
+}
