@@ -46,6 +46,8 @@ type Relay struct {
 	Owner  string
 	Chains func() []string // the chains this process serves now
 	Log    *slog.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
 	// Every is how often the outbox is looked at when it was empty.
 	Every time.Duration
 }
@@ -116,8 +118,10 @@ func (r *Relay) relay(ctx context.Context, m store.OutboxMessage) {
 		err = r.Outbox.MarkSent(ctx, m.ID, outcome)
 	}
 	if err == nil {
+		r.Metrics.sent(outcome)
 		return
 	}
+	r.Metrics.failed()
 	delay := min(time.Second<<min(m.Attempts, 6), relayMostWait)
 	r.Log.WarnContext(ctx, "a wake-up could not be sent, trying again", "payment", m.PaymentID, "attempt", m.Attempts, "wait", delay, "error", err)
 	// If this fails too, the lease ends by itself.

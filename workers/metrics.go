@@ -1,0 +1,65 @@
+package workers
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/store"
+)
+
+// Metrics are what operators watch. Labels are names of chains and outcomes, never anything from outside.
+type Metrics struct {
+	cursor, head, lag *prometheus.GaugeVec
+	failing           *prometheus.GaugeVec
+	relayed           *prometheus.CounterVec
+	relayFailed       prometheus.Counter
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Subsystem: "chain", Name: name, Help: help}, []string{"chain"})
+	}
+	m := &Metrics{
+		cursor:  gauge("cursor_block", "Last block fully recorded."),
+		head:    gauge("head_block", "Newest block that a node has told of."),
+		lag:     gauge("lag_blocks", "Blocks between the two."),
+		failing: gauge("consecutive_failures", "Steps of the watcher that failed in a row."),
+		relayed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "sluice", Subsystem: "relay", Name: "wakeups_total", Help: "Wake-ups that arrived, by outcome.",
+		}, []string{"outcome"}),
+		relayFailed: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "sluice", Subsystem: "relay", Name: "failures_total", Help: "Wake-ups that were put back.",
+		}),
+	}
+	for _, c := range []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *Metrics) progress(chain string, p scan.Progress) {
+	if m == nil {
+		return
+	}
+	if p.Cursor != nil {
+		m.cursor.WithLabelValues(chain).Set(float64(p.Cursor.Number)) //nolint:forbidigo // Prometheus counts in floats; this is no money
+	}
+	m.head.WithLabelValues(chain).Set(float64(p.Head))        //nolint:forbidigo // as above
+	m.lag.WithLabelValues(chain).Set(float64(p.Lag()))        //nolint:forbidigo // as above
+	m.failing.WithLabelValues(chain).Set(float64(p.Failures)) //nolint:forbidigo // as above
+}
+
+func (m *Metrics) sent(outcome store.OutboxOutcome) {
+	if m != nil {
+		m.relayed.WithLabelValues(string(outcome)).Inc()
+	}
+}
+
+func (m *Metrics) failed() {
+	if m != nil {
+		m.relayFailed.Inc()
+	}
+}
