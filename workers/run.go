@@ -109,10 +109,7 @@ func (p *processRun) serve(ctx context.Context, group *errgroup.Group, role Role
 	case RoleOrders:
 		return p.run(ctx, group, p.ordersWorker())
 	case RoleCallbacks:
-		sender, err := webhook.NewSender(webhook.Config{Timeout: p.Callbacks.Timeout, Targets: p.Callbacks.Targets})
-		if err != nil {
-			return err
-		}
+		sender := webhook.NewSender(webhook.Config{Timeout: p.Callbacks.Timeout, Targets: p.Callbacks.Targets})
 		group.Go(func() error {
 			<-ctx.Done()
 			sender.Close()
@@ -209,7 +206,7 @@ func register(w worker.ActivityRegistry, byName map[string]any) {
 func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) {
 	nodes := activities.NewNodes(p.Store, p.Keys, p.Log)
 	watch := p.WatchOptions
-	watch.Recorder = activities.StoreRecorder{Store: p.Store.Recorder()}
+	watch.Recorder = activities.StoreRecorder{Store: store.NewRecorder(p.Store)}
 	watch.OnProgress = p.Metrics.progress
 	a := &activities.Chain{
 		Settle: p.Store, Watch: p.Store, Sources: nodes, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
