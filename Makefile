@@ -24,7 +24,7 @@ down: devstack ## Stop what up or demo started; its state stays
 .PHONY: devstack
 devstack:
 	@test -x .build/devstack || echo "Building the local stack. The first time this takes a few minutes: a Temporal server and a chain node are part of it."
-	@go build -C devstack -o ../.build/devstack ./cmd/devstack
+	@go build -C devstack -ldflags='-s -w' -o ../.build/devstack ./cmd/devstack
 
 # --- Tests and checks. Tools are a module of their own, so that the product's go.mod stays readable.
 
