@@ -79,7 +79,7 @@ func (e endpointCreate) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	if _, err := targets.ValidateURL(e.URL); err != nil {
+	if err := targets.ValidateURL(e.URL); err != nil {
 		return fmt.Errorf("--url: %w", err)
 	}
 	return withAdmin(ctx, e.audited, func(a admin) error {

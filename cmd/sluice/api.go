@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sluicepay/sluice/api"
+	"github.com/sluicepay/sluice/internal/config"
+	"github.com/sluicepay/sluice/migrations"
+	"github.com/sluicepay/sluice/webhook"
+)
+
+type apiCommand struct{}
+
+// Help is shown by --help.
+func (apiCommand) Help() string {
+	return "Configuration: docs/operations.md. Stops on SIGTERM, requests under way finished."
+}
+
+// Run serves until it is asked to stop.
+func (apiCommand) Run(ctx context.Context) error {
+	settings, err := config.Load[config.API]()
+	if err != nil {
+		return err
+	}
+	targets, err := webhook.ParseTargets(strings.Join(settings.CallbackAllow, ","))
+	if err != nil {
+		return err
+	}
+	s, err := openService(ctx, "api", settings.Common, settings)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	server, err := api.New(api.Config{
+		Store: s.db, Temporal: s.client, Verifier: addressVerifier{keys: s.keys}, Targets: targets,
+		SchemaVersion: migrations.Latest(), TrustedProxies: settings.TrustedProxies, OpenTimeout: settings.OpenTimeout,
+		Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := listen(ctx, settings.Listen)
+	if err != nil {
+		return err
+	}
+	s.log.InfoContext(ctx, "listening", "address", listener.Addr().String())
+	return server.Serve(ctx, listener, settings.ShutdownTimeout)
+}

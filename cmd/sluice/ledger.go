@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/sluicepay/sluice/store"
+)
+
+type ledgerCommands struct {
+	Check    ledgerCheck    `cmd:"" help:"Prove the books; exit code 3 when something is wrong."`
+	Snapshot ledgerSnapshot `cmd:"" help:"Take a snapshot of all balances, so that reading them stays quick."`
+}
+
+type ledgerCheck struct {
+	printed
+}
+
+// exitFindings is the exit code of a check that found something.
+const exitFindings = 3
+
+// Run proves the books and prints what it counted.
+func (l ledgerCheck) Run(ctx context.Context, c console) error {
+	return withAdmin(ctx, audited{}, func(a admin) error {
+		report, err := a.db.LedgerCheck(ctx)
+		if err != nil {
+			return err
+		}
+		if l.JSON {
+			err = json.NewEncoder(c.out).Encode(report)
+		} else {
+			printReport(c.out, report)
+		}
+		if err == nil && !report.OK() {
+			return &exitError{code: exitFindings}
+		}
+		return err
+	})
+}
+
+func printReport(out io.Writer, report store.LedgerReport) {
+	verdict := "the books are right"
+	if !report.OK() {
+		verdict = fmt.Sprintf("%d FINDINGS", len(report.Findings))
+	}
+	fmt.Fprintf(out, "%s: %d postings, %d accounts, %d credited payments\n",
+		verdict, report.Postings, report.Accounts, report.CreditedPayments)
+	for _, b := range report.Balances {
+		fmt.Fprintf(out, "  %-22s %24s %s (%s)\n", b.Account, b.Balance.Decimal(b.Decimals), b.Code, b.AssetID)
+	}
+	for _, f := range report.Findings {
+		fmt.Fprintf(out, "  BROKEN %s: %s\n", f.Rule, f.Subject)
+	}
+}
+
+type ledgerSnapshot struct{}
+
+// Run takes a snapshot.
+func (ledgerSnapshot) Run(ctx context.Context, c console) error {
+	return withAdmin(ctx, audited{}, func(a admin) error {
+		through, err := a.db.TakeSnapshot(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c.out, "snapshot through posting", through)
+		return nil
+	})
+}
