@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store"
 )
 
 // Payment is a payment as it was put into the database.
@@ -117,4 +118,39 @@ func Value[T any](t testing.TB, b *Bundle, sql string, args ...any) T {
 	var v T
 	require.NoError(t, b.PG.Owner.QueryRow(t.Context(), sql, args...).Scan(&v))
 	return v
+}
+
+// Credit credits the payment as a receipt check would that saw what was recorded.
+func (b *Bundle) Credit(t testing.TB, p Payment, change ...func(*store.CreditInput)) store.CreditResult {
+	t.Helper()
+	in := store.CreditInput{PaymentID: p.ID, Inclusion: p.Inclusion, BlockHash: p.Block.Hash, Amount: p.Amount}
+	for _, f := range change {
+		f(&in)
+	}
+	result, err := b.DB.Credit(t.Context(), in)
+	require.NoError(t, err)
+	return result
+}
+
+// Paid creates an order and pays it.
+func (b *Bundle) Paid(t testing.TB, change ...func(*store.NewOrder)) (process.OrderView, Payment) {
+	t.Helper()
+	n := b.NewOrder(change...)
+	order := b.Order(t, func(o *store.NewOrder) { *o = n })
+	amount, ok := n.Amount.Uint64()
+	require.True(t, ok)
+	p := b.Pay(t, order, amount)
+	result := b.Credit(t, p)
+	require.Equal(t, store.CreditDone, result.Outcome)
+	require.Equal(t, payment.StatePaid, result.Order.State)
+	return *result.Order, p
+}
+
+// CheckBooks fails the test unless the ledger is right.
+func (b *Bundle) CheckBooks(t testing.TB) store.LedgerReport {
+	t.Helper()
+	report, err := b.DB.LedgerCheck(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	return report
 }
