@@ -29,6 +29,8 @@ type Options struct {
 	ApplicationName string
 	// Logger is told of retried transactions; slog.Default when nil.
 	Logger *slog.Logger
+	// Tracer sees every statement, BEGIN and COMMIT included; nil for none.
+	Tracer pgx.QueryTracer
 }
 
 // DB is a pool of connections as the application role. It is safe for concurrent use.
@@ -65,6 +67,7 @@ func Open(ctx context.Context, url string, opts Options) (*DB, error) {
 		opts.Logger = slog.Default()
 	}
 	config.MaxConns = opts.MaxConns
+	config.ConnConfig.Tracer = opts.Tracer
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = opts.ApplicationName
 	params["timezone"] = "UTC"
