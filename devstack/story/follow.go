@@ -119,7 +119,7 @@ func (s *scene) showPayment(p orderPayment) {
 // at is the time since the order was posted, as a label.
 func (s *scene) at() string { return after(time.Since(s.began)) }
 
-func after(d time.Duration) string { return "+ " + term.Took(max(d, 0)) }
+func after(d time.Duration) string { return fmt.Sprintf("+%7s", term.Seconds(max(d, 0))) }
 
 func (s *scene) reached(want ending) (bool, error) {
 	events, err := s.hooks.received(s.order.ID)

@@ -112,7 +112,7 @@ func masked(key string) string {
 	return key[:12] + "…"
 }
 
-// post creates an order and shows it.
+// post creates an order and shows it, up to the first callback.
 func (p *play) post(ctx context.Context, title, asset, amount string, life time.Duration) (*scene, error) {
 	p.out.Title(title, amount+" "+asset)
 	began := time.Now()
@@ -130,7 +130,7 @@ func (p *play) post(ctx context.Context, title, asset, amount string, life time.
 	if page := p.world.page(created.ID); page != "" {
 		p.out.Row("", page, "")
 	}
-	return s, nil
+	return s, s.follow(ctx, ending{state: "awaiting_payment", events: []string{"order.created"}, within: paidWithin})
 }
 
 // paid plays an order that is paid exactly.
@@ -153,13 +153,9 @@ func (p *play) paid(ctx context.Context, title, asset, amount string) error {
 	return nil
 }
 
-// unpaid posts the order that nobody pays, and shows it up to its waiting.
+// unpaid posts the order that nobody pays.
 func (p *play) unpaid(ctx context.Context) (*scene, error) {
 	s, err := p.post(ctx, "First order: nobody will pay it", p.world.TokenCode, unpaidAmount, shortLife)
-	if err != nil {
-		return nil, err
-	}
-	err = s.follow(ctx, ending{state: "awaiting_payment", events: expiredEvents[:1], within: paidWithin})
 	if err != nil {
 		return nil, err
 	}
@@ -170,5 +166,6 @@ func (p *play) unpaid(ctx context.Context) (*scene, error) {
 // expired shows the end of the order that nobody paid.
 func (p *play) expired(ctx context.Context, s *scene) error {
 	p.out.Title("First order again", "its minute ends at "+s.order.ExpiresAt.Local().Format(time.TimeOnly))
+	p.out.Waiting("", "waiting")
 	return s.follow(ctx, ending{state: "expired", events: expiredEvents, within: endsWithin})
 }

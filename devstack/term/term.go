@@ -48,7 +48,7 @@ func (p *Printer) color(code, text string) string {
 const LabelWidth = 16
 
 // detailWidth is the width of the second column where a third one follows.
-const detailWidth = 46
+const detailWidth = 50
 
 // Title prints a heading with an empty line before it.
 func (p *Printer) Title(text, aside string) {
@@ -93,6 +93,13 @@ func (p *Printer) Begin(label, remark string) {
 	}
 }
 
+// Waiting says on a terminal what is being waited for; the next line replaces it. Elsewhere it says nothing.
+func (p *Printer) Waiting(label, what string) {
+	if p.live {
+		p.Begin(label, what)
+	}
+}
+
 // Note prints a quiet line.
 func (p *Printer) Note(text string) { p.lines("  " + p.color(dim, text)) }
 
@@ -131,6 +138,11 @@ func Took(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
+	return Seconds(d)
+}
+
+// Seconds writes a duration in seconds with one decimal.
+func Seconds(d time.Duration) string {
 	tenths := d.Round(100*time.Millisecond) / (100 * time.Millisecond)
 	return fmt.Sprintf("%d.%d s", tenths/10, tenths%10)
 }
