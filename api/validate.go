@@ -51,16 +51,21 @@ func newValidator() (*validator, error) {
 	v.create = schema.Value
 	for _, item := range spec.Paths.Map() {
 		for _, operation := range item.Operations() {
-			var parameters openapi3.Parameters
-			for _, parameter := range operation.Parameters {
-				if parameter.Value.In == openapi3.ParameterInQuery {
-					parameters = append(parameters, parameter)
-				}
+			id := operationName(operation.OperationID)
+			if open := operation.Security != nil && len(*operation.Security) == 0; open != (scopes()[id] == "") {
+				return nil, fmt.Errorf("api: the document and the code differ on who may call %s", id)
 			}
-			v.queries[operation.OperationID] = parameters
+			v.queries[id] = queryParameters(operation.Parameters)
 		}
 	}
 	return v, nil
+}
+
+// operationName undoes the generator's spelling of operation ids in the document that it embeds.
+func operationName(id string) string { return strings.ToLower(id[:1]) + id[1:] }
+
+func queryParameters(all openapi3.Parameters) openapi3.Parameters {
+	return slices.DeleteFunc(slices.Clone(all), func(p *openapi3.ParameterRef) bool { return p.Value.In != openapi3.ParameterInQuery })
 }
 
 // createOrder reads the body of a request for an order. What needs the database is not checked here.
