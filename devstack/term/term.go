@@ -38,7 +38,7 @@ const (
 )
 
 func (p *Printer) color(code, text string) string {
-	if !p.paint || text == "" {
+	if !p.paint || code == "" || text == "" {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
