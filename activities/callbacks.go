@@ -23,7 +23,7 @@ type CallbackStore interface {
 	ReleaseDelivery(ctx context.Context, d store.Delivery) error
 }
 
-// Opener opens what is sealed; *seal.Keyring is one.
+// Opener opens what is sealed; seal.Keyring is one.
 type Opener interface {
 	Open(s seal.Sealed, at seal.Place) ([]byte, error)
 }

@@ -32,16 +32,11 @@ type OrderStore interface {
 	ResolveReview(ctx context.Context, in process.ResolveReviewInput) (process.ReviewView, error)
 }
 
-// Verifier checks that a row is the one that was written; *seal.Keyring is one.
-type Verifier interface {
-	Verify(mac seal.MAC, purpose string, parts ...[]byte) error
-}
-
 // Orders are the activities that need the database and wallets, and nothing else. Each is one transaction, but for
 // AllocateAddress, whose index is committed by itself.
 type Orders struct {
 	Store OrderStore
-	Keys  Verifier
+	Keys  seal.Keyring
 	Log   *slog.Logger
 }
 
@@ -62,7 +57,7 @@ func (o *Orders) allocate(ctx context.Context, id payment.OrderID) (process.Orde
 		return *allocation.Done, nil
 	}
 	w := allocation.Wallet
-	if err := o.Keys.Verify(w.MAC, store.MACXpub, w.MACParts()...); err != nil {
+	if err := w.Verify(o.Keys); err != nil {
 		o.Log.ErrorContext(ctx, "a wallet's row is not the one that was imported: no address is derived from it", "wallet", w.ID, "error", err)
 		return process.OrderView{}, payment.Wrap(err, payment.CodeAddressesExhausted, "", "the wallet's row was altered, or its master key is missing")
 	}

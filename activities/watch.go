@@ -164,6 +164,8 @@ func (w *watching) attend(running, attempt context.Context, end context.CancelCa
 				end(errDisabled)
 				return
 			}
+			// Also the moment to learn of nodes that came or went; what goes wrong with that is told by the next step.
+			_, _ = w.Sources.Source(running, w.name)
 		}
 	}
 }

@@ -44,8 +44,8 @@ func Policies() []Policy {
 	)
 	none := []payment.Code{payment.CodeNotFound}
 	move := []payment.Code{payment.CodeNotFound, payment.CodeOrderState, payment.CodePaymentLive, payment.CodeInvalidExpiry,
-		payment.CodeInvalidParameter}
-	address := []payment.Code{payment.CodeNotFound, payment.CodeOrderState, payment.CodeAddressesExhausted}
+		payment.CodeInvalidParameter, payment.CodeChainHalted, payment.CodeAssetHalted}
+	address := []payment.Code{payment.CodeNotFound, payment.CodeOrderState, payment.CodeAddressesExhausted, payment.CodeInvalidXPub}
 	rescan := []payment.Code{payment.CodeNotFound, payment.CodeUnknownChain, payment.CodeInvalidParameter, payment.CodeOrderState}
 	return []Policy{
 		// activity                       local    queue   attempt beat  first most  final    key
@@ -60,7 +60,7 @@ func Policies() []Policy {
 		{process.ActivityReadCallbacks, local, orders, 6 * s, 0, s, 30 * s, none, "reads only"},
 		{process.ActivityReadReview, local, orders, 6 * s, 0, s, 30 * s, none, "reads only"},
 		{process.ActivityResolveReview, local, orders, 6 * s, 0, s, 30 * s, move, "update id, in the audit; <payment>/<inclusion>/release"},
-		{process.ActivitySettlePayment, regular, chain, 30 * s, 0, s, 30 * s, none, "<payment>/<inclusion>/credit, in the ledger"},
+		{process.ActivitySettlePayment, regular, chain, 45 * s, 0, s, 30 * s, none, "<payment>/<inclusion>/credit, in the ledger"},
 		{process.ActivityExpireOrder, regular, orders, 10 * s, 0, s, 30 * s, move, "<order>/expire, in the events; over → says so"},
 		{process.ActivityDeliverCallbacks, regular, calls, 150 * s, 45 * s, s, 30 * s, none, "event id, as webhook-id; lease per order and endpoint"},
 		{process.ActivityWatchChain, regular, chain, 2 * time.Hour, 10 * s, 100 * time.Millisecond, 2 * s, nil, "the cursor's epoch"},
