@@ -2,8 +2,8 @@
 -- Foundations: merchants and their keys, networks, assets, and the wallets that addresses come from.
 --
 -- Two roles. The role that runs this file owns everything and is used by nothing else. `sluice_app` is what the API and
--- the workers log in as; it owns nothing, and each table below grants it only what the code needs. Amounts are base
--- units in numeric(78,0), which holds 2^256-1. Addresses and hashes are bytes: one spelling, compared without rules.
+-- the workers log in as; it owns nothing, and each table below grants it only what the code needs. Amounts are whole
+-- base units up to 2^256-1. Addresses and hashes are bytes: one spelling, compared without rules.
 
 -- +goose StatementBegin
 DO $$
@@ -17,9 +17,10 @@ END $$;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO sluice_app;
 
-CREATE DOMAIN base_units AS numeric(78, 0)
-  CHECK (VALUE >= 0 AND VALUE < 115792089237316195423570985008687907853269984665640564039457584007913129639936);
-COMMENT ON DOMAIN base_units IS 'An amount in the smallest unit of its asset, 0 .. 2^256-1.';
+-- Without a declared scale: numeric(78,0) would round a fraction instead of refusing it.
+CREATE DOMAIN base_units AS numeric
+  CHECK (VALUE >= 0 AND VALUE < 115792089237316195423570985008687907853269984665640564039457584007913129639936 AND scale(VALUE) = 0);
+COMMENT ON DOMAIN base_units IS 'An amount in the smallest unit of its asset, 0 .. 2^256-1, whole.';
 CREATE DOMAIN hash32 AS bytea CHECK (octet_length(VALUE) = 32);
 CREATE DOMAIN mode AS text CHECK (VALUE IN ('test', 'live'));
 

@@ -55,14 +55,13 @@ SELECT c.id, c.key FROM ledger_postings c JOIN payments p ON p.id = c.payment_id
  ORDER BY c.id LIMIT @max_rows;
 
 -- name: CheckCustody :many
--- Addresses whose custody is not the sum of what is credited there and of what was moved on purpose.
+-- Addresses whose custody, by their payments' postings, is not the sum of what is credited there.
 SELECT a.id AS account_id, a.address_id::text AS address_id FROM ledger_accounts a
-  JOIN ledger_balances b ON b.account_id = a.id
  WHERE a.kind = 'custody'
-   AND -b.balance <> COALESCE((SELECT sum(i.amount) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.credited_inclusion
-                                WHERE p.address_id = a.address_id AND i.asset_id = a.asset_id), 0)
-                   + COALESCE((SELECT sum(CASE WHEN p.debit_account = a.id THEN p.amount ELSE -p.amount END) FROM ledger_postings p
-                                WHERE a.id IN (p.debit_account, p.credit_account) AND p.kind NOT IN ('credit', 'reversal')), 0)
+   AND COALESCE((SELECT sum(i.amount) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.credited_inclusion
+                  WHERE p.address_id = a.address_id AND i.asset_id = a.asset_id), 0)
+    <> COALESCE((SELECT sum(CASE WHEN p.debit_account = a.id THEN p.amount ELSE -p.amount END) FROM ledger_postings p
+                  WHERE a.id IN (p.debit_account, p.credit_account) AND p.kind IN ('credit', 'reversal')), 0)
  ORDER BY a.id LIMIT @max_rows;
 
 -- name: CheckReleases :many
