@@ -41,6 +41,8 @@ CREATE TABLE orders (
   closed_at       timestamptz,
   -- Why the workflow waits for a person, if it does.
   blocked_step    text,
+  -- When its workflow was last started by the sweep for orders that nobody seems to move.
+  last_woken_at   timestamptz NOT NULL DEFAULT now(),
   FOREIGN KEY (asset_id, chain) REFERENCES assets (id, chain),
   CHECK ((state = 'opening') = (address_id IS NULL)),
   CHECK (num_nulls(address_id, expires_at, late_until) IN (0, 3)),
@@ -49,6 +51,7 @@ CREATE TABLE orders (
 CREATE INDEX orders_page ON orders (merchant_id, mode, created_at DESC, id DESC) WHERE state <> 'opening';
 CREATE INDEX orders_reference ON orders (merchant_id, mode, reference) WHERE reference IS NOT NULL;
 CREATE INDEX orders_open ON orders (merchant_id) WHERE state IN ('opening', 'awaiting_payment', 'confirming');
+CREATE INDEX orders_overdue ON orders (expires_at) WHERE state IN ('awaiting_payment', 'confirming');
 CREATE INDEX orders_rate ON orders (merchant_id, created_at);
 
 -- One creation request. The row is committed before anything else is begun, so whatever dies later, the same request

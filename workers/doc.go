@@ -1,17 +1,26 @@
-// Package workers runs the process: it makes Temporal ready, serves the task queues, keeps a watcher running for every
-// enabled chain, and relays wake-ups from the outbox to workflows.
+// Package workers runs everything that is not asked for over HTTP: it serves Temporal's task queues, keeps a watcher on every
+// chain, carries wake-ups from the outbox to workflows, and looks again for what was forgotten.
 //
-// A process serves roles (SLUICE_WORKER_ROLES):
+// # Roles
 //
-//   - orders: workflows, and the activities that need only the database (queue "orders").
-//   - callbacks: HTTP to merchants (queue "callbacks"), on workers of its own, so that slow receivers take no one's turn.
-//   - chains: for each enabled chain its watcher and receipt checks (queue "chain-<name>"), the relay, and the upkeep.
+//	role       task queue       what runs there
+//	orders     orders           all workflows, and activities that need the database only
+//	callbacks  callbacks        deliveries to merchants' servers
+//	chains     chain-<name>     one worker per configured chain: its watcher and its receipt checks
+//	           –                outbox relay, watcher ensurer, sweep and pruning, in every process with this role
 //
-// Any number of processes may serve the same role. What must be done by one at a time is fenced in the database: outbox rows
-// by a lease, watchers by the cursor's epoch.
+// Any number of processes may have any of the roles. What must happen once is decided in the database (leases, epochs,
+// keys) or by Temporal (workflow ids), never by being the only one.
 //
-// # Failures
+// # Starting and stopping
 //
-// Temporal or the database away: everything here retries, and /readyz says so. A signal whose delivery is uncertain is sent
-// again under the same request id. A wake-up that finds no running workflow starts what should be running (see Relay).
+// Run waits for the namespace, its retention and the search attributes, making them where they are missing, and until a probe
+// workflow that carries every attribute has started: before that an order's workflow would be refused. Then it serves until its
+// context ends. Stopping lets activities finish within the shutdown timeout: the long ones (watching, delivering) are told
+// and come back at once, so that another process goes on.
+//
+// # What leaves a worker
+//
+// Results, errors and heartbeats go into histories that more people can read than the database. An interceptor looks at
+// each of them and keeps back what looks like a secret or an address of a server: see guard.go.
 package workers

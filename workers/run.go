@@ -154,7 +154,7 @@ func (p *processRun) ordersWorker() worker.Worker {
 	options.MaxConcurrentActivityExecutionSize = concurrentOrders
 	w := worker.New(p.Client, process.OrdersQueue, options)
 	workflows.Register(w)
-	a := &activities.Orders{Store: p.Store, Keys: p.Keys, Log: p.Log}
+	a := &activities.Orders{Store: p.Store, Keys: *p.Keys, Log: p.Log}
 	register(w, map[string]any{
 		process.ActivityAllocateAddress: a.AllocateAddress,
 		process.ActivityReadOrder:       a.ReadOrder,
@@ -215,11 +215,11 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) {
 		list: p.Store.ListChains, only: p.Chains, start: startWatcher(p.Client), log: p.Log,
 		newWorker: func(chain string) worker.Worker { return p.chainWorker(chain, a) },
 	}
+	to := temporalSignaller{client: p.Client, namespace: p.Namespace, identity: p.owner}
 	relay := &Relay{
-		Outbox: p.Store, Owner: p.owner, Chains: fleet.Chains, Log: p.Log, Metrics: p.Metrics,
-		To: temporalSignaller{client: p.Client, namespace: p.Namespace, identity: p.owner},
+		Outbox: p.Store, To: to, Owner: p.owner, Chains: fleet.Chains, Log: p.Log, Metrics: p.Metrics,
 	}
-	keeper := upkeep{store: p.Store, chains: fleet.Chains, log: p.Log}
+	keeper := upkeep{store: p.Store, to: to, chains: fleet.Chains, log: p.Log}
 	group.Go(func() error {
 		defer nodes.Close() // after the workers that use them have stopped
 		return fleet.Run(ctx)

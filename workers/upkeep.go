@@ -5,14 +5,22 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 )
 
 // Sweeper is what the upkeep needs of the store.
 type Sweeper interface {
+	SweepOrders(ctx context.Context, silent time.Duration, limit int) ([]store.StalledOrder, error)
 	SweepUnsettled(ctx context.Context, chain string, silent time.Duration, limit int) (store.Swept, error)
 	PruneSent(ctx context.Context, age time.Duration, limit int) (int, error)
 	PruneClaims(ctx context.Context, age time.Duration, limit int) (int, error)
+}
+
+// Starter starts workflows that may be missing; one that runs is left alone.
+type Starter interface {
+	StartOrder(ctx context.Context, id payment.OrderID) error
+	StartCallbacks(ctx context.Context, id payment.OrderID) error
 }
 
 const (
@@ -30,6 +38,7 @@ const (
 // upkeep wakes what was forgotten and forgets what is over. It may run in several processes at once.
 type upkeep struct {
 	store  Sweeper
+	to     Starter
 	chains func() []string
 	log    *slog.Logger
 }
@@ -49,6 +58,7 @@ func (u upkeep) round(ctx context.Context) {
 		swept, err := u.store.SweepUnsettled(ctx, chain, sweepSilent, upkeepBatch)
 		u.report(ctx, "sweep", err, "chain", chain, "payments", swept.Payments, "reviews", swept.Reviews)
 	}
+	u.startStalled(ctx)
 	n, err := u.store.PruneSent(ctx, outboxAge, upkeepBatch)
 	u.report(ctx, "prune the outbox", err, "rows", n)
 	n, err = u.store.PruneClaims(ctx, claimAge, upkeepBatch)
@@ -63,4 +73,20 @@ func (u upkeep) report(ctx context.Context, what string, err error, about ...any
 	default:
 		u.log.DebugContext(ctx, "upkeep", append([]any{"task", what}, about...)...)
 	}
+}
+
+// startStalled starts the workflows of orders that should have moved long ago. Payments have wake-ups of their own; an expiry or
+// a callback has none when its workflow was terminated.
+func (u upkeep) startStalled(ctx context.Context) {
+	stalled, err := u.store.SweepOrders(ctx, sweepSilent, upkeepBatch)
+	for _, order := range stalled {
+		start := u.to.StartCallbacks
+		if order.TakesPayments {
+			start = u.to.StartOrder
+		}
+		if startErr := start(ctx, order.ID); startErr != nil {
+			err = startErr // the next sweep finds it again
+		}
+	}
+	u.report(ctx, "start stalled orders", err, "orders", len(stalled))
 }

@@ -62,4 +62,5 @@ type Order struct {
 	PaidAt             *time.Time
 	ClosedAt           *time.Time
 	BlockedStep        *string
+	LastWokenAt        time.Time
 }

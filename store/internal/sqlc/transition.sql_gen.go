@@ -63,7 +63,7 @@ func (q *Queries) ChainPosition(ctx context.Context, arg ChainPositionParams) (C
 
 const lockOrders = `-- name: LockOrders :many
 
-SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step FROM orders WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
 `
 
 // Moving an order: lock it, gather the facts, write what the state table decided.
@@ -109,6 +109,7 @@ func (q *Queries) LockOrders(ctx context.Context, ids []string) ([]Order, error)
 			&i.PaidAt,
 			&i.ClosedAt,
 			&i.BlockedStep,
+			&i.LastWokenAt,
 		); err != nil {
 			return nil, err
 		}
