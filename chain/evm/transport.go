@@ -51,7 +51,10 @@ func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	if failure := failureOf(response, body); failure != nil {
 		return nil, failure
 	}
-	if !utf8.Valid(body) {
+	switch {
+	case len(body) == 0:
+		return nil, fmt.Errorf("%w: answer is empty", chain.ErrMalformed)
+	case !utf8.Valid(body):
 		return nil, fmt.Errorf("%w: answer is not UTF-8", chain.ErrMalformed)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
