@@ -4,24 +4,23 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sluicepay/sluice/payment"
 )
 
-// books shows the merchant's balances and checks what they have grown by, and the books behind them.
-func (p *play) books(ctx context.Context, before []balance) error {
+// settleWithin is how long payments of an earlier, interrupted play may still move the balances at the end of this one.
+const settleWithin = 5 * time.Second
+
+// books shows the merchant's balances and checks them, and the books behind them.
+func (p *play) books(ctx context.Context) error {
 	p.out.Title("The ledger", "")
-	balances, err := p.api.balances(ctx)
+	balances, err := p.settled(ctx)
 	if err != nil {
 		return err
 	}
-	for asset, paid := range map[string]string{p.world.TokenCode: tokenAmount, p.world.Native: nativeAmount} {
-		if err := p.grown(before, balances, asset, paid); err != nil {
-			return err
-		}
-	}
 	for _, b := range balances {
-		p.out.Row(b.Asset, b.Available+" available", "")
+		p.out.Row(b.Asset, b.Available+" available", "the sum of what the orders received")
 	}
 	report, err := p.world.Sluice(ctx, "ledger", "check")
 	if err != nil {
@@ -32,36 +31,66 @@ func (p *play) books(ctx context.Context, before []balance) error {
 	return nil
 }
 
-// grown checks that a balance has grown by exactly what was paid, a decimal.
-func (p *play) grown(before, now []balance, asset, paid string) error {
-	had, err := p.available(before, asset)
-	if err != nil {
-		return err
-	}
-	want, err := payment.ParseDecimal(paid, p.world.decimals(asset))
-	if err != nil {
-		return err
-	}
-	if want, err = had.Add(want); err != nil {
-		return err
-	}
-	has, err := p.available(now, asset)
-	if err != nil {
-		return err
-	}
-	if has != want {
-		decimals := p.world.decimals(asset)
-		return fmt.Errorf("the merchant has %s %s and should have %s", has.Decimal(decimals), asset, want.Decimal(decimals))
-	}
-	return nil
-}
-
-// available is what a merchant may dispose of, zero when the asset is not listed.
-func (p *play) available(balances []balance, asset string) (payment.Amount, error) {
-	for _, b := range balances {
-		if b.Chain == p.world.Chain && b.Asset == asset {
-			return payment.ParseDecimal(b.Available, p.world.decimals(asset))
+// settled returns the balances once they are what all the merchant's orders received.
+func (p *play) settled(ctx context.Context) ([]balance, error) {
+	deadline := time.NewTimer(settleWithin)
+	defer deadline.Stop()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		balances, err := p.api.balances(ctx)
+		if err != nil {
+			return nil, err
+		}
+		difference, err := p.difference(ctx, balances)
+		if err != nil || difference == "" {
+			return balances, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-deadline.C:
+			return nil, fmt.Errorf("the merchant %s", difference)
+		case <-ticker.C:
 		}
 	}
-	return payment.Amount{}, nil
+}
+
+// difference says how the balances differ from what the orders received; empty when they do not.
+func (p *play) difference(ctx context.Context, balances []balance) (string, error) {
+	orders, err := p.api.orders(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, asset := range []string{p.world.TokenCode, p.world.Native} {
+		var received, has payment.Amount
+		for _, o := range orders {
+			if o.Asset == asset {
+				if received, err = p.plus(received, o.Received, asset); err != nil {
+					return "", err
+				}
+			}
+		}
+		for _, b := range balances {
+			if b.Chain == p.world.Chain && b.Asset == asset {
+				if has, err = p.plus(has, b.Available, asset); err != nil {
+					return "", err
+				}
+			}
+		}
+		if has != received {
+			decimals := p.world.decimals(asset)
+			return fmt.Sprintf("has %s %s and its orders received %s", has.Decimal(decimals), asset, received.Decimal(decimals)), nil
+		}
+	}
+	return "", nil
+}
+
+// plus adds a decimal of an asset to a sum in base units.
+func (p *play) plus(sum payment.Amount, decimal, asset string) (payment.Amount, error) {
+	amount, err := payment.ParseDecimal(decimal, p.world.decimals(asset))
+	if err != nil {
+		return sum, fmt.Errorf("the API says %q %s: %w", decimal, asset, err)
+	}
+	return sum.Add(amount)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type order struct {
 	Labels    []string  `json:"labels"`
 	Asset     string    `json:"asset"`
 	Amount    string    `json:"amount"`
+	Received  string    `json:"amount_received"`
 	Address   string    `json:"address"`
 	ExpiresAt time.Time `json:"expires_at"`
 	CreatedAt time.Time `json:"created_at"`
@@ -62,22 +64,36 @@ func (c *client) postOrder(ctx context.Context, idempotencyKey string, request o
 
 func (c *client) order(ctx context.Context, id string) (order, error) {
 	var found order
-	return found, c.call(ctx, http.MethodGet, "/v1/orders/"+id, "", nil, &found)
+	err := c.call(ctx, http.MethodGet, "/v1/orders/"+id, "", nil, &found)
+	return found, err
 }
 
-// orders returns the newest orders, newest first.
+// orders returns all of the merchant's orders, newest first.
 func (c *client) orders(ctx context.Context) ([]order, error) {
-	var page struct {
-		Data []order `json:"data"`
+	var all []order
+	query := url.Values{"limit": {"100"}}
+	for {
+		var page struct {
+			Data       []order `json:"data"`
+			NextCursor string  `json:"next_cursor"`
+		}
+		if err := c.call(ctx, http.MethodGet, "/v1/orders?"+query.Encode(), "", nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Data...)
+		if page.NextCursor == "" {
+			return all, nil
+		}
+		query.Set("cursor", page.NextCursor)
 	}
-	return page.Data, c.call(ctx, http.MethodGet, "/v1/orders", "", nil, &page)
 }
 
 func (c *client) payments(ctx context.Context, orderID string) ([]orderPayment, error) {
 	var page struct {
 		Data []orderPayment `json:"data"`
 	}
-	return page.Data, c.call(ctx, http.MethodGet, "/v1/orders/"+orderID+"/payments", "", nil, &page)
+	err := c.call(ctx, http.MethodGet, "/v1/orders/"+orderID+"/payments", "", nil, &page)
+	return page.Data, err
 }
 
 // balance is what the merchant has in one asset, as decimals.
@@ -92,7 +108,8 @@ func (c *client) balances(ctx context.Context) ([]balance, error) {
 	var page struct {
 		Data []balance `json:"data"`
 	}
-	return page.Data, c.call(ctx, http.MethodGet, "/v1/balances", "", nil, &page)
+	err := c.call(ctx, http.MethodGet, "/v1/balances", "", nil, &page)
+	return page.Data, err
 }
 
 // problem is an answer that is not a success.

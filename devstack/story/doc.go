@@ -5,6 +5,6 @@
 // first is posted first and its end shown last, so that its minute passes while the others are played.
 //
 // The story is a check too: Play fails when an order does not end as it should, when a callback is missing, comes
-// unsigned or tells another story than the API, when the merchant's balance has not grown by exactly what was paid, or
-// when the books do not balance.
+// unsigned or tells another story than the API, when an order was credited anything but what it asked for, when the
+// merchant's balances are not the sum of what all its orders received, or when the books do not balance.
 package story

@@ -50,10 +50,6 @@ func Play(ctx context.Context, w World, out *term.Printer) error {
 	if err := p.cast(ctx); err != nil {
 		return err
 	}
-	before, err := p.api.balances(ctx)
-	if err != nil {
-		return err
-	}
 	unpaid, err := p.unpaid(ctx)
 	if err != nil {
 		return err
@@ -71,7 +67,7 @@ func Play(ctx context.Context, w World, out *term.Printer) error {
 	if err := p.expired(ctx, unpaid); err != nil {
 		return err
 	}
-	return p.books(ctx, before)
+	return p.books(ctx)
 }
 
 // cast introduces the merchant.
@@ -98,11 +94,17 @@ func (p *play) cast(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range earlier {
+	for _, o := range earlier[:min(len(earlier), shownBefore)] {
 		p.out.Row("earlier order", o.ID, o.Amount+" "+o.Asset+", "+o.State)
+	}
+	if more := len(earlier) - shownBefore; more > 0 {
+		p.out.Row("", fmt.Sprintf("and %d more", more), "")
 	}
 	return nil
 }
+
+// shownBefore is how many of the merchant's earlier orders are listed.
+const shownBefore = 6
 
 // masked shows enough of a key to recognise it.
 func masked(key string) string {
@@ -147,8 +149,9 @@ func (p *play) paid(ctx context.Context, title, asset, amount string) error {
 	if err := s.follow(ctx, ending{state: "paid", events: paidEvents, within: paidWithin}); err != nil {
 		return err
 	}
-	if len(s.credited) != 1 {
-		return fmt.Errorf("order %s is paid by %d credited payments, not by one", s.order.ID, len(s.credited))
+	if len(s.credited) != 1 || s.order.Received != s.order.Amount {
+		return fmt.Errorf("order %s over %s was credited %d payments and says that it received %s",
+			s.order.ID, s.order.Amount, len(s.credited), s.order.Received)
 	}
 	return nil
 }

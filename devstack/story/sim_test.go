@@ -109,8 +109,13 @@ func (s *simulation) create(w http.ResponseWriter, r *http.Request) {
 }
 
 func (o *simOrder) json() map[string]any {
+	received := "0"
+	if o.state == "paid" {
+		received = o.amount
+	}
 	return map[string]any{
-		"id": o.id, "state": o.state, "asset": o.asset, "amount": o.amount, "address": o.address,
+		"amount_received": received,
+		"id":              o.id, "state": o.state, "asset": o.asset, "amount": o.amount, "address": o.address,
 		"expires_at": o.posted.Add(time.Minute), "labels": []string{},
 	}
 }

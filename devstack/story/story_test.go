@@ -80,7 +80,7 @@ func TestStoryNoticesWhatIsWrong(t *testing.T) {
 	for fault, says := range map[string]string{
 		"signature": "no matching signature",
 		"chatter":   "callbacks came as",
-		"balance":   "should have 25",
+		"balance":   "has 0 USDC and its orders received 25",
 		"books":     "do not balance",
 	} {
 		t.Run(fault, func(t *testing.T) {
