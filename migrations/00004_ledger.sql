@@ -79,7 +79,7 @@ BEGIN
   SELECT * INTO credit FROM ledger_accounts WHERE id = NEW.credit_account;
   IF NEW.kind IN ('credit', 'release', 'reversal', 'hold') THEN
     -- One posting about a payment at a time, whoever inserts.
-    PERFORM FROM payments WHERE id = NEW.payment_id FOR UPDATE;
+    PERFORM FROM payments WHERE id = NEW.payment_id FOR NO KEY UPDATE;
   END IF;
 
   IF NEW.kind = 'credit' THEN

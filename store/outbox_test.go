@@ -191,6 +191,51 @@ func TestSweepWakesWhatWasForgotten(t *testing.T) {
 	require.Equal(t, []string{"1/seen", "1/wake/1", "1/wake/2"}, m.wakeUps(t, id), "each under a key of its own")
 }
 
+// TestSweepAndCredit: a sweep locks payments and refers to their orders, a credit locks orders before payments; they must not
+// wait for each other.
+func TestSweepAndCredit(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	order := m.Order(t, func(n *store.NewOrder) { n.Amount = payment.AmountFromUint64(1_000_000_000_000) })
+	var transfers []payment.Transfer
+	for range 30 {
+		transfers = append(transfers, pay(t, order, 1_000_000))
+	}
+	m.record(t, transfers...)
+	m.Exec(t, `UPDATE outbox SET sent_at = now(), outcome = 'moot'`)
+	m.Exec(t, `UPDATE payments SET last_woken_at = now() - interval '1 hour'`)
+	var inputs []store.CreditInput
+	for _, transfer := range transfers {
+		inputs = append(inputs, m.creditInput(t, transfer))
+	}
+	ctx := context.WithoutCancel(t.Context())
+	done := make(chan error, 3)
+	for part := range 2 {
+		go func() {
+			for _, in := range inputs[part*15 : part*15+15] {
+				if _, err := m.DB.Credit(ctx, in); err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	go func() {
+		for range 15 {
+			if _, err := m.DB.SweepUnsettled(ctx, storetest.Chain, time.Minute, 2); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for range 3 {
+		require.NoError(t, <-done)
+	}
+	require.Equal(t, 30_000_000, m.balance(t, "merchant:available"))
+}
+
 func TestSweepWakesOpenReviews(t *testing.T) {
 	t.Parallel()
 	m := mine(t, storetest.New(t))

@@ -168,24 +168,36 @@ func TestKilledWhileReadingAgain(t *testing.T) {
 }
 
 // TestASecondRunnerFencesTheFirst: the first one has fetched a block and is stopped, as by a long pause of its machine. The
-// second one records that block. The first one comes back and writes nothing.
+// second one takes over, and has recorded that block or not yet. The first one comes back and writes nothing.
 func TestASecondRunnerFencesTheFirst(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	recorder := store.NewRecorder(b.DB)
+	seen := paid{Status: "detected", Inclusions: 1, Canonical: 1, Detections: 1, WakeUps: []string{"1/seen"}}
 	for _, point := range []scan.Point{scan.PointWatched, scan.PointHeadObserved, scan.PointFetched, scan.PointMatched, scan.PointResolved} {
-		order := b.order(t)
-		b.fake.Mine(t, b.transfer(t, order, 25_000_000))
-		first := b.start(t, orders{Pause: point})
-		require.True(t, first.paused())
-		b.scan(t)
-		want := paid{Status: "detected", Inclusions: 1, Canonical: 1, Detections: 1, WakeUps: []string{"1/seen"}}
-		require.Equal(t, want, b.paid(t, order.ID, false))
-		before := b.dump(t)
-		first.goOn(t)
-		killed, code := first.end(t)
-		require.False(t, killed)
-		require.Equal(t, endFenced, code)
-		require.Equal(t, before, b.dump(t), "stopped at %s", point)
+		for _, recorded := range []bool{true, false} {
+			order := b.order(t)
+			b.fake.Mine(t, b.transfer(t, order, 25_000_000))
+			first := b.start(t, orders{Pause: point})
+			require.True(t, first.paused())
+			want := paid{}
+			if recorded {
+				b.scan(t)
+				want = seen
+			} else {
+				_, err := recorder.Begin(t.Context(), storetest.Chain)
+				require.NoError(t, err)
+			}
+			before := b.dump(t)
+			first.goOn(t)
+			killed, code := first.end(t)
+			require.False(t, killed)
+			require.Equal(t, endFenced, code)
+			require.Equal(t, before, b.dump(t), "stopped at %s", point)
+			require.Equal(t, want, b.paid(t, order.ID, false))
+			b.scan(t)
+			require.Equal(t, seen, b.paid(t, order.ID, false))
+		}
 	}
 }
 

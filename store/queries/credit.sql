@@ -5,7 +5,7 @@
 SELECT order_id, inclusion FROM payments WHERE id = @id;
 
 -- name: LockPayment :one
-SELECT id, order_id, status, inclusion, credited_inclusion FROM payments WHERE id = @id FOR UPDATE;
+SELECT id, order_id, status, inclusion, credited_inclusion FROM payments WHERE id = @id FOR NO KEY UPDATE;
 
 -- name: CreditPayment :exec
 UPDATE payments SET status = 'credited', credited_inclusion = @inclusion::integer WHERE id = @id;

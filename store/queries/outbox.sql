@@ -41,7 +41,7 @@ WITH forgotten AS (
    WHERE p.chain = @chain AND p.status = 'detected'
      AND p.last_woken_at < now() - interval '1 millisecond' * sqlc.arg(older_ms)::bigint
      AND NOT EXISTS (SELECT FROM outbox b WHERE b.payment_id = p.id AND b.sent_at IS NULL)
-   ORDER BY p.last_woken_at LIMIT @max_rows FOR UPDATE OF p SKIP LOCKED),
+   ORDER BY p.last_woken_at LIMIT @max_rows FOR NO KEY UPDATE OF p SKIP LOCKED),
 woken AS (
   UPDATE payments p SET wakes = p.wakes + 1, last_woken_at = now() FROM forgotten f WHERE p.id = f.id
   RETURNING p.id, p.chain, p.inclusion, p.order_id, p.wakes)
@@ -55,7 +55,7 @@ WITH forgotten AS (
    WHERE p.chain = @chain AND r.status = 'open'
      AND r.last_woken_at < now() - interval '1 millisecond' * sqlc.arg(older_ms)::bigint
      AND NOT EXISTS (SELECT FROM outbox b WHERE b.payment_id = r.payment_id AND b.review_cause = r.cause AND b.sent_at IS NULL)
-   ORDER BY r.last_woken_at LIMIT @max_rows FOR UPDATE OF r SKIP LOCKED),
+   ORDER BY r.last_woken_at LIMIT @max_rows FOR NO KEY UPDATE OF r SKIP LOCKED),
 woken AS (
   UPDATE reviews r SET wakes = r.wakes + 1, last_woken_at = now() FROM forgotten f WHERE r.id = f.id
   RETURNING r.payment_id, r.inclusion, r.cause, r.order_id, r.wakes)

@@ -89,7 +89,7 @@ SELECT p.id, p.order_id, p.merchant_id, i.n
  ORDER BY i.block_number DESC, i.tx_index DESC, p.native, p.position DESC;
 
 -- name: LockPayments :many
-SELECT id, status, inclusion, credited_inclusion FROM payments WHERE id = ANY(@ids::text[]) ORDER BY id FOR UPDATE;
+SELECT id, status, inclusion, credited_inclusion FROM payments WHERE id = ANY(@ids::text[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: InsertPayment :exec
 INSERT INTO payments (id, chain, tx_hash, native, position, address_id, order_id, merchant_id, mode, inclusion, status, first_included_at)

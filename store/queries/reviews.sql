@@ -30,7 +30,7 @@ SELECT r.id, r.payment_id, r.inclusion, r.cause, r.merchant_id, r.order_id, r.st
 
 -- name: LockReview :one
 SELECT id, status, resolution FROM reviews
- WHERE payment_id = @payment_id AND inclusion = @inclusion AND cause = @cause FOR UPDATE;
+ WHERE payment_id = @payment_id AND inclusion = @inclusion AND cause = @cause FOR NO KEY UPDATE;
 
 -- name: ResolveReview :exec
 UPDATE reviews SET status = 'resolved', resolution = @resolution::text, resolved_by = @resolved_by::text, resolved_at = now()

@@ -2,8 +2,9 @@
 
 -- name: LockOrders :many
 -- Sorted, so that two transactions that lock the same orders wait for each other instead of deadlocking. Nothing is
--- joined: a row that was waited for is re-read, rows joined to it are not.
-SELECT * FROM orders WHERE id = ANY(@ids::text[]) ORDER BY id FOR UPDATE;
+-- joined: a row that was waited for is re-read, rows joined to it are not. NO KEY: rows that merely refer to an order, such as
+-- wake-ups and leases, are written without waiting for it; whoever writes them holds locks further down.
+SELECT * FROM orders WHERE id = ANY(@ids::text[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: OrderContexts :many
 -- What orders refer to.

@@ -34,7 +34,7 @@ func (q *Queries) IgnorePayment(ctx context.Context, id string) error {
 }
 
 const lockPayment = `-- name: LockPayment :one
-SELECT id, order_id, status, inclusion, credited_inclusion FROM payments WHERE id = $1 FOR UPDATE
+SELECT id, order_id, status, inclusion, credited_inclusion FROM payments WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type LockPaymentRow struct {

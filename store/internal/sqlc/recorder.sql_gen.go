@@ -391,7 +391,7 @@ func (q *Queries) LockCursor(ctx context.Context, chain string) (LockCursorRow, 
 }
 
 const lockPayments = `-- name: LockPayments :many
-SELECT id, status, inclusion, credited_inclusion FROM payments WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+SELECT id, status, inclusion, credited_inclusion FROM payments WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 type LockPaymentsRow struct {

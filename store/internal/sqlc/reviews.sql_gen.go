@@ -45,7 +45,7 @@ func (q *Queries) InsertReview(ctx context.Context, arg InsertReviewParams) (int
 
 const lockReview = `-- name: LockReview :one
 SELECT id, status, resolution FROM reviews
- WHERE payment_id = $1 AND inclusion = $2 AND cause = $3 FOR UPDATE
+ WHERE payment_id = $1 AND inclusion = $2 AND cause = $3 FOR NO KEY UPDATE
 `
 
 type LockReviewParams struct {

@@ -63,12 +63,13 @@ func (q *Queries) ChainPosition(ctx context.Context, arg ChainPositionParams) (C
 
 const lockOrders = `-- name: LockOrders :many
 
-SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE
+SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 // Moving an order: lock it, gather the facts, write what the state table decided.
 // Sorted, so that two transactions that lock the same orders wait for each other instead of deadlocking. Nothing is
-// joined: a row that was waited for is re-read, rows joined to it are not.
+// joined: a row that was waited for is re-read, rows joined to it are not. NO KEY: rows that merely refer to an order, such as
+// wake-ups and leases, are written without waiting for it; whoever writes them holds locks further down.
 func (q *Queries) LockOrders(ctx context.Context, ids []string) ([]Order, error) {
 	rows, err := q.db.Query(ctx, lockOrders, ids)
 	if err != nil {
