@@ -20,10 +20,11 @@ import (
 // ensureEvery is how often chains are looked at: a new one is watched within this time, without a restart.
 const ensureEvery = time.Minute
 
-// chainFleet keeps, for every enabled chain of this process, a worker on its queue and its watcher workflow running.
+// chainFleet keeps a worker on the queue of every configured chain of this process, and a watcher workflow for every one
+// that is enabled. A chain that was disabled keeps its worker: what was seen on it before is still to be settled.
 type chainFleet struct {
 	list      func(context.Context) ([]store.Chain, error)
-	only      []string // empty: every enabled chain
+	only      []string // empty: every configured chain
 	newWorker func(chain string) worker.Worker
 	start     func(ctx context.Context, chain string) error
 	log       *slog.Logger
@@ -32,16 +33,23 @@ type chainFleet struct {
 	workers map[string]worker.Worker
 }
 
-// Run ensures now and every minute until ctx ends, then stops the workers.
-func (f *chainFleet) Run(ctx context.Context) error {
+// Run ensures now and every minute until ctx ends, then stops the workers. It closes served when that succeeded for the
+// first time.
+func (f *chainFleet) Run(ctx context.Context, served chan<- struct{}) error {
 	defer f.stop()
-	delay := firstRetry
+	delay, first := firstRetry, true
 	for {
 		wait := ensureEvery
-		if err := f.ensure(ctx); err != nil && ctx.Err() == nil {
+		err := f.ensure(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
 			f.log.WarnContext(ctx, "chains could not be looked at, trying again", "error", err)
 			wait, delay = delay, min(2*delay, mostRetry)
-		} else {
+		case first && err == nil:
+			close(served)
+			first = false
+			fallthrough
+		default:
 			delay = firstRetry
 		}
 		if pause(ctx, wait) != nil {
@@ -67,18 +75,19 @@ func (f *chainFleet) ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted := make(map[string]bool)
 	var failures []error
 	for _, c := range chains {
-		if !c.Enabled || (len(f.only) > 0 && !slices.Contains(f.only, c.Name)) {
+		if len(f.only) > 0 && !slices.Contains(f.only, c.Name) {
 			continue
 		}
-		wanted[c.Name] = true
-		if err := errors.Join(f.serve(c.Name), f.start(ctx, c.Name)); err != nil {
+		err := f.serve(c.Name)
+		if c.Enabled {
+			err = errors.Join(err, f.start(ctx, c.Name))
+		}
+		if err != nil {
 			failures = append(failures, fmt.Errorf("chain %s: %w", c.Name, err))
 		}
 	}
-	f.drop(wanted)
 	return errors.Join(failures...)
 }
 
@@ -99,21 +108,6 @@ func (f *chainFleet) serve(chain string) error {
 	f.workers[chain] = w
 	f.log.Info("serving chain", "chain", chain)
 	return nil
-}
-
-// drop stops the workers of chains that are no longer enabled.
-func (f *chainFleet) drop(wanted map[string]bool) {
-	for _, chain := range f.Chains() {
-		if wanted[chain] {
-			continue
-		}
-		f.mu.Lock()
-		w := f.workers[chain]
-		delete(f.workers, chain)
-		f.mu.Unlock()
-		w.Stop()
-		f.log.Info("no longer serving chain", "chain", chain)
-	}
 }
 
 func (f *chainFleet) stop() {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"regexp"
+	"runtime/debug"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/interceptor"
@@ -14,8 +16,9 @@ import (
 	"github.com/sluicepay/sluice/payment"
 )
 
-// guard keeps secrets and addresses of servers out of histories. Activities are written so that it never has anything to
-// do; it is the second lock, for the mistake that somebody makes one day.
+// guard stands between activities and Temporal, local activities included, and keeps secrets and addresses of servers out
+// of histories. Activities name their failures themselves and return ids and codes; this is for the mistake that
+// somebody makes one day.
 type guard struct {
 	interceptor.WorkerInterceptorBase
 
@@ -28,7 +31,7 @@ type guard struct {
 const leaks = `(?i)[a-z][a-z0-9+.-]*://|` +
 	`\b[xyzt](?:pub|prv)[1-9A-HJ-NP-Za-km-z]{40,}|` +
 	`\bwhsec_|\bsk_(?:test|live)_|` +
-	`\bpassword=|\buser=\S+ (?:database|host)=|\bhost=\S+ user=`
+	`\bpassword=|\bhost=\S+ user=|\buser=\S+ (?:database|host)=`
 
 func newGuard(log *slog.Logger) *guard {
 	return &guard{log: log, leak: regexp.MustCompile(leaks)}
@@ -55,8 +58,15 @@ func (i *guardInbound) Init(outbound interceptor.ActivityOutboundInterceptor) er
 }
 
 // ExecuteActivity implements interceptor.ActivityInboundInterceptor.
-func (i *guardInbound) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
-	result, err := i.Next.ExecuteActivity(ctx, in)
+func (i *guardInbound) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (result any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			i.guard.log.ErrorContext(ctx, "activity panicked", "activity", activityName(ctx),
+				"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			result, err = nil, withheld("the activity panicked; the worker's log says where")
+		}
+	}()
+	result, err = i.Next.ExecuteActivity(ctx, in)
 	if err != nil {
 		return nil, i.guard.clean(ctx, err)
 	}
@@ -69,24 +79,26 @@ func (i *guardInbound) ExecuteActivity(ctx context.Context, in *interceptor.Exec
 
 // clean lets errors of ours pass when their text is clean. Everything else, foreign errors first of all, is replaced.
 func (g *guard) clean(ctx context.Context, err error) error {
-	var app *temporal.ApplicationError
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return ctx.Err()
-	}
-	if errors.Is(err, activity.ErrResultPending) || temporal.IsCanceledError(err) {
+	switch {
+	case errors.Is(err, activity.ErrResultPending), temporal.IsCanceledError(err):
 		return err
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return context.DeadlineExceeded
 	}
-	if !errors.As(err, &app) {
-		g.log.ErrorContext(ctx, "an activity returned an error that is not made for histories", "activity", name(ctx), "error", err.Error())
+	app, ours := errors.AsType[*temporal.ApplicationError](err)
+	if !ours {
+		g.log.ErrorContext(ctx, "activity failed without a name", "activity", activityName(ctx), "error", err.Error())
 		return withheld("something failed; the worker's log says what")
 	}
-	if errors.Unwrap(app) != nil || app.HasDetails() || g.leak.MatchString(app.Error()) {
-		g.report(ctx, "error")
-		return temporal.NewApplicationErrorWithOptions("the text was withheld; the worker's log says what failed", app.Type(), temporal.ApplicationErrorOptions{
-			NonRetryable: app.NonRetryable(), NextRetryDelay: app.NextRetryDelay(), Category: app.Category(),
-		})
+	if errors.Unwrap(app) == nil && !app.HasDetails() && !g.leak.MatchString(app.Error()) {
+		return app // without whatever was wrapped around it
 	}
-	return app
+	g.report(ctx, "error")
+	return temporal.NewApplicationErrorWithOptions("the text was withheld: it looked like a secret", app.Type(), temporal.ApplicationErrorOptions{
+		NonRetryable: app.NonRetryable(), NextRetryDelay: app.NextRetryDelay(), Category: app.Category(),
+	})
 }
 
 // withheld is retried: what is wrong is the code, and a mended worker goes on where this one failed.
@@ -94,12 +106,9 @@ func withheld(text string) error {
 	return temporal.NewApplicationError(text, string(payment.CodeInternal))
 }
 
-// leaks looks at a value as it would be written.
+// leaks looks at values as they would be written.
 func (g *guard) leaks(values ...any) bool {
 	for _, value := range values {
-		if value == nil {
-			continue
-		}
 		text, err := json.Marshal(value)
 		if err != nil || g.leak.Match(text) {
 			return true
@@ -109,10 +118,10 @@ func (g *guard) leaks(values ...any) bool {
 }
 
 func (g *guard) report(ctx context.Context, what string) {
-	g.log.ErrorContext(ctx, "an activity's "+what+" looked like a secret and was withheld", "activity", name(ctx))
+	g.log.ErrorContext(ctx, "what an activity returned looked like a secret and was withheld", "activity", activityName(ctx), "part", what)
 }
 
-func name(ctx context.Context) string {
+func activityName(ctx context.Context) string {
 	if !activity.IsActivity(ctx) {
 		return ""
 	}
@@ -133,4 +142,3 @@ func (o *guardOutbound) RecordHeartbeat(ctx context.Context, details ...any) {
 	}
 	o.Next.RecordHeartbeat(ctx, details...)
 }
-

@@ -1,45 +1,43 @@
 package workers
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/store"
 )
 
-// Metrics are what operators watch. A nil *Metrics counts nothing.
+// Metrics are what operators watch. Labels are names of chains and outcomes, never anything from outside.
 type Metrics struct {
-	block    *prometheus.GaugeVec
-	head     *prometheus.GaugeVec
-	failures *prometheus.GaugeVec
-	rescans  *prometheus.GaugeVec
-	outbox   *prometheus.CounterVec
-	swept    *prometheus.CounterVec
+	cursor, head, lag *prometheus.GaugeVec
+	failing           *prometheus.GaugeVec
+	relayed           *prometheus.CounterVec
+	relayFailed       prometheus.Counter
 }
 
-// NewMetrics makes the metrics and registers them.
+// NewMetrics registers the metrics.
 func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	gauge := func(name, help string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Name: name, Help: help}, []string{"chain"})
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Subsystem: "chain", Name: name, Help: help}, []string{"chain"})
 	}
 	m := &Metrics{
-		block:    gauge("watcher_block", "Last block recorded."),
-		head:     gauge("watcher_head", "Newest block that the chain's nodes told of."),
-		failures: gauge("watcher_failures", "Failed steps in a row."),
-		rescans:  gauge("watcher_rescans", "Ranges that are still to be read again."),
-		outbox: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "sluice", Name: "outbox_total", Help: "Wake-ups by what became of them.",
+		cursor:  gauge("cursor_block", "Last block fully recorded."),
+		head:    gauge("head_block", "Newest block that a node has told of."),
+		lag:     gauge("lag_blocks", "Blocks between the two."),
+		failing: gauge("consecutive_failures", "Steps of the watcher that failed in a row."),
+		relayed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "sluice", Subsystem: "relay", Name: "wakeups_total", Help: "Wake-ups that arrived, by outcome.",
 		}, []string{"outcome"}),
-		swept: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "sluice", Name: "swept_total", Help: "What the sweep had to wake again.",
-		}, []string{"kind"}),
+		relayFailed: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "sluice", Subsystem: "relay", Name: "failures_total", Help: "Wake-ups that were put back.",
+		}),
 	}
-	var errs []error
-	for _, c := range []prometheus.Collector{m.block, m.head, m.failures, m.rescans, m.outbox, m.swept} {
-		errs = append(errs, registry.Register(c))
+	for _, c := range []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
 	}
-	return m, errors.Join(errs...)
+	return m, nil
 }
 
 func (m *Metrics) progress(chain string, p scan.Progress) {
@@ -47,24 +45,21 @@ func (m *Metrics) progress(chain string, p scan.Progress) {
 		return
 	}
 	if p.Cursor != nil {
-		m.block.WithLabelValues(chain).Set(number(p.Cursor.Number))
+		m.cursor.WithLabelValues(chain).Set(float64(p.Cursor.Number)) //nolint:forbidigo // Prometheus counts in floats; this is no money
 	}
-	m.head.WithLabelValues(chain).Set(number(p.Head))
-	m.failures.WithLabelValues(chain).Set(number(uint64(max(p.Failures, 0)))) //nolint:gosec // never negative
-	m.rescans.WithLabelValues(chain).Set(number(uint64(max(p.Rescans, 0))))   //nolint:gosec // never negative
+	m.head.WithLabelValues(chain).Set(float64(p.Head))        //nolint:forbidigo // as above
+	m.lag.WithLabelValues(chain).Set(float64(p.Lag()))        //nolint:forbidigo // as above
+	m.failing.WithLabelValues(chain).Set(float64(p.Failures)) //nolint:forbidigo // as above
 }
 
-// number is a count as Prometheus wants it.
-func number(n uint64) float64 { return float64(n) } //nolint:forbidigo // block numbers and counts, no money
-
-func (m *Metrics) sent(outcome string) {
+func (m *Metrics) sent(outcome store.OutboxOutcome) {
 	if m != nil {
-		m.outbox.WithLabelValues(outcome).Inc()
+		m.relayed.WithLabelValues(string(outcome)).Inc()
 	}
 }
 
-func (m *Metrics) sweptUp(kind string, count int) {
-	if m != nil && count > 0 {
-		m.swept.WithLabelValues(kind).Add(number(uint64(count))) //nolint:gosec // above zero
+func (m *Metrics) failed() {
+	if m != nil {
+		m.relayFailed.Inc()
 	}
 }

@@ -28,7 +28,7 @@ type Outbox interface {
 	Route(ctx context.Context, m store.OutboxMessage) (store.Route, error)
 }
 
-// Signaller is what the relay needs of Temporal's service, below the SDK: a request id makes a repeated signal one signal.
+// Signaller is what the relay needs of Temporal. A request id makes a repeated signal one signal, within a run.
 type Signaller interface {
 	SignalWorkflow(ctx context.Context, workflowID, signal, requestID string, payload process.PaymentSignal) error
 	StartOrder(ctx context.Context, id payment.OrderID) error
@@ -149,25 +149,15 @@ func (r *Relay) send(ctx context.Context, m store.OutboxMessage) (store.OutboxOu
 	case store.RouteOrder:
 		return store.OutboxOrderStarted, r.To.StartOrder(ctx, m.OrderID)
 	case store.RouteReview:
-		return r.review(ctx, m, hint, route.Cause)
+		// One that runs already reads what it needs, and is left alone: telling it would cost events and change nothing.
+		return store.OutboxReviewStarted, r.To.StartReview(ctx, process.ReviewInput{
+			PaymentID: m.PaymentID, Inclusion: m.Inclusion, Cause: route.Cause,
+		})
 	case store.RouteNobody:
 		return store.OutboxMoot, nil
 	default:
 		return "", fmt.Errorf("unknown route %q", route.To)
 	}
-}
-
-// review starts the review if it is not running, and wakes it if it is.
-func (r *Relay) review(ctx context.Context, m store.OutboxMessage, hint process.PaymentSignal, cause process.ReviewCause) (store.OutboxOutcome, error) {
-	in := process.ReviewInput{PaymentID: m.PaymentID, Inclusion: m.Inclusion, Cause: cause}
-	err := r.To.SignalWorkflow(ctx, process.ReviewWorkflowID(in), m.Signal, m.RequestID, hint)
-	if err == nil {
-		return store.OutboxSignalled, nil
-	}
-	if _, gone := errors.AsType[*serviceerror.NotFound](err); !gone {
-		return "", err
-	}
-	return store.OutboxReviewStarted, r.To.StartReview(ctx, in)
 }
 
 // temporalSignaller talks to the service.
@@ -177,22 +167,43 @@ type temporalSignaller struct {
 	identity  string
 }
 
-// SignalWorkflow sends one signal under a request id that the service deduplicates within a run. NotFound is returned as it
-// is; Unavailable and ResourceExhausted are left to the relay's own retry, because raw service calls are not retried by the SDK.
+// SignalWorkflow sends one signal under a request id that the service deduplicates within a run. The SDK's own way to signal
+// takes none. It also retries: raw calls are not retried, so a service that is away or overloaded for a moment is asked a
+// few times here, and left to the outbox after that. NotFound is returned as it is.
 func (t temporalSignaller) SignalWorkflow(ctx context.Context, workflowID, signal, requestID string, payload process.PaymentSignal) error {
 	input, err := converter.GetDefaultDataConverter().ToPayloads(payload)
 	if err != nil {
 		return err
 	}
-	_, err = t.client.WorkflowService().SignalWorkflowExecution(ctx, &workflowservice.SignalWorkflowExecutionRequest{
+	request := &workflowservice.SignalWorkflowExecutionRequest{
 		Namespace:         t.namespace,
 		WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: workflowID},
 		SignalName:        signal,
 		Input:             input,
 		Identity:          t.identity,
 		RequestId:         requestID,
-	})
-	return err
+	}
+	for attempt := 1; ; attempt++ {
+		_, err := t.client.WorkflowService().SignalWorkflowExecution(ctx, request)
+		if err == nil || !momentary(err) || attempt == signalAttempts {
+			return err
+		}
+		if pause(ctx, signalPause<<attempt) != nil {
+			return err
+		}
+	}
+}
+
+const (
+	signalAttempts = 4
+	signalPause    = 25 * time.Millisecond // doubled before each further attempt
+)
+
+// momentary tells whether the service could not take a call now, and may in a moment.
+func momentary(err error) bool {
+	_, away := errors.AsType[*serviceerror.Unavailable](err)
+	_, busy := errors.AsType[*serviceerror.ResourceExhausted](err)
+	return away || busy
 }
 
 // StartOrder starts the workflow of an order that has none running. It reads everything it needs.
@@ -202,6 +213,7 @@ func (t temporalSignaller) StartOrder(ctx context.Context, id payment.OrderID) e
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		// A completed run may be followed by another here: the database says that the order can still take money.
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         "started again for " + string(id),
 	}, process.OrderWorkflow, process.OrderInput{OrderID: id})
 	return err
 }

@@ -2,89 +2,69 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicepay/sluice/activities"
-	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/webhook"
 	"github.com/sluicepay/sluice/workflows"
 )
 
-// Role is a group of task queues that a process serves.
-type Role string
-
-// The roles.
-const (
-	RoleOrders    Role = "orders"
-	RoleCallbacks Role = "callbacks"
-	RoleChains    Role = "chains"
-)
-
-// Config is what a process of workers needs.
-type Config struct {
-	Client    client.Client
-	Namespace string
-	Store     *store.DB
-	Keys      *seal.Keyring
-	Roles     []Role
-	// Chains limits RoleChains to these; empty means every enabled one.
-	Chains          []string
-	Callbacks       CallbackConfig
-	ShutdownTimeout time.Duration
-	Log             *slog.Logger
-	Metrics         *Metrics
-	// Patience and WatchOptions are for tests; the zero values are for production.
-	Patience     activities.Patience
-	WatchOptions activities.WatchOptions
-}
-
-// CallbackConfig is how callbacks are sent.
-type CallbackConfig struct {
-	Schedule webhook.Schedule
-	Targets  webhook.Targets
-	Timeout  time.Duration
-}
-
 // Bounds of one process. Pollers are more than the SDK's two because each holds one request at a time.
 const (
-	workflowPollers    = 8
+	workflowPollers    = 16
 	activityPollers    = 8
 	concurrentCallback = 128
 	concurrentSettle   = 64
 	concurrentOrders   = 64
+	// concurrentLocal bounds local activities. They share the database's pool; more would only wait there.
+	concurrentLocal = 128
+	// stuckAfter is when a workflow task that does not yield is taken for a defect. The SDK's one second is too short for a
+	// machine that is busy with something else.
+	stuckAfter = 5 * time.Second
 )
 
 // Run serves the configured roles until ctx ends, then lets activities finish within ShutdownTimeout. ready is called once all
 // queues of the roles are served. An error means that the process cannot go on; Temporal or the database being away is not one.
 func Run(ctx context.Context, cfg Config, ready func()) error {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return err
+	}
 	if err := Prepare(ctx, cfg.Client, cfg.Namespace, cfg.Log); err != nil {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // asked to stop while Temporal was away
 		}
 		return err
 	}
-	p := &processRun{Config: cfg, owner: identity()}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, role := range slices.Compact(slices.Sorted(slices.Values(cfg.Roles))) {
+	p := &processRun{Config: cfg, owner: identity(), failed: make(chan error, 1)}
+	group.Go(func() error {
+		select {
+		case err := <-p.failed:
+			return err // and so ends the others
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	for _, role := range cfg.Roles {
 		if err := p.serve(ctx, group, role); err != nil {
-			return errors.Join(err, group.Wait())
+			p.fail(err)
+			return group.Wait()
 		}
 	}
-	ready()
+	if ctx.Err() == nil && ready != nil {
+		ready()
+	}
 	return group.Wait()
 }
 
@@ -102,6 +82,15 @@ type processRun struct {
 	Config
 
 	owner string
+	// failed takes the first reason why the process cannot go on.
+	failed chan error
+}
+
+func (p *processRun) fail(err error) {
+	select {
+	case p.failed <- err:
+	default: // there is one already
+	}
 }
 
 func (p *processRun) serve(ctx context.Context, group *errgroup.Group, role Role) error {
@@ -117,8 +106,7 @@ func (p *processRun) serve(ctx context.Context, group *errgroup.Group, role Role
 		})
 		return p.run(ctx, group, p.callbacksWorker(sender))
 	case RoleChains:
-		p.serveChains(ctx, group)
-		return nil
+		return p.serveChains(ctx, group)
 	default:
 		return fmt.Errorf("workers: unknown role %q", role)
 	}
@@ -142,8 +130,12 @@ func (p *processRun) options() worker.Options {
 		Identity:          p.owner,
 		WorkerStopTimeout: p.ShutdownTimeout,
 		// A panic is a bug of ours: the workflow waits for the fix instead of failing.
-		WorkflowPanicPolicy: worker.BlockWorkflow,
-		Interceptors:        []interceptor.WorkerInterceptor{&scrubber{log: p.Log}},
+		WorkflowPanicPolicy:      worker.BlockWorkflow,
+		DeadlockDetectionTimeout: stuckAfter,
+		// Activities and workflows are called by the names in package process, and by nothing else.
+		DisableRegistrationAliasing: true,
+		Interceptors:                []interceptor.WorkerInterceptor{newGuard(p.Log)},
+		OnFatalError:                func(err error) { p.fail(fmt.Errorf("workers: %w", err)) },
 	}
 }
 
@@ -152,6 +144,7 @@ func (p *processRun) ordersWorker() worker.Worker {
 	options.MaxConcurrentWorkflowTaskPollers = workflowPollers
 	options.MaxConcurrentActivityTaskPollers = activityPollers
 	options.MaxConcurrentActivityExecutionSize = concurrentOrders
+	options.MaxConcurrentLocalActivityExecutionSize = concurrentLocal
 	w := worker.New(p.Client, process.OrdersQueue, options)
 	workflows.Register(w)
 	a := &activities.Orders{Store: p.Store, Keys: *p.Keys, Log: p.Log}
@@ -202,8 +195,9 @@ func register(w worker.ActivityRegistry, byName map[string]any) {
 	}
 }
 
-// serveChains runs watchers, receipt checks, the relay and the upkeep.
-func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) {
+// serveChains runs watchers, receipt checks, the relay and the upkeep. It returns when the chains that there are have their
+// workers.
+func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) error {
 	nodes := activities.NewNodes(p.Store, p.Keys, p.Log)
 	watch := p.WatchOptions
 	watch.Recorder = activities.StoreRecorder{Store: store.NewRecorder(p.Store)}
@@ -220,10 +214,16 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) {
 		Outbox: p.Store, To: to, Owner: p.owner, Chains: fleet.Chains, Log: p.Log, Metrics: p.Metrics,
 	}
 	keeper := upkeep{store: p.Store, to: to, chains: fleet.Chains, log: p.Log}
+	served := make(chan struct{})
 	group.Go(func() error {
 		defer nodes.Close() // after the workers that use them have stopped
-		return fleet.Run(ctx)
+		return fleet.Run(ctx, served)
 	})
 	group.Go(func() error { return relay.Run(ctx) })
 	group.Go(func() error { return keeper.Run(ctx) })
+	select {
+	case <-served:
+	case <-ctx.Done():
+	}
+	return nil
 }
