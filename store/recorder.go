@@ -2,11 +2,8 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
@@ -30,11 +27,8 @@ func (r *Recorder) Begin(ctx context.Context, chain string) (ScanSession, error)
 	var session ScanSession
 	err := r.db.tx(ctx, func(ctx context.Context, t txn) error {
 		row, err := t.q.ScanChain(ctx, chain)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return payment.E(payment.CodeUnknownChain, "", "no such chain")
-		}
 		if err != nil {
-			return fmt.Errorf("read chain %s: %w", chain, err)
+			return unknownChain(err)
 		}
 		raised, err := t.q.RaiseEpoch(ctx, chain)
 		if err != nil {

@@ -77,7 +77,7 @@ func (db *DB) RequestOrderRescan(ctx context.Context, id payment.OrderID, blocks
 func (t txn) recordedPart(ctx context.Context, chain string, blocks Interval) (Interval, error) {
 	row, err := t.q.RecordedSpan(ctx, chain)
 	if err != nil {
-		return Interval{}, payment.Wrap(err, payment.CodeUnknownChain, "", "no such chain")
+		return Interval{}, unknownChain(err)
 	}
 	if row.BlockNumber == nil {
 		return Interval{}, payment.E(payment.CodeInvalidParameter, "from", "nothing of this chain was recorded yet")

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// PauseChain makes the chain's watcher read and write nothing until it is told to go on. Crediting waits with it, because
+// it goes by what is recorded. Doing it again changes nothing. Error: CodeUnknownChain.
+func (db *DB) PauseChain(ctx context.Context, chain string, by process.By, requestID string) error {
+	return db.control(ctx, chain, deed{By: by, Action: "chain.pause", RequestID: requestID}, (*sqlc.Queries).PauseChain)
+}
+
+// UnpauseChain lets a paused chain go on where it stopped. Doing it again changes nothing. Error: CodeUnknownChain.
+func (db *DB) UnpauseChain(ctx context.Context, chain string, by process.By, requestID string) error {
+	return db.control(ctx, chain, deed{By: by, Action: "chain.unpause", RequestID: requestID}, (*sqlc.Queries).UnpauseChain)
+}
+
+// ResumeChain ends a halt: payments of the chain are credited again. Doing it again changes nothing. Error:
+// CodeUnknownChain.
+func (db *DB) ResumeChain(ctx context.Context, chain string, by process.By, requestID string) error {
+	return db.control(ctx, chain, deed{By: by, Action: "chain.resume", RequestID: requestID}, (*sqlc.Queries).ResumeChain)
+}
+
+// control changes a chain's row, and audits it when that changed something.
+func (db *DB) control(
+	ctx context.Context, chain string, d deed, change func(*sqlc.Queries, context.Context, string) (int64, error),
+) error {
+	return db.tx(ctx, func(ctx context.Context, t txn) error {
+		if _, err := t.q.ScanChain(ctx, chain); err != nil {
+			return unknownChain(err)
+		}
+		changed, err := change(t.q, ctx, chain)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", d.Action, chain, err)
+		}
+		if changed == 0 {
+			return nil
+		}
+		d.Subject = chain
+		_, err = t.audit(ctx, d)
+		return err
+	})
+}
+
+// unknownChain turns "no row" into CodeUnknownChain and classifies the rest.
+func unknownChain(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return payment.E(payment.CodeUnknownChain, "chain", "no such chain")
+	}
+	return classify(err)
+}
