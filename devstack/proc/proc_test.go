@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			os.Exit(1)
 		}
-		fmt.Println(child.PID())
+		fmt.Fprintln(os.Stdout, child.PID())
 		select {}
 	}
 	os.Exit(m.Run())

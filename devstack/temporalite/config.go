@@ -103,8 +103,8 @@ func sqliteConfig(database string) *config.SQL {
 
 // dynamicConfig fits the service to one small machine: a task queue is one partition, because more of them only add
 // forwarding, and a new search attribute is known at once instead of after the cache's next refresh.
-func dynamicConfig() dynamicconfig.StaticClient {
-	return dynamicconfig.StaticClient{
+func dynamicConfig(overrides map[string]any) dynamicconfig.StaticClient {
+	settings := dynamicconfig.StaticClient{
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():      1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key():     1,
@@ -112,4 +112,8 @@ func dynamicConfig() dynamicconfig.StaticClient {
 		// clusters that share one visibility store.
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 200,
 	}
+	for key, value := range overrides {
+		settings[dynamicconfig.MakeKey(key)] = value
+	}
+	return settings
 }

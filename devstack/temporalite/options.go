@@ -35,6 +35,8 @@ type Options struct {
 	Retention time.Duration
 	// SearchAttributes are added to the namespace when they are missing. Attributes are never removed.
 	SearchAttributes map[string]enumspb.IndexedValueType
+	// Settings override the server's dynamic configuration, by key.
+	Settings map[string]any
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -159,7 +159,7 @@ func newTemporal(opts Options, ports servicePorts, zl *zap.Logger) (temporal.Ser
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
 			return authorization.NewNoopClaimMapper()
 		}),
-		temporal.WithDynamicConfigClient(dynamicConfig()),
+		temporal.WithDynamicConfigClient(dynamicConfig(opts.Settings)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("assemble the service: %w", err)

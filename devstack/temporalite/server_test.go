@@ -45,7 +45,7 @@ func serve(dir string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(server.Address())
+	fmt.Fprintln(os.Stdout, server.Address())
 	_, _ = bufio.NewReader(os.Stdin).ReadByte()
 	os.Exit(0)
 }

@@ -52,7 +52,7 @@ func run(journal string, args []string) int {
 			"merchant_id": "mer_fake", "key": "sk_test_fake", "secret": "whsec_ZmFrZQ==",
 		})
 	case "env":
-		_, _ = fmt.Println(os.Getenv("SLUICE_DATABASE_URL"), os.Getenv("SLUICE_EXTRA"))
+		_, _ = fmt.Fprintln(os.Stdout, os.Getenv("SLUICE_DATABASE_URL"), os.Getenv("SLUICE_EXTRA"))
 	}
 	return 0
 }
