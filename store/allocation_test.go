@@ -257,7 +257,7 @@ func TestIndicesAreSharedByNobody(t *testing.T) {
 	b := storetest.New(t)
 	second := storetest.Open(t, b.PG)
 
-	helper := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestReserveIndicesHelper$", "-test.count=1") //nolint:gosec // ourselves
+	helper := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestReserveIndicesHelper$", "-test.count=1")
 	helper.Env = append(os.Environ(), helperURL+"="+b.PG.AppURL, helperWallet+"="+string(b.Wallet))
 	stdin, err := helper.StdinPipe()
 	require.NoError(t, err)
@@ -285,7 +285,8 @@ func TestIndicesAreSharedByNobody(t *testing.T) {
 	var others []uint32
 	require.NoError(t, json.Unmarshal(lines.Bytes(), &others))
 	require.Len(t, others, helperCount)
-	for lines.Scan() { //nolint:revive // the rest of its output, so that it can end
+	for lines.Scan() {
+		continue // the rest of its output, so that it can end
 	}
 	require.NoError(t, helper.Wait())
 

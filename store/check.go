@@ -24,7 +24,7 @@ const (
 	RuleSnapshots = "snapshot_is_the_sum"
 	RuleTotals    = "accounts_sum_up_to_zero"
 	RuleCredited  = "credited_payment_has_its_credit"
-	RuleCredits   = "credit_has_its_payment"
+	RuleCredits   = "credit_has_its_payment" //nolint:gosec // not that kind of credential
 	RuleCustody   = "custody_is_what_was_credited"
 	RuleReleases  = "release_has_its_credit"
 )

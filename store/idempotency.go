@@ -61,7 +61,7 @@ func (t txn) claim(ctx context.Context, n NewOrder) (Claim, error) {
 		claim.Outcome, claim.Answer = ClaimReplayed, Answer{Status: int(*row.ResponseStatus), Body: row.ResponseBody}
 	case row.LockedMs > 0:
 		wait := time.Duration(row.LockedMs) * time.Millisecond
-		return Claim{}, payment.Wrap(retryAfter(wait), payment.CodeIdempotencyInFlight, "Idempotency-Key",
+		return Claim{}, payment.Wrap(retryAfterError(wait), payment.CodeIdempotencyInFlight, "Idempotency-Key",
 			"the first request with this key is still being answered")
 	default:
 		claim.Outcome = ClaimTakenOver

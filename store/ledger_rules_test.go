@@ -181,7 +181,7 @@ func TestSnapshotWaitsForPostingsUnderWay(t *testing.T) {
 		return storetest.Value[bool](t, b, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'ledger_postings'::regclass)`)
 	}, 5*time.Second, 5*time.Millisecond, "the snapshot waits")
 	require.NoError(t, tx.Commit(t.Context()))
-	require.EqualValues(t, storetest.Value[int64](t, b, `SELECT max(id) FROM ledger_postings`), <-taken)
+	require.Equal(t, storetest.Value[int64](t, b, `SELECT max(id) FROM ledger_postings`), <-taken)
 	require.Equal(t, [2]string{"75000000", "0"}, balances(t, b, b.Token.ID))
 	b.CheckBooks(t)
 }

@@ -15,7 +15,7 @@ import (
 // is RPCEndpoint.SealRow.
 const (
 	SealMerchantSecret = "merchant.callback_secret"
-	SealEndpointSecret = "webhook_endpoint.secret" //nolint:gosec // a name, no secret
+	SealEndpointSecret = "webhook_endpoint.secret"
 	SealRPCURL         = "rpc_endpoint.url"
 	SealRPCWSURL       = "rpc_endpoint.ws_url"
 	// MACXpub is the purpose of the code that authenticates a row of an extended public key.

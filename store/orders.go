@@ -174,7 +174,7 @@ func (t txn) admit(ctx context.Context, id payment.MerchantID) (sqlc.MerchantPol
 		return m, payment.E(payment.CodeUnauthorized, "", "this merchant is disabled")
 	case m.RecentOrders >= int64(m.OrdersPerMinute):
 		wait := time.Duration(m.RateWaitMs) * time.Millisecond
-		return m, payment.Wrap(retryAfter(wait), payment.CodeRateLimited, "", "at most %d orders a minute", m.OrdersPerMinute)
+		return m, payment.Wrap(retryAfterError(wait), payment.CodeRateLimited, "", "at most %d orders a minute", m.OrdersPerMinute)
 	case m.OpenOrders >= int64(m.MaxOpenOrders):
 		return m, payment.E(payment.CodeOpenOrderCap, "", "at most %d orders can be open", m.MaxOpenOrders)
 	}
@@ -201,14 +201,14 @@ func (t txn) orderEndpoint(ctx context.Context, n NewOrder) (*string, error) {
 	return &found.ID, nil
 }
 
-// retryAfter is the cause inside refusals that time heals.
-type retryAfter time.Duration
+// retryAfterError is the cause inside refusals that time heals.
+type retryAfterError time.Duration
 
-func (r retryAfter) Error() string { return "again in " + time.Duration(r).String() }
+func (r retryAfterError) Error() string { return "again in " + time.Duration(r).String() }
 
 // RetryAfterOf tells after what time the refused request is worth repeating, if the refusal knows.
 func RetryAfterOf(err error) (time.Duration, bool) {
-	if r, ok := errors.AsType[retryAfter](err); ok {
+	if r, ok := errors.AsType[retryAfterError](err); ok {
 		return time.Duration(r), true
 	}
 	return 0, false

@@ -188,11 +188,11 @@ func TestRefusedOrdersLeaveNothing(t *testing.T) {
 	b := storetest.New(t)
 	exec := func(sql string) func() { return func() { b.Exec(t, sql) } }
 	for _, tc := range []struct {
-		name       string
-		code       payment.Code
-		param      string
-		change     func(*store.NewOrder)
-		break_, un func()
+		name      string
+		code      payment.Code
+		param     string
+		change    func(*store.NewOrder)
+		spoil, un func()
 	}{
 		{name: "no amount", code: payment.CodeInvalidAmount, param: "amount", change: func(n *store.NewOrder) { n.Amount = payment.Amount{} }},
 		{name: "too short", code: payment.CodeInvalidExpiry, param: "expires_in", change: func(n *store.NewOrder) { n.ExpiresIn = 59 * time.Second }},
@@ -206,41 +206,41 @@ func TestRefusedOrdersLeaveNothing(t *testing.T) {
 		{name: "unknown merchant", code: payment.CodeNotFound, change: func(n *store.NewOrder) { n.Merchant = payment.NewMerchantID() }},
 		{
 			name: "disabled chain", code: payment.CodeChainDisabled, param: "chain",
-			break_: exec(`UPDATE chains SET enabled = false WHERE name = 'dev'`), un: exec(`UPDATE chains SET enabled = true`),
+			spoil: exec(`UPDATE chains SET enabled = false WHERE name = 'dev'`), un: exec(`UPDATE chains SET enabled = true`),
 		},
 		{
 			name: "halted chain", code: payment.CodeChainDisabled, param: "chain",
-			break_: exec(`UPDATE chains SET halted_at = now(), halted_reason = 'reorg' WHERE name = 'dev'`),
-			un:     exec(`UPDATE chains SET halted_at = NULL, halted_reason = NULL`),
+			spoil: exec(`UPDATE chains SET halted_at = now(), halted_reason = 'reorg' WHERE name = 'dev'`),
+			un:    exec(`UPDATE chains SET halted_at = NULL, halted_reason = NULL`),
 		},
 		{
 			name: "disabled asset", code: payment.CodeAssetDisabled, param: "asset",
-			break_: exec(`UPDATE assets SET enabled = false WHERE code = 'USDC'`), un: exec(`UPDATE assets SET enabled = true`),
+			spoil: exec(`UPDATE assets SET enabled = false WHERE code = 'USDC'`), un: exec(`UPDATE assets SET enabled = true`),
 		},
 		{
 			name: "halted asset", code: payment.CodeAssetDisabled, param: "asset",
-			break_: exec(`UPDATE assets SET halted_at = now(), halted_reason = 'code changed' WHERE code = 'USDC'`),
-			un:     exec(`UPDATE assets SET halted_at = NULL, halted_reason = NULL`),
+			spoil: exec(`UPDATE assets SET halted_at = now(), halted_reason = 'code changed' WHERE code = 'USDC'`),
+			un:    exec(`UPDATE assets SET halted_at = NULL, halted_reason = NULL`),
 		},
 		{
 			name: "locked wallet", code: payment.CodeAddressesExhausted,
-			break_: exec(`UPDATE xpubs SET locked_at = now()`), un: exec(`UPDATE xpubs SET locked_at = NULL`),
+			spoil: exec(`UPDATE xpubs SET locked_at = now()`), un: exec(`UPDATE xpubs SET locked_at = NULL`),
 		},
 		{
 			name: "no wallet", code: payment.CodeAddressesExhausted,
-			break_: exec(`UPDATE xpubs SET retired_at = now()`), un: exec(`UPDATE xpubs SET retired_at = NULL`),
+			spoil: exec(`UPDATE xpubs SET retired_at = now()`), un: exec(`UPDATE xpubs SET retired_at = NULL`),
 		},
 		{
 			name: "disabled merchant", code: payment.CodeUnauthorized,
-			break_: exec(`UPDATE merchants SET disabled_at = now()`), un: exec(`UPDATE merchants SET disabled_at = NULL`),
+			spoil: exec(`UPDATE merchants SET disabled_at = now()`), un: exec(`UPDATE merchants SET disabled_at = NULL`),
 		},
 	} {
 		n := b.NewOrder(func(n *store.NewOrder) { n.CallbackURL = "https://shop.example.com/" + storetest.Hash().String() })
 		if tc.change != nil {
 			tc.change(&n)
 		}
-		if tc.break_ != nil {
-			tc.break_()
+		if tc.spoil != nil {
+			tc.spoil()
 		}
 		before := rows(t, b)
 		_, err := b.DB.CreateOrder(t.Context(), n)

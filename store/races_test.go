@@ -242,11 +242,11 @@ func TestCreditReversalCredit(t *testing.T) {
 func TestRandomLives(t *testing.T) {
 	t.Parallel()
 	for range lives() {
-		seed := rand.Uint64() //nolint:gosec // a test's choice of steps
+		seed := rand.Uint64()
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			b := storetest.New(t, func(m *store.NewMerchant) { m.LatePolicy = payment.LateFulfil })
-			life := &life{miner: mine(t, b), rng: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // as above
+			life := &life{miner: mine(t, b), rng: rand.New(rand.NewPCG(seed, 0))}
 			defer func() {
 				if t.Failed() {
 					t.Logf("seed %d, steps: %v", seed, life.steps)

@@ -46,49 +46,49 @@ type Bundle struct {
 func By() process.By { return process.By{Actor: "tester", Reason: "a test"} }
 
 // New makes a bundle. Change alters the merchant before it is created.
-func New(t testing.TB, change ...func(*store.NewMerchant)) *Bundle {
-	t.Helper()
-	pg := pgtest.New(t)
+func New(tb testing.TB, change ...func(*store.NewMerchant)) *Bundle {
+	tb.Helper()
+	pg := pgtest.New(tb)
 	keys, _ := seal.NewRandomKeyring()
-	b := &Bundle{PG: pg, DB: Open(t, pg), Keys: *keys, Mode: payment.ModeTest}
+	b := &Bundle{PG: pg, DB: Open(tb, pg), Keys: *keys, Mode: payment.ModeTest}
 	token, err := payment.AddressFromBytes(payment.FamilyEVM, Bytes(20))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	b.Native = payment.Asset{ID: payment.NativeAsset(Chain), Symbol: "ETH", Decimals: 18}
 	b.Token = payment.Asset{ID: payment.TokenAsset(Chain, token), Symbol: "USDC", Decimals: 6}
 	b.OtherNative = payment.Asset{ID: payment.NativeAsset(Other), Symbol: "ETH", Decimals: 18}
-	b.EnableChain(t, Chain, 1337, b.Native)
-	b.EnableChain(t, Other, 7331, b.OtherNative)
-	require.NoError(t, b.DB.AddToken(t.Context(), store.NewAsset{
+	b.EnableChain(tb, Chain, 1337, b.Native)
+	b.EnableChain(tb, Other, 7331, b.OtherNative)
+	require.NoError(tb, b.DB.AddToken(tb.Context(), store.NewAsset{
 		ID: b.Token.ID, Code: b.Token.Symbol, Decimals: b.Token.Decimals, DustBelow: payment.AmountFromUint64(1000),
 	}, By()))
-	b.Merchant, b.Principal = b.NewMerchant(t, change...)
-	b.Wallet = b.AddWallet(t, "", 0)
+	b.Merchant, b.Principal = b.NewMerchant(tb, change...)
+	b.Wallet = b.AddWallet(tb, "", 0)
 	return b
 }
 
 // Open opens a store on the database as the application role, closed when the test ends.
-func Open(t testing.TB, pg *pgtest.DB) *store.DB {
-	t.Helper()
-	db, err := store.Open(t.Context(), pg.AppURL, store.Options{MaxConns: 16, ApplicationName: "test"})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
+func Open(tb testing.TB, pg *pgtest.DB) *store.DB {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), pg.AppURL, store.Options{MaxConns: 16, ApplicationName: "test"})
+	require.NoError(tb, err)
+	tb.Cleanup(db.Close)
 	return db
 }
 
 // EnableChain adds a chain that was read up to block 100, a minute ago, without a hole.
-func (b *Bundle) EnableChain(t testing.TB, name string, chainID uint64, native payment.Asset) {
-	t.Helper()
-	require.NoError(t, b.DB.EnableChain(t.Context(), store.Chain{
+func (b *Bundle) EnableChain(tb testing.TB, name string, chainID uint64, native payment.Asset) {
+	tb.Helper()
+	require.NoError(tb, b.DB.EnableChain(tb.Context(), store.Chain{
 		Name: name, Family: payment.FamilyEVM, ChainID: chainID, DisplayName: name, BlockTime: time.Second,
 		Policy:  payment.ConfirmationPolicy{Confirmations: Confirmations},
 		Horizon: 64, StartBlock: 0, MaxRange: 500, MaxLag: time.Minute,
 	}, store.NewAsset{ID: native.ID, Code: native.Symbol, Decimals: native.Decimals, DustBelow: payment.AmountFromUint64(1000)}, nil, By()))
-	b.ReadTo(t, name, 100, time.Now().Add(-time.Minute))
+	b.ReadTo(tb, name, 100, time.Now().Add(-time.Minute))
 }
 
 // NewMerchant adds a merchant with an API key of all scopes.
-func (b *Bundle) NewMerchant(t testing.TB, change ...func(*store.NewMerchant)) (payment.MerchantID, store.Principal) {
-	t.Helper()
+func (b *Bundle) NewMerchant(tb testing.TB, change ...func(*store.NewMerchant)) (payment.MerchantID, store.Principal) {
+	tb.Helper()
 	id := payment.NewMerchantID()
 	m := store.NewMerchant{
 		ID: id, Name: "Shop", OrdersPerMinute: 1_000_000, MaxOpenOrders: 1_000_000,
@@ -97,17 +97,17 @@ func (b *Bundle) NewMerchant(t testing.TB, change ...func(*store.NewMerchant)) (
 	for _, f := range change {
 		f(&m)
 	}
-	require.NoError(t, b.DB.CreateMerchant(t.Context(), m, By()))
+	require.NoError(tb, b.DB.CreateMerchant(tb.Context(), m, By()))
 	key, keyID := Bytes(32), payment.NewKeyID()
-	require.NoError(t, b.DB.CreateKey(t.Context(), store.NewKey{
+	require.NoError(tb, b.DB.CreateKey(tb.Context(), store.NewKey{
 		ID: keyID, Merchant: id, Mode: payment.ModeTest, Hash: sha256.Sum256(key), Prefix: "sk_test_", Scopes: store.Scopes(),
 	}, By()))
 	return id, store.Principal{MerchantID: id, Mode: payment.ModeTest, Scopes: store.Scopes(), KeyID: keyID}
 }
 
 // AddWallet adds a wallet of a merchant, or the default one for "". Nothing can be derived from its key.
-func (b *Bundle) AddWallet(t testing.TB, merchant payment.MerchantID, first uint32) payment.XPubID {
-	t.Helper()
+func (b *Bundle) AddWallet(tb testing.TB, merchant payment.MerchantID, first uint32) payment.XPubID {
+	tb.Helper()
 	w := store.NewWallet{
 		Wallet: store.Wallet{
 			ID: payment.NewXPubID(), Family: payment.FamilyEVM, Merchant: merchant,
@@ -116,19 +116,19 @@ func (b *Bundle) AddWallet(t testing.TB, merchant payment.MerchantID, first uint
 		Fingerprint: [32]byte(Bytes(32)), FirstIndex: first,
 	}
 	w.MAC = w.Sign(b.Keys)
-	require.NoError(t, b.DB.AddWallet(t.Context(), w, By()))
+	require.NoError(tb, b.DB.AddWallet(tb.Context(), w, By()))
 	return w.ID
 }
 
 // AddEndpoint adds an endpoint of the bundle's merchant; no events means all.
-func (b *Bundle) AddEndpoint(t testing.TB, url string, events ...payment.EventType) payment.EndpointID {
-	t.Helper()
+func (b *Bundle) AddEndpoint(tb testing.TB, url string, events ...payment.EventType) payment.EndpointID {
+	tb.Helper()
 	id := payment.NewEndpointID()
-	result, err := b.DB.CreateEndpoint(t.Context(), store.NewEndpoint{
+	result, err := b.DB.CreateEndpoint(tb.Context(), store.NewEndpoint{
 		ID: id, Merchant: b.Merchant, Mode: b.Mode, URL: url, Events: events,
 		Secret: b.Keys.Seal([]byte("whsec_endpoint"), seal.Place{Purpose: store.SealEndpointSecret, RowID: string(id)}),
 	}, By())
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return result.ID
 }
 
@@ -145,23 +145,23 @@ func (b *Bundle) NewOrder(change ...func(*store.NewOrder)) store.NewOrder {
 }
 
 // Opening creates an order that has no address yet.
-func (b *Bundle) Opening(t testing.TB, change ...func(*store.NewOrder)) payment.OrderID {
-	t.Helper()
-	claim, err := b.DB.CreateOrder(t.Context(), b.NewOrder(change...))
-	require.NoError(t, err)
-	require.Equal(t, store.ClaimFresh, claim.Outcome)
+func (b *Bundle) Opening(tb testing.TB, change ...func(*store.NewOrder)) payment.OrderID {
+	tb.Helper()
+	claim, err := b.DB.CreateOrder(tb.Context(), b.NewOrder(change...))
+	require.NoError(tb, err)
+	require.Equal(tb, store.ClaimFresh, claim.Outcome)
 	return claim.OrderID
 }
 
 // Order creates an order that waits for its payment, at an address that nobody has the key of.
-func (b *Bundle) Order(t testing.TB, change ...func(*store.NewOrder)) process.OrderView {
-	t.Helper()
-	id := b.Opening(t, change...)
-	index, err := b.DB.ReserveIndex(t.Context(), b.Wallet)
-	require.NoError(t, err)
-	v, err := b.DB.FinishAllocation(t.Context(), id, b.Wallet, index, Address())
-	require.NoError(t, err)
-	require.Equal(t, payment.StateAwaitingPayment, v.State)
+func (b *Bundle) Order(tb testing.TB, change ...func(*store.NewOrder)) process.OrderView {
+	tb.Helper()
+	id := b.Opening(tb, change...)
+	index, err := b.DB.ReserveIndex(tb.Context(), b.Wallet)
+	require.NoError(tb, err)
+	v, err := b.DB.FinishAllocation(tb.Context(), id, b.Wallet, index, Address())
+	require.NoError(tb, err)
+	require.Equal(tb, payment.StateAwaitingPayment, v.State)
 	return v
 }
 
