@@ -30,7 +30,7 @@ devstack:
 
 TOOL = go tool -modfile=tools/go.mod
 # A runner that starts one private PostgreSQL for all packages and leaves no process, port or file behind.
-TESTRUN = go build -o .build/testrun ./internal/testrun && .build/testrun
+TESTRUN = go build -o .build/testrun ./internal/testrun && .build/testrun -with-parent
 
 .PHONY: test
 test: ## Run the tests (under ten minutes warm; needs nothing running)
@@ -41,7 +41,7 @@ test-full: ## Run what takes longer: race detector, long end-to-end tests, the d
 	@$(TESTRUN) \
 		-- go test -race -timeout 20m ./... \
 		-- -C devstack go test -timeout 20m ./...
-	@$(MAKE) demo ONCE=1 DEMO_DIR=$$(mktemp -d)
+	@$(MAKE) demo ONCE=1
 
 .PHONY: fuzz
 fuzz: ## Fuzz every parser of hostile input for a minute each (FUZZTIME=1m)
