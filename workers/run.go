@@ -148,20 +148,7 @@ func (p *processRun) ordersWorker() worker.Worker {
 	w := worker.New(p.Client, process.OrdersQueue, options)
 	workflows.Register(w)
 	a := &activities.Orders{Store: p.Store, Keys: *p.Keys, Log: p.Log}
-	register(w, map[string]any{
-		process.ActivityAllocateAddress: a.AllocateAddress,
-		process.ActivityReadOrder:       a.ReadOrder,
-		process.ActivityExpireOrder:     a.ExpireOrder,
-		process.ActivityCancelOrder:     a.CancelOrder,
-		process.ActivityExtendOrder:     a.ExtendOrder,
-		process.ActivityResolveOrder:    a.ResolveOrder,
-		process.ActivityParkOrder:       a.ParkOrder,
-		process.ActivityRedeliver:       a.Redeliver,
-		process.ActivityReadCallbacks:   a.ReadCallbacks,
-		process.ActivityReadReview:      a.ReadReview,
-		process.ActivityResolveReview:   a.ResolveReview,
-		process.ActivityRequestRescan:   a.RequestRescan,
-	})
+	register(w, ordersActivities(a))
 	return w
 }
 
@@ -174,7 +161,7 @@ func (p *processRun) callbacksWorker(sender *webhook.Sender) worker.Worker {
 	a := &activities.Callbacks{
 		Store: p.Store, Keys: p.Keys, Sender: sender, Schedule: p.Callbacks.Schedule, Timeout: p.Callbacks.Timeout, Log: p.Log,
 	}
-	register(w, map[string]any{process.ActivityDeliverCallbacks: a.DeliverCallbacks})
+	register(w, callbacksActivities(a))
 	return w
 }
 
@@ -184,8 +171,33 @@ func (p *processRun) chainWorker(chain string, a *activities.Chain) worker.Worke
 	options.MaxConcurrentActivityTaskPollers = activityPollers
 	options.MaxConcurrentActivityExecutionSize = concurrentSettle
 	w := worker.New(p.Client, process.ChainQueue(chain), options)
-	register(w, map[string]any{process.ActivityWatchChain: a.WatchChain, process.ActivitySettlePayment: a.SettlePayment})
+	register(w, chainActivities(a))
 	return w
+}
+
+func ordersActivities(a *activities.Orders) map[string]any {
+	return map[string]any{
+		process.ActivityAllocateAddress: a.AllocateAddress,
+		process.ActivityReadOrder:       a.ReadOrder,
+		process.ActivityExpireOrder:     a.ExpireOrder,
+		process.ActivityCancelOrder:     a.CancelOrder,
+		process.ActivityExtendOrder:     a.ExtendOrder,
+		process.ActivityResolveOrder:    a.ResolveOrder,
+		process.ActivityParkOrder:       a.ParkOrder,
+		process.ActivityRedeliver:       a.Redeliver,
+		process.ActivityReadCallbacks:   a.ReadCallbacks,
+		process.ActivityReadReview:      a.ReadReview,
+		process.ActivityResolveReview:   a.ResolveReview,
+		process.ActivityRequestRescan:   a.RequestRescan,
+	}
+}
+
+func callbacksActivities(a *activities.Callbacks) map[string]any {
+	return map[string]any{process.ActivityDeliverCallbacks: a.DeliverCallbacks}
+}
+
+func chainActivities(a *activities.Chain) map[string]any {
+	return map[string]any{process.ActivityWatchChain: a.WatchChain, process.ActivitySettlePayment: a.SettlePayment}
 }
 
 // register adds activities under the names that histories hold.
