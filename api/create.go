@@ -57,7 +57,7 @@ func (s *Server) newOrder(ctx context.Context, who store.Principal, key string, 
 		order.ExpiresIn = time.Duration(*body.ExpiresIn) * time.Second
 	}
 	if body.Confirmations != nil {
-		order.Wish.Confirmations = uint64(*body.Confirmations)
+		order.Wish.Confirmations = uint64(*body.Confirmations) //nolint:gosec // the document says that it is positive
 	}
 	if body.Reference != nil {
 		order.Reference = *body.Reference

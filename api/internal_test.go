@@ -1,7 +1,10 @@
 package api
 
 import (
+	"context"
+	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -14,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store"
 )
 
 // The table of codes is the document's, row for row, and what is worth repeating says when.
@@ -120,6 +124,31 @@ func TestAddressCacheIsBounded(t *testing.T) {
 	c.add(id, "0x1")
 	require.True(t, c.has(id, "0x1"))
 	require.False(t, c.has(id, "0x2"))
+}
+
+// deafStore does not answer.
+type deafStore struct{ Store }
+
+func (deafStore) Authenticate(ctx context.Context, _ [sha256.Size]byte) (store.Principal, error) {
+	<-ctx.Done()
+	return store.Principal{}, ctx.Err()
+}
+
+// A database that is neither up nor down holds nobody longer than a request may take.
+func TestRequestsEnd(t *testing.T) {
+	t.Parallel()
+	s, err := New(Config{Store: deafStore{}, Temporal: struct{ Temporal }{}, Verifier: struct{ Verifier }{}, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	require.Equal(t, defaultOpenTimeout+answerReserve, s.patience)
+	s.patience = 10 * time.Millisecond
+	r := httptest.NewRequest(http.MethodGet, "/v1/orders", nil)
+	key, _, _ := NewAPIKey(payment.ModeTest)
+	r.Header.Set(headerAuthorization, "Bearer "+key)
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Contains(t, w.Body.String(), `"unavailable"`)
+	require.Equal(t, "2", w.Header().Get(headerRetryAfter))
 }
 
 func TestNewAsksForItsParts(t *testing.T) {

@@ -101,7 +101,7 @@ func (k *kit) addWallet(t testing.TB) {
 		},
 		Fingerprint: k.xpub.Fingerprint(),
 	}
-	w.MAC = k.Keys.MAC(store.MACXpub, w.MACParts()...)
+	w.MAC = w.Sign(k.Keys)
 	require.NoError(t, k.DB.AddWallet(t.Context(), w, storetest.By()))
 	k.Wallet = w.ID
 }
@@ -124,7 +124,7 @@ func (k *kit) newKey(t testing.TB, merchant payment.MerchantID, mode payment.Mod
 type verifier struct{ keys seal.Keyring }
 
 func (v verifier) VerifyAddress(origin store.Origin) error {
-	if err := v.keys.Verify(origin.Wallet.MAC, store.MACXpub, origin.Wallet.MACParts()...); err != nil {
+	if err := origin.Wallet.Verify(v.keys); err != nil {
 		return err
 	}
 	xpub, err := hd.ParseXPub(origin.Wallet.Xpub.Reveal())

@@ -46,7 +46,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
 		info := &requestInfo{id: s.requestID(c.Request().Header)}
-		request := c.Request().WithContext(context.WithValue(c.Request().Context(), infoKey{}, info))
+		ctx, cancel := context.WithTimeout(context.WithValue(c.Request().Context(), infoKey{}, info), s.patience)
+		defer cancel()
+		request := c.Request().WithContext(ctx)
 		c.SetRequest(request)
 		setSecurityHeaders(c.Response().Header())
 		c.Response().Header().Set(headerRequestID, info.id)

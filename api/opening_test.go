@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -252,6 +253,8 @@ func TestClientGoesAway(t *testing.T) {
 	leave()
 	require.Error(t, <-gone)
 	<-left
+	require.Eventually(t, func() bool { return strings.Contains(k.logs.String(), `"client_gone":true`) }, 5*time.Second, 5*time.Millisecond)
+	require.NotContains(t, k.logs.String(), `"status":500`)
 	k.temporal.set(nil)
 	require.Eventually(t, func() bool { return k.post(t, "k", simple).status == http.StatusCreated }, 5*time.Second, 10*time.Millisecond)
 	k.requireOneOrder(t, k.create(t, "k"))

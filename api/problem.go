@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -34,7 +35,7 @@ type rendering struct {
 
 // renderings lists every code that may reach a merchant, as openapi.yaml documents them. Any other is a defect.
 func renderings() map[payment.Code]rendering {
-	const soon, later, much = time.Second, 5 * time.Second, time.Minute
+	const soon, later, much = 2 * time.Second, 10 * time.Second, time.Minute
 	return map[payment.Code]rendering{
 		payment.CodeInvalidJSON:             {status: http.StatusBadRequest},
 		payment.CodeInvalidEncoding:         {status: http.StatusBadRequest},
@@ -66,7 +67,7 @@ func renderings() map[payment.Code]rendering {
 		payment.CodeRateLimited:             {status: http.StatusTooManyRequests, retryAfter: later},
 		payment.CodeOpenOrderCap:            {status: http.StatusTooManyRequests, retryAfter: much},
 		payment.CodeInternal:                {status: http.StatusInternalServerError},
-		payment.CodeUnavailable:             {status: http.StatusServiceUnavailable, retryAfter: later},
+		payment.CodeUnavailable:             {status: http.StatusServiceUnavailable, retryAfter: soon},
 		payment.CodeAddressesExhausted:      {status: http.StatusServiceUnavailable, retryAfter: much},
 	}
 }
@@ -103,6 +104,8 @@ func asPaymentError(err error) *payment.Error {
 		return errTooLarge()
 	case errors.As(err, &router):
 		return routerError(router)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return payment.Wrap(err, payment.CodeUnavailable, "", "the request was cut off; repeat it")
 	default:
 		return payment.Wrap(err, payment.CodeInternal, "", "")
 	}
@@ -125,13 +128,8 @@ func routerError(err *echo.HTTPError) *payment.Error {
 // writeProblem answers with a problem document.
 func writeProblem(w http.ResponseWriter, problem Problem, retryAfter time.Duration) error {
 	header := w.Header()
-	switch payment.Code(problem.Code) {
-	case payment.CodeUnauthorized:
-		header.Set(headerAuthenticate, `Bearer realm="sluice"`)
-	case payment.CodeKeyRevoked:
-		header.Set(headerAuthenticate, `Bearer realm="sluice", error="invalid_token"`)
-	case payment.CodeForbiddenScope:
-		header.Set(headerAuthenticate, `Bearer realm="sluice", error="insufficient_scope"`)
+	if challenge := challengeOf(payment.Code(problem.Code)); challenge != "" {
+		header.Set(headerAuthenticate, challenge)
 	}
 	if retryAfter > 0 {
 		header.Set(headerRetryAfter, strconv.Itoa(*seconds(retryAfter)))
@@ -144,6 +142,21 @@ func writeProblem(w http.ResponseWriter, problem Problem, retryAfter time.Durati
 	w.WriteHeader(problem.Status)
 	_, err = w.Write(append(body, '\n'))
 	return err
+}
+
+// challengeOf is the WWW-Authenticate of a problem with the key (RFC 6750), "" of any other.
+func challengeOf(code payment.Code) string {
+	const bearer = `Bearer realm="sluice"`
+	switch code {
+	case payment.CodeUnauthorized:
+		return bearer
+	case payment.CodeKeyRevoked:
+		return bearer + `, error="invalid_token"`
+	case payment.CodeForbiddenScope:
+		return bearer + `, error="insufficient_scope"`
+	default:
+		return ""
+	}
 }
 
 // seconds rounds up, so that whoever obeys does not come too early.

@@ -27,8 +27,10 @@ const (
 	maxHeaderBytes    = 16 << 10
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
-	// answerReserve is what an answer may take beyond the time that an order is given to open.
-	answerReserve = 15 * time.Second
+	// answerReserve is what an answer may take beyond the time that an order is given to open, and writeReserve what
+	// writing it may take on top.
+	answerReserve = 8 * time.Second
+	writeReserve  = 7 * time.Second
 	idleTimeout   = 75 * time.Second
 
 	defaultOpenTimeout = 5 * time.Second
@@ -67,6 +69,8 @@ type Server struct {
 	validator *validator
 	readiness *readiness
 	draining  atomic.Bool
+	// patience is how long a request may take to be answered, whatever it waits for.
+	patience time.Duration
 
 	echo       *echo.Echo
 	routes     map[string]bool
@@ -99,6 +103,7 @@ func New(config Config) (*Server, error) {
 		store: config.Store, engine: engine{client: config.Temporal, timeout: config.OpenTimeout},
 		verifier: config.Verifier, verified: newAddressCache(), targets: config.Targets, trusted: config.TrustedProxies,
 		log: config.Logger, registry: config.Registry, metrics: counters, validator: rules, requestIDs: requestIDPattern(),
+		patience: config.OpenTimeout + answerReserve,
 	}
 	s.readiness = newReadiness(s.checks(config.SchemaVersion))
 	s.mount()
@@ -172,7 +177,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, grace time.Du
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      s.engine.timeout + answerReserve,
+		WriteTimeout:      s.patience + writeReserve,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // refused handshakes and the like

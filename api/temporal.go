@@ -98,6 +98,7 @@ func refusal(err error) error {
 			return payment.Wrap(err, code, "", "the order's state does not allow it")
 		case payment.CodePaymentLive:
 			return payment.Wrap(err, code, "", "a payment is on its way")
+		default: // not for merchants
 		}
 	}
 	return payment.Wrap(err, payment.CodeUnavailable, "", "a part of the engine is away; repeat the same request later")
