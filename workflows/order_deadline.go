@@ -78,7 +78,7 @@ func jitter(id payment.OrderID, wait time.Duration) time.Duration {
 type expiry struct {
 	// running: ExpireOrder is under way. It waits for the chain by itself.
 	running bool
-	// held: it was refused; try again when something happened.
+	// held: it was tried; try again when something happened.
 	held bool
 	// pausing: a timer ends held, because nothing else is to be expected.
 	pausing bool
@@ -105,7 +105,8 @@ func (o *orderRun) expire() {
 			o.blocks.add(process.StepExpire, "", codeOf(err))
 			return
 		}
-		o.expiry.held = result.Outcome == process.ExpireLive || result.Outcome == process.ExpireNotDue
+		// Should it still be open after this, something else has to happen first.
+		o.expiry.held = true
 		o.learn(began, result.Order)
 	})
 }

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -23,4 +25,23 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(quiet{}, file))
 		})
 	}
+}
+
+// An order that is paid by one payment, with an endpoint that wants order.paid only, costs this many events. They are the
+// main lever on throughput.
+const happyPathEvents = 29
+
+func TestTheHappyPathIsCheap(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("testdata", "histories", "order_paid.json"))
+	require.NoError(t, err)
+	var history struct {
+		Events []struct {
+			EventType string `json:"eventType"`
+		} `json:"events"`
+	}
+	require.NoError(t, json.Unmarshal(text, &history))
+	require.NotEmpty(t, history.Events)
+	require.Equal(t, "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED", history.Events[len(history.Events)-1].EventType)
+	require.LessOrEqual(t, len(history.Events), happyPathEvents)
 }
