@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
 
-	"github.com/sluicepay/sluice/chain/chaintest/faultproxy"
 	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
 	"github.com/sluicepay/sluice/devstack/stack"
 	"github.com/sluicepay/sluice/internal/pgcluster"
@@ -50,6 +49,7 @@ type world struct {
 	token, caller common.Address
 	receivers     chan net.Listener
 	slow          *slowChain // nil unless asked for
+	manual        bool       // blocks come when a test says so
 	// failed is closed when a part died by itself; failure says which.
 	failed  chan struct{}
 	failure error
@@ -97,7 +97,7 @@ func private(t *testing.T, opts options) *world {
 func start(ctx context.Context, opts options) (*world, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	w := &world{receivers: make(chan net.Listener, maxReceivers), failed: make(chan struct{})}
+	w := &world{receivers: make(chan net.Listener, maxReceivers), failed: make(chan struct{}), manual: opts.blockTime < 0}
 	if err := w.start(ctx, opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("start a world: %w", err), w.close())
 	}
@@ -209,17 +209,24 @@ func (w *world) fund(ctx context.Context) error {
 		return err
 	}
 	w.caller = caller
+	var last common.Hash
 	for _, owner := range []common.Address{w.faucet.Address(), caller} {
-		if _, err := w.faucet.Mint(ctx, w.token, owner, plenty); err != nil {
+		if last, err = w.faucet.Mint(ctx, w.token, owner, plenty); err != nil {
 			return err
 		}
 	}
-	for w.Node.PendingTransactions() > 0 {
+	return w.sealed(ctx, last)
+}
+
+// sealed waits for a transaction, and seals it where nobody else does.
+func (w *world) sealed(ctx context.Context, tx common.Hash) error {
+	if w.manual {
 		if _, err := w.Node.Mine(1); err != nil {
 			return err
 		}
 	}
-	return nil
+	_, err := w.faucet.Wait(ctx, tx)
+	return err
 }
 
 // sluice runs a command that prints JSON.
@@ -256,44 +263,6 @@ func (w *world) close() error {
 		w.stopErr = errors.Join(errs...)
 	})
 	return w.stopErr
-}
-
-// slowChain is a second chain, whose blocks come when they are told to and whose node can be cut off.
-type slowChain struct {
-	node   *gethnode.Node
-	proxy  *faultproxy.Proxy
-	faucet *gethnode.Payer
-}
-
-const slowName, slowCoin, slowID = "slow", "SLOW", 31338
-
-func (w *world) addSlowChain(ctx context.Context) error {
-	s := &slowChain{}
-	w.slow = s
-	var err error
-	if s.node, err = gethnode.Start(gethnode.Options{ChainID: slowID}); err != nil {
-		return err
-	}
-	if s.proxy, err = faultproxy.Start(strings.TrimPrefix(s.node.HTTPURL(), "http://")); err != nil {
-		return err
-	}
-	if s.faucet, err = s.node.Payer(ctx); err != nil {
-		return err
-	}
-	_, err = w.Sluice(ctx, nil, "chain", "enable", slowName, "--chain-id", fmt.Sprint(slowID), "--native-symbol", slowCoin,
-		"--block-time", "1s", "--confirmations", fmt.Sprint(confirmations), "--rpc", "http://"+s.proxy.Addr(), "--operator", "local")
-	return err
-}
-
-func (s *slowChain) close() error {
-	var errs []error
-	if s.proxy != nil {
-		errs = append(errs, s.proxy.Close())
-	}
-	if s.node != nil {
-		errs = append(errs, s.node.Close())
-	}
-	return errors.Join(errs...)
 }
 
 // quiet drops the SDK's remarks.

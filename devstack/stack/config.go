@@ -38,6 +38,8 @@ type Config struct {
 	NoUI bool
 	// RPC replaces the chain's RPC address that Sluice is told, for instance by a proxy that can fail; nil keeps it.
 	RPC func(nodeURL string) string
+	// TemporalSettings override the Temporal server's dynamic configuration, by key.
+	TemporalSettings map[string]any
 	// Env is added to every sluice command's environment, as KEY=value; WorkerEnv and APIEnv to one program's only.
 	Env, WorkerEnv, APIEnv []string
 	// Progress is told about every step; nil discards it. Calls never overlap.

@@ -176,6 +176,7 @@ func (s *Stack) StartTemporal(ctx context.Context) error {
 			UIPort:           s.state.Ports.TemporalUI,
 			NoUI:             s.cfg.NoUI,
 			SearchAttributes: process.SearchAttributeTypes(),
+			Settings:         s.cfg.TemporalSettings,
 		})
 		if err != nil {
 			return "", err
