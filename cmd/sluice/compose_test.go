@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/config"
+)
+
+// variables lists what a configuration reads from the environment.
+func variables(t reflect.Type) []string {
+	var names []string
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if field.Anonymous {
+			names = append(names, variables(field.Type)...)
+			continue
+		}
+		if name, _, _ := strings.Cut(field.Tag.Get("env"), ","); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func allVariables() []string {
+	var names []string
+	for _, c := range []any{config.API{}, config.Worker{}, config.Migrate{}, config.Admin{}, config.Callbacks{}} {
+		names = append(names, variables(reflect.TypeOf(c))...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, path...)...))
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestComposeIsTrueToThePrograms(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docker-compose.yml")
+	set := regexp.MustCompile(`(?m)^\s+(SLUICE_[A-Z_]+):`).FindAllStringSubmatch(text, -1)
+	require.NotEmpty(t, set)
+	// What the PostgreSQL container's own script reads.
+	known := append(allVariables(), "SLUICE_OWNER_PASSWORD", "SLUICE_APP_PASSWORD")
+	for _, match := range set {
+		require.Contains(t, known, match[1], "no program takes this variable")
+	}
+	for _, port := range []string{`"127.0.0.1:8080:8080"`, `"127.0.0.1:8081:8081"`} {
+		require.Contains(t, text, port)
+	}
+	require.Contains(t, text, "SLUICE_API_LISTEN: 0.0.0.0:8080")
+	require.Contains(t, text, "SLUICE_WORKER_LISTEN: 0.0.0.0:8081")
+}
+
+func TestEveryVariableIsDocumented(t *testing.T) {
+	t.Parallel()
+	page := read(t, "docs", "operations.md")
+	page = strings.ReplaceAll(page, "`SLUICE_TEMPORAL_TLS_CERT`, `_KEY`, `_CA`",
+		"`SLUICE_TEMPORAL_TLS_CERT` `SLUICE_TEMPORAL_TLS_KEY` `SLUICE_TEMPORAL_TLS_CA`")
+	for _, name := range allVariables() {
+		require.Contains(t, page, "`"+name+"`")
+	}
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/pgtest"
+	"github.com/sluicepay/sluice/internal/seal"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// bench runs commands against a database of its own. Tests that use it set the environment, so they are not parallel.
+type bench struct {
+	*testing.T
+
+	pg *pgtest.DB
+}
+
+func setup(t *testing.T) *bench {
+	t.Helper()
+	pg := pgtest.New(t)
+	_, masterKeys := seal.NewRandomKeyring()
+	t.Setenv("SLUICE_DATABASE_URL", pg.AppURL)
+	t.Setenv("SLUICE_MIGRATE_DATABASE_URL", pg.OwnerURL)
+	t.Setenv("SLUICE_MASTER_KEYS", masterKeys.Reveal())
+	return &bench{T: t, pg: pg}
+}
+
+type result struct {
+	code     int
+	out, err string
+}
+
+func (b *bench) run(input string, args ...string) result {
+	b.Helper()
+	return runCLI(input, args...)
+}
+
+func runCLI(input string, args ...string) result {
+	var out, err bytes.Buffer
+	code := run(args, console{in: strings.NewReader(input), out: &out, err: &err})
+	return result{code: code, out: out.String(), err: err.String()}
+}
+
+// object runs a command that succeeds and prints one JSON object.
+func (b *bench) object(input string, args ...string) map[string]string {
+	b.Helper()
+	r := b.run(input, append(args, "--json")...)
+	require.Zero(b, r.code, r.err)
+	var object map[string]string
+	require.NoError(b, json.Unmarshal([]byte(r.out), &object), r.out)
+	return object
+}
+
+func (b *bench) count(query string) int {
+	b.Helper()
+	rows, err := b.pg.Owner.Query(b.Context(), query)
+	require.NoError(b, err)
+	n, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	require.NoError(b, err)
+	return n
+}
+
+func TestWrongCallsExitWithTwo(t *testing.T) {
+	for _, args := range [][]string{{"nonsense"}, {"merchant", "create"}, {"key", "create", "--merchant", "mer_x", "--mode", "prod"}} {
+		r := runCLI("", args...)
+		require.Equal(t, 2, r.code, "%v: %s", args, r.err)
+		require.NotEmpty(t, r.err)
+	}
+	r := runCLI("", "--help")
+	require.Zero(t, r.code)
+	require.Contains(t, r.out, "wallet new")
+}
+
+func TestMissingConfigurationIsNamed(t *testing.T) {
+	t.Setenv("SLUICE_DATABASE_URL", "")
+	r := runCLI("", "wallet", "list")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "SLUICE_DATABASE_URL")
+}
+
+func TestMigrateIsRepeatable(t *testing.T) {
+	b := setup(t)
+	r := b.run("", "migrate")
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.out, "up to date")
+	r = b.run("", "migrate", "--status")
+	require.Contains(t, r.out, "applied")
+	require.NotContains(t, r.out, "pending")
+}
+
+func TestMerchantEndpointAndKeys(t *testing.T) {
+	b := setup(t)
+	merchant := b.object("", "merchant", "create", "--name", "Shop")["merchant_id"]
+	key := b.object("", "key", "create", "--merchant", merchant, "--mode", "test")
+	require.True(t, strings.HasPrefix(key["key"], "sk_test_"))
+	require.Zero(t, b.count(`SELECT count(*)::int FROM api_keys WHERE position('`+key["key"]+`' in prefix) > 0`), "only its hash is kept")
+	hook := b.object("", "endpoint", "create", "--merchant", merchant, "--mode", "test", "--url", "https://shop.example/hooks", "--events", "order.paid")
+	require.True(t, strings.HasPrefix(hook["secret"], "whsec_"))
+
+	r := b.run("", "endpoint", "create", "--merchant", merchant, "--mode", "test", "--url", "http://127.0.0.1:9/hooks")
+	require.Equal(t, 1, r.code, "targets inside are refused unless they are listed")
+	r = b.run("", "endpoint", "create", "--merchant", merchant, "--mode", "test", "--url", "https://shop.example/other", "--events", "order.payed")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "--events")
+
+	r = b.run("", "key", "revoke", key["key_id"])
+	require.Zero(t, r.code, r.err)
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM api_keys WHERE revoked_at IS NOT NULL`))
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM audit WHERE action = 'key.revoke' AND actor <> ''`))
+}
+
+func TestWalletTakesAnXPubOnly(t *testing.T) {
+	b := setup(t)
+	wallet := b.object("", "wallet", "new")
+	require.Len(t, strings.Fields(wallet["mnemonic"]), 24)
+
+	for name, private := range map[string]string{
+		"mnemonic":    wallet["mnemonic"],
+		"xprv":        "xprv9s21ZrQH143K3QTDL4LXw2F7HEK3wJUD2nW2nRk4stbPy6cq3jPPqjiChkVvvNKmPGJxWUtg6LnF5kejMRNNU3TGtRBeJgk33yuGBxrMPHi",
+		"private key": "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318",
+	} {
+		r := b.run(private+"\n", "wallet", "import")
+		require.Equal(t, 1, r.code, name)
+		require.Contains(t, r.err, "xpub", name)
+		require.NotContains(t, r.out+r.err, private, name)
+	}
+	require.Zero(t, b.count(`SELECT count(*)::int FROM xpubs`))
+
+	imported := b.object(wallet["xpub"]+"\n", "wallet", "import")
+	require.NotContains(t, imported["key"], wallet["xpub"])
+	r := b.run("", "wallet", "list")
+	require.Contains(t, r.out, imported["wallet_id"])
+	require.NotContains(t, r.out, wallet["xpub"])
+}
+
+func TestWalletAdvance(t *testing.T) {
+	b := setup(t)
+	wallet := b.object("", "wallet", "new", "--words", "12")
+	id := b.object(wallet["xpub"]+"\n", "wallet", "import")["wallet_id"]
+
+	require.Contains(t, b.run("", "wallet", "advance", "--lock-all").out, "1 wallets are locked")
+	require.Contains(t, b.run("", "wallet", "list").out, "locked")
+	require.Zero(t, b.run("", "wallet", "advance", "--wallet", id, "--to", "5000").code)
+	require.Contains(t, b.run("", "wallet", "list").out, "next index 5000  in use")
+	require.Equal(t, 1, b.run("", "wallet", "advance", "--wallet", id, "--to", "10").code, "never backwards")
+	require.Equal(t, 2, b.run("", "wallet", "advance").code)
+}
+
+func TestLedgerCheck(t *testing.T) {
+	b := setup(t)
+	r := b.run("", "ledger", "check")
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.out, "the books are right: 0 postings")
+	require.Zero(t, b.run("", "ledger", "snapshot").code)
+}
