@@ -137,8 +137,24 @@ func (o *Orders) ExtendOrder(ctx context.Context, in process.ExtendInput) (proce
 
 // ResolveOrder writes a person's decision down and carries it out. Refusals: not_found, order_state.
 func (o *Orders) ResolveOrder(ctx context.Context, in process.ResolveInput) (process.OrderResult, error) {
+	if in.Move == process.MoveClose {
+		result, err := o.leave(ctx, in)
+		return result, failure(ctx, o.Log, err)
+	}
 	result, err := o.Store.ResolveOrder(ctx, in)
 	return result, failure(ctx, o.Log, err)
+}
+
+// leave writes down who left an order's parked callbacks as they are. Nothing else changes.
+func (o *Orders) leave(ctx context.Context, in process.ResolveInput) (process.OrderResult, error) {
+	err := o.Store.ParkOrder(ctx, process.ParkInput{
+		OrderID: in.OrderID, RequestID: in.RequestID, Reason: fmt.Sprintf("closed by %s: %s", in.By.Actor, in.By.Reason),
+	})
+	if err != nil {
+		return process.OrderResult{}, err
+	}
+	view, err := o.Store.ReadOrder(ctx, in.OrderID)
+	return process.OrderResult{Outcome: process.OutcomeDone, Order: view}, err
 }
 
 // ParkOrder records where the order's process waits for a person. Refusal: not_found.

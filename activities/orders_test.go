@@ -120,6 +120,12 @@ func TestHandMadeRequestsGoThrough(t *testing.T) {
 	require.NoError(t, orders.ParkOrder(ctx, process.ParkInput{OrderID: id, Step: process.StepConfirm, Reason: "mismatch", RequestID: "r/park/1"}))
 	_, err = orders.ResolveOrder(ctx, process.ResolveInput{OrderID: id, By: by, RequestID: "r/retry", Move: process.MoveRetry})
 	require.NoError(t, err)
+	for range 2 {
+		closed, err := orders.ResolveOrder(ctx, process.ResolveInput{OrderID: id, By: by, RequestID: "r/close", Move: process.MoveClose, Step: process.StepCallback})
+		require.NoError(t, err)
+		require.Equal(t, payment.StateAwaitingPayment, closed.Order.State)
+	}
+	require.Equal(t, "closed by tester: a test", storetest.Value[string](t, b, `SELECT reason FROM audit WHERE request_id = 'r/close'`))
 	_, err = orders.ExpireOrder(ctx, process.OrderInput{OrderID: id})
 	require.NoError(t, err, "not due is an outcome")
 	require.NoError(t, orders.RequestRescan(ctx, process.RescanInput{OrderID: id, By: by, RequestID: "r/rescan"}))
