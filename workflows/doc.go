@@ -29,7 +29,7 @@
 //	the worker, at any step         replay; transactions repeat without a second effect
 //	the update open                 the run allocates by itself; the next open attaches to it
 //	a signal                        the sweep sends another
-//	the whole run (terminated)      the relay starts the order's workflow when the next signal finds none
+//	the whole run (terminated)      the relay, when the next signal finds none; the sweep of orders that stand still
 //	a local activity, repeatedly    the same activity as a regular one, retried for ever
 //
 // Timeouts, retries and idempotency keys of all activities are one table, in options.go.
