@@ -180,6 +180,7 @@ CREATE TABLE webhook_endpoints (
   created_at       timestamptz NOT NULL DEFAULT now(),
   UNIQUE (merchant_id, mode, url)
 );
+CREATE INDEX webhook_endpoints_merchant ON webhook_endpoints (merchant_id, mode) WHERE source = 'merchant';
 COMMENT ON COLUMN webhook_endpoints.events IS 'Event types it wants; empty means all.';
 
 -- +goose Down

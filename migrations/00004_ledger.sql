@@ -18,6 +18,8 @@ CREATE TABLE ledger_accounts (
   CHECK ((merchant_id IS NULL) = (mode IS NULL))
 );
 
+CREATE INDEX ledger_accounts_merchant ON ledger_accounts (merchant_id) WHERE merchant_id IS NOT NULL;
+
 -- Custody grows on the debit side (what we hold), a merchant's accounts on the credit side (what we owe).
 CREATE TABLE ledger_postings (
   id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -42,21 +42,35 @@ func (t txn) post(ctx context.Context, p ledger.Posting, reverses *int64) error 
 
 // account finds an account, making it on first use.
 func (t txn) account(ctx context.Context, a ledger.Account) (int64, error) {
-	find := sqlc.FindAccountParams{
-		Kind: string(a.Kind), AssetID: a.Asset.String(),
-		MerchantID: optional(string(a.Merchant)), Mode: optional(string(a.Mode)), AddressID: optional(string(a.Address)),
-	}
-	id, err := t.q.FindAccount(ctx, find)
+	id, err := t.findAccount(ctx, a)
 	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
 		return id, err
 	}
-	if err := t.q.InsertAccount(ctx, sqlc.InsertAccountParams(find)); err != nil {
+	err = t.q.InsertAccount(ctx, sqlc.InsertAccountParams{
+		Kind: string(a.Kind), AssetID: a.Asset.String(),
+		MerchantID: optional(string(a.Merchant)), Mode: optional(string(a.Mode)), AddressID: optional(string(a.Address)),
+	})
+	if err != nil {
 		return 0, fmt.Errorf("open account %s: %w", a, err)
 	}
-	if id, err = t.q.FindAccount(ctx, find); err != nil { // a later statement sees the account of whoever was faster
+	if id, err = t.findAccount(ctx, a); err != nil { // a later statement sees the account of whoever was faster
 		return 0, fmt.Errorf("find account %s: %w", a, err)
 	}
 	return id, nil
+}
+
+func (t txn) findAccount(ctx context.Context, a ledger.Account) (int64, error) {
+	kind, asset := string(a.Kind), a.Asset.String()
+	switch {
+	case a.Address != "":
+		return t.q.FindCustody(ctx, sqlc.FindCustodyParams{Kind: kind, AssetID: asset, AddressID: string(a.Address)})
+	case a.Merchant != "":
+		return t.q.FindMerchantAccount(ctx, sqlc.FindMerchantAccountParams{
+			Kind: kind, AssetID: asset, MerchantID: string(a.Merchant), Mode: string(a.Mode),
+		})
+	default:
+		return t.q.FindOwnAccount(ctx, sqlc.FindOwnAccountParams{Kind: kind, AssetID: asset})
+	}
 }
 
 // creditEntry is a credit in the books.

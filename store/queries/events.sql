@@ -15,10 +15,13 @@ VALUES (@id, @merchant_id, @mode, @type, @order_id, @payment_id, @seq, @key, @bo
 -- name: EndpointsFor :many
 -- The merchant's endpoints that subscribed, and the one that the order names. A disabled endpoint is listed too: its
 -- callbacks are written down as parked, so that they can be sent when it is back.
-SELECT id, (disabled_at IS NOT NULL)::boolean AS disabled
-  FROM webhook_endpoints
- WHERE merchant_id = @merchant_id AND mode = @mode
-   AND ((source = 'merchant' AND (cardinality(events) = 0 OR @type::text = ANY(events))) OR id = sqlc.narg(order_endpoint)::text)
+-- Two queries in one, because the first must not read the endpoints of all orders.
+SELECT m.id, (m.disabled_at IS NOT NULL)::boolean AS disabled FROM webhook_endpoints m
+ WHERE m.merchant_id = @merchant_id AND m.mode = @mode AND m.source = 'merchant'
+   AND (cardinality(m.events) = 0 OR @type::text = ANY(m.events))
+UNION
+SELECT o.id, (o.disabled_at IS NOT NULL)::boolean AS disabled FROM webhook_endpoints o
+ WHERE o.id = sqlc.narg(order_endpoint)::text
  ORDER BY id;
 
 -- name: InsertCallback :exec

@@ -45,14 +45,14 @@ SELECT c.name AS chain, c.family, c.enabled AS chain_enabled, (c.halted_at IS NO
 
 -- name: MerchantPolicies :one
 -- With what counts against the merchant's limits. An order that never got its address stops counting after an hour:
--- whoever asked for it has long stopped asking.
+-- whoever asked for it has long stopped asking. (clock_timestamp() would be volatile, and an index of no use.)
 SELECT m.payment_policy, m.late_policy, m.late_window_seconds, m.tolerance_bps, m.max_open_orders, m.orders_per_minute,
        (m.disabled_at IS NOT NULL)::boolean AS disabled, m.callback_secret, m.callback_secret_key,
        (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id
           AND (o.state IN ('awaiting_payment', 'confirming') OR (o.state = 'opening' AND o.created_at > now() - interval '1 hour'))) AS open_orders,
-       (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.created_at > clock_timestamp() - interval '1 minute') AS recent_orders,
-       COALESCE((SELECT (extract(epoch FROM min(o.created_at) + interval '1 minute' - clock_timestamp()) * 1000)::bigint FROM orders o
-                  WHERE o.merchant_id = m.id AND o.created_at > clock_timestamp() - interval '1 minute'), 0)::bigint AS rate_wait_ms
+       (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.created_at > statement_timestamp() - interval '1 minute') AS recent_orders,
+       COALESCE((SELECT (extract(epoch FROM min(o.created_at) + interval '1 minute' - statement_timestamp()) * 1000)::bigint FROM orders o
+                  WHERE o.merchant_id = m.id AND o.created_at > statement_timestamp() - interval '1 minute'), 0)::bigint AS rate_wait_ms
   FROM merchants m WHERE m.id = @id;
 
 -- name: ActiveXpub :one

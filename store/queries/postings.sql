@@ -5,12 +5,18 @@ INSERT INTO ledger_accounts (kind, asset_id, merchant_id, mode, address_id)
 VALUES (@kind, @asset_id, @merchant_id, @mode, @address_id)
 ON CONFLICT DO NOTHING;
 
--- name: FindAccount :one
+-- name: FindCustody :one
+-- The three kinds of owner are three queries: IS NULL finds its way in the unique index, IS NOT DISTINCT FROM does not.
 SELECT id FROM ledger_accounts
- WHERE kind = @kind AND asset_id = @asset_id
-   AND merchant_id IS NOT DISTINCT FROM sqlc.narg(merchant_id)::text
-   AND mode IS NOT DISTINCT FROM sqlc.narg(mode)::text
-   AND address_id IS NOT DISTINCT FROM sqlc.narg(address_id)::text;
+ WHERE kind = @kind AND asset_id = @asset_id AND merchant_id IS NULL AND mode IS NULL AND address_id = sqlc.arg(address_id)::text;
+
+-- name: FindMerchantAccount :one
+SELECT id FROM ledger_accounts
+ WHERE kind = @kind AND asset_id = @asset_id AND merchant_id = sqlc.arg(merchant_id)::text AND mode = sqlc.arg(mode)::text AND address_id IS NULL;
+
+-- name: FindOwnAccount :one
+SELECT id FROM ledger_accounts
+ WHERE kind = @kind AND asset_id = @asset_id AND merchant_id IS NULL AND mode IS NULL AND address_id IS NULL;
 
 -- name: InsertPosting :one
 INSERT INTO ledger_postings (key, kind, debit_account, credit_account, asset_id, amount, payment_id, inclusion, order_id, reverses)

@@ -293,9 +293,9 @@ SELECT m.payment_policy, m.late_policy, m.late_window_seconds, m.tolerance_bps, 
        (m.disabled_at IS NOT NULL)::boolean AS disabled, m.callback_secret, m.callback_secret_key,
        (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id
           AND (o.state IN ('awaiting_payment', 'confirming') OR (o.state = 'opening' AND o.created_at > now() - interval '1 hour'))) AS open_orders,
-       (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.created_at > clock_timestamp() - interval '1 minute') AS recent_orders,
-       COALESCE((SELECT (extract(epoch FROM min(o.created_at) + interval '1 minute' - clock_timestamp()) * 1000)::bigint FROM orders o
-                  WHERE o.merchant_id = m.id AND o.created_at > clock_timestamp() - interval '1 minute'), 0)::bigint AS rate_wait_ms
+       (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.created_at > statement_timestamp() - interval '1 minute') AS recent_orders,
+       COALESCE((SELECT (extract(epoch FROM min(o.created_at) + interval '1 minute' - statement_timestamp()) * 1000)::bigint FROM orders o
+                  WHERE o.merchant_id = m.id AND o.created_at > statement_timestamp() - interval '1 minute'), 0)::bigint AS rate_wait_ms
   FROM merchants m WHERE m.id = $1
 `
 
@@ -315,7 +315,7 @@ type MerchantPoliciesRow struct {
 }
 
 // With what counts against the merchant's limits. An order that never got its address stops counting after an hour:
-// whoever asked for it has long stopped asking.
+// whoever asked for it has long stopped asking. (clock_timestamp() would be volatile, and an index of no use.)
 func (q *Queries) MerchantPolicies(ctx context.Context, id string) (MerchantPoliciesRow, error) {
 	row := q.db.QueryRow(ctx, merchantPolicies, id)
 	var i MerchantPoliciesRow

@@ -61,30 +61,61 @@ func (q *Queries) CreditEntry(ctx context.Context, arg CreditEntryParams) (Credi
 	return i, err
 }
 
-const findAccount = `-- name: FindAccount :one
+const findCustody = `-- name: FindCustody :one
 SELECT id FROM ledger_accounts
- WHERE kind = $1 AND asset_id = $2
-   AND merchant_id IS NOT DISTINCT FROM $3::text
-   AND mode IS NOT DISTINCT FROM $4::text
-   AND address_id IS NOT DISTINCT FROM $5::text
+ WHERE kind = $1 AND asset_id = $2 AND merchant_id IS NULL AND mode IS NULL AND address_id = $3::text
 `
 
-type FindAccountParams struct {
-	Kind       string
-	AssetID    string
-	MerchantID *string
-	Mode       *string
-	AddressID  *string
+type FindCustodyParams struct {
+	Kind      string
+	AssetID   string
+	AddressID string
 }
 
-func (q *Queries) FindAccount(ctx context.Context, arg FindAccountParams) (int64, error) {
-	row := q.db.QueryRow(ctx, findAccount,
+// The three kinds of owner are three queries: IS NULL finds its way in the unique index, IS NOT DISTINCT FROM does not.
+func (q *Queries) FindCustody(ctx context.Context, arg FindCustodyParams) (int64, error) {
+	row := q.db.QueryRow(ctx, findCustody, arg.Kind, arg.AssetID, arg.AddressID)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const findMerchantAccount = `-- name: FindMerchantAccount :one
+SELECT id FROM ledger_accounts
+ WHERE kind = $1 AND asset_id = $2 AND merchant_id = $3::text AND mode = $4::text AND address_id IS NULL
+`
+
+type FindMerchantAccountParams struct {
+	Kind       string
+	AssetID    string
+	MerchantID string
+	Mode       string
+}
+
+func (q *Queries) FindMerchantAccount(ctx context.Context, arg FindMerchantAccountParams) (int64, error) {
+	row := q.db.QueryRow(ctx, findMerchantAccount,
 		arg.Kind,
 		arg.AssetID,
 		arg.MerchantID,
 		arg.Mode,
-		arg.AddressID,
 	)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const findOwnAccount = `-- name: FindOwnAccount :one
+SELECT id FROM ledger_accounts
+ WHERE kind = $1 AND asset_id = $2 AND merchant_id IS NULL AND mode IS NULL AND address_id IS NULL
+`
+
+type FindOwnAccountParams struct {
+	Kind    string
+	AssetID string
+}
+
+func (q *Queries) FindOwnAccount(ctx context.Context, arg FindOwnAccountParams) (int64, error) {
+	row := q.db.QueryRow(ctx, findOwnAccount, arg.Kind, arg.AssetID)
 	var id int64
 	err := row.Scan(&id)
 	return id, err
