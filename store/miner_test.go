@@ -121,8 +121,8 @@ func (m *miner) payment(t *testing.T, transfer payment.Transfer) seenPayment {
 	t.Helper()
 	var p seenPayment
 	err := m.PG.Owner.QueryRow(t.Context(), `SELECT id, order_id, inclusion, status, credited_inclusion, returns_by_block, first_included_at
-		FROM payments WHERE tx_hash = $1 AND native = $2 AND position = $3`,
-		transfer.TxHash[:], transfer.Native, transfer.Position).
+		FROM payments WHERE chain = $4 AND tx_hash = $1 AND native = $2 AND position = $3`,
+		transfer.TxHash[:], transfer.Native, transfer.Position, m.session.Chain).
 		Scan(&p.ID, &p.Order, &p.Inclusion, &p.Status, &p.Credited, &p.Returns, &p.FirstAt)
 	require.NoError(t, err)
 	return p
