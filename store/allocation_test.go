@@ -322,3 +322,45 @@ func TestReserveIndicesHelper(t *testing.T) { //nolint:paralleltest // a process
 	require.NoError(t, err)
 	fmt.Println(string(raw))
 }
+
+// What dies between handing out the index and committing the address loses the index, not the order.
+func TestAllocationIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	b.AddEndpoint(t, "https://shop.example.com/hook")
+	id := b.Opening(t)
+	for want, table := range []string{"addresses", "events", "callbacks"} {
+		index, err := b.DB.ReserveIndex(t.Context(), b.Wallet)
+		require.NoError(t, err)
+		require.EqualValues(t, want, index)
+		breakTable(t, b, table)
+		_, err = b.DB.FinishAllocation(t.Context(), id, b.Wallet, index, storetest.Address())
+		require.ErrorContains(t, err, "broken on purpose")
+		mendTable(t, b, table)
+		require.Equal(t, "opening", storetest.Value[string](t, b, `SELECT state FROM orders WHERE id = $1`, id))
+		require.Zero(t, storetest.Value[int](t, b, `SELECT (SELECT count(*) FROM addresses) + (SELECT count(*) FROM events)`))
+	}
+	index, err := b.DB.ReserveIndex(t.Context(), b.Wallet)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, index)
+	view, err := b.DB.FinishAllocation(t.Context(), id, b.Wallet, index, storetest.Address())
+	require.NoError(t, err)
+	require.Equal(t, payment.StateAwaitingPayment, view.State)
+}
+
+func TestCreationIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	n := b.NewOrder(func(n *store.NewOrder) { n.CallbackURL = "https://shop.example.com/hook" })
+	before := rows(t, b)
+	for _, table := range []string{"webhook_endpoints", "orders", "idempotency_keys"} {
+		breakTable(t, b, table)
+		_, err := b.DB.CreateOrder(t.Context(), n)
+		require.ErrorContains(t, err, "broken on purpose")
+		mendTable(t, b, table)
+		require.Equal(t, before, rows(t, b), table)
+	}
+	claim, err := b.DB.CreateOrder(t.Context(), n)
+	require.NoError(t, err)
+	require.Equal(t, store.ClaimFresh, claim.Outcome)
+}
