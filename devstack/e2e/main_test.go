@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -13,7 +14,20 @@ import (
 	"github.com/sluicepay/sluice/devstack/stack"
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// atOnce is how many tests run side by side. They wait for blocks and clocks, hardly ever for a processor.
+const atOnce = "32"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(run(m))
+}
 
 // run also cleans up when somebody ends the tests early; go test itself would leave the folders behind.
 func run(m *testing.M) int {
