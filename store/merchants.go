@@ -167,14 +167,14 @@ func (db *DB) CreateEndpoint(ctx context.Context, e NewEndpoint, by process.By) 
 		if err != nil {
 			return fmt.Errorf("find endpoint: %w", err)
 		}
-		result = EndpointResult{ID: payment.EndpointID(found.ID), Existed: found.ID != string(e.ID)}
+		result = EndpointResult{ID: payment.EndpointID(found), Existed: found != string(e.ID)}
 		if result.Existed {
-			if err := t.q.PromoteEndpoint(ctx, sqlc.PromoteEndpointParams{ID: found.ID, Events: events}); err != nil {
+			if err := t.q.PromoteEndpoint(ctx, sqlc.PromoteEndpointParams{ID: found, Events: events}); err != nil {
 				return fmt.Errorf("change endpoint: %w", err)
 			}
 		}
 		_, err = t.audit(ctx, deed{
-			By: by, Action: "endpoint.create", Subject: found.ID, RequestID: "endpoint.create/" + string(e.ID),
+			By: by, Action: "endpoint.create", Subject: found, RequestID: "endpoint.create/" + string(e.ID),
 			Detail: map[string]any{"merchant": e.Merchant, "mode": e.Mode, "events": events},
 		})
 		return err

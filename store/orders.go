@@ -198,7 +198,7 @@ func (t txn) orderEndpoint(ctx context.Context, n NewOrder) (*string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the order's endpoint: %w", err)
 	}
-	return &found.ID, nil
+	return &found, nil
 }
 
 // retryAfterError is the cause inside refusals that time heals.

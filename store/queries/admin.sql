@@ -23,8 +23,7 @@ VALUES (@id, @merchant_id, @mode, @url, 'merchant', @events, @secret, @secret_ke
 ON CONFLICT (merchant_id, mode, url) DO NOTHING;
 
 -- name: EndpointByURL :one
-SELECT id, source, events, (disabled_at IS NOT NULL)::boolean AS disabled, (sealed_for IS NOT NULL)::boolean AS borrowed_secret
-  FROM webhook_endpoints WHERE merchant_id = @merchant_id AND mode = @mode AND url = @url;
+SELECT id FROM webhook_endpoints WHERE merchant_id = @merchant_id AND mode = @mode AND url = @url;
 
 -- name: PromoteEndpoint :exec
 -- An endpoint that orders named becomes the merchant's own, for all its events; its secret stays.

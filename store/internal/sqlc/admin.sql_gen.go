@@ -30,8 +30,7 @@ func (q *Queries) AdvanceXpub(ctx context.Context, arg AdvanceXpubParams) (int64
 }
 
 const endpointByURL = `-- name: EndpointByURL :one
-SELECT id, source, events, (disabled_at IS NOT NULL)::boolean AS disabled, (sealed_for IS NOT NULL)::boolean AS borrowed_secret
-  FROM webhook_endpoints WHERE merchant_id = $1 AND mode = $2 AND url = $3
+SELECT id FROM webhook_endpoints WHERE merchant_id = $1 AND mode = $2 AND url = $3
 `
 
 type EndpointByURLParams struct {
@@ -40,25 +39,11 @@ type EndpointByURLParams struct {
 	Url        string
 }
 
-type EndpointByURLRow struct {
-	ID             string
-	Source         string
-	Events         []string
-	Disabled       bool
-	BorrowedSecret bool
-}
-
-func (q *Queries) EndpointByURL(ctx context.Context, arg EndpointByURLParams) (EndpointByURLRow, error) {
+func (q *Queries) EndpointByURL(ctx context.Context, arg EndpointByURLParams) (string, error) {
 	row := q.db.QueryRow(ctx, endpointByURL, arg.MerchantID, arg.Mode, arg.Url)
-	var i EndpointByURLRow
-	err := row.Scan(
-		&i.ID,
-		&i.Source,
-		&i.Events,
-		&i.Disabled,
-		&i.BorrowedSecret,
-	)
-	return i, err
+	var id string
+	err := row.Scan(&id)
+	return id, err
 }
 
 const getChain = `-- name: GetChain :one
