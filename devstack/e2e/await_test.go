@@ -138,6 +138,19 @@ func (w *world) update(t *testing.T, workflowID, name string, arg any) (process.
 	return result, err
 }
 
+// awaitQuery waits until a workflow says that it stands where it should.
+func (w *world) awaitQuery(t *testing.T, workflowID string, satisfied func(process.WorkflowState) bool) {
+	t.Helper()
+	w.await(t, workflowID+" says so", func() (bool, any, <-chan struct{}) {
+		var state process.WorkflowState
+		value, err := w.temporal.QueryWorkflow(t.Context(), workflowID, "", process.QueryState)
+		if err == nil {
+			err = value.Get(&state)
+		}
+		return err == nil && satisfied(state), fmt.Sprintf("%+v %v", state, err), nil
+	})
+}
+
 // by is who asks for things by hand.
 func by() process.By { return process.By{Actor: "support", Reason: "end-to-end test"} }
 
