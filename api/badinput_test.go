@@ -113,7 +113,7 @@ func badBodies() []badBody {
 		{with("metadata", `{"k":`+texts(501, "v")+`}`), payment.CodeInvalidParameter, "metadata"},
 		{with("metadata", `[]`), payment.CodeInvalidParameter, "metadata"},
 		// Unknown fields.
-		{with("adress", `"0x0"`), payment.CodeUnknownField, "adress"},
+		{with("recipient", `"0x0"`), payment.CodeUnknownField, "recipient"},
 		{with("Amount", `"1"`), payment.CodeUnknownField, "Amount"},
 		{with("am\u200bount", `"1"`), payment.CodeUnknownField, "am?ount"},
 		{with("", `1`), payment.CodeUnknownField, ""},

@@ -36,21 +36,15 @@ func TestReady(t *testing.T) {
 func TestNotReady(t *testing.T) {
 	t.Parallel()
 	longAgo := time.Now().Add(-5 * time.Minute)
-	for check, change := range map[string]func(*kit, *api.Config){
-		"database": func(k *kit, c *api.Config) { c.Store = deafStore{c.Store} },
-		"schema":   func(_ *kit, c *api.Config) { c.SchemaVersion = 1 << 40 },
-		"temporal": func(k *kit, _ *api.Config) { k.temporal.healthErr = errAway },
-		"workers":  func(k *kit, _ *api.Config) { k.temporal.lastPoll = &longAgo },
+	for check, change := range map[string]func(*api.Config){
+		"database": func(c *api.Config) { c.Store = deafStore{c.Store} },
+		"schema":   func(c *api.Config) { c.SchemaVersion = 1 << 40 },
+		"temporal": func(c *api.Config) { c.Temporal.(*fakeTemporal).healthErr = errAway },
+		"workers":  func(c *api.Config) { c.Temporal.(*fakeTemporal).lastPoll = &longAgo },
 	} {
 		t.Run(check, func(t *testing.T) {
 			t.Parallel()
-			var config *api.Config
-			k := setup(t, func(c *api.Config) { config = c })
-			if check == "database" || check == "schema" {
-				k = setup(t, func(c *api.Config) { change(nil, c) })
-			} else {
-				change(k, config)
-			}
+			k := setup(t, change)
 			status, health := k.ready(t)
 			require.Equal(t, http.StatusServiceUnavailable, status)
 			require.Equal(t, api.HealthStatusUnavailable, health.Status)

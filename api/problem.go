@@ -146,7 +146,7 @@ func writeProblem(w http.ResponseWriter, problem Problem, retryAfter time.Durati
 
 // challengeOf is the WWW-Authenticate of a problem with the key (RFC 6750), "" of any other.
 func challengeOf(code payment.Code) string {
-	const bearer = `Bearer realm="sluice"`
+	const bearer = `Bearer realm="sluice"` //nolint:gosec // a challenge, no credential
 	switch code {
 	case payment.CodeUnauthorized:
 		return bearer

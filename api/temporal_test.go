@@ -60,7 +60,7 @@ func (f *fakeTemporal) sent() []call {
 var (
 	errAway    = serviceerror.NewUnavailable("connection refused")
 	errClosed  = serviceerror.NewWorkflowExecutionAlreadyStarted("Workflow execution already finished successfully", "", "")
-	errTimeout = errors.New("Timeout or cancellation waiting for update: context deadline exceeded")
+	errTimeout = errors.New("Timeout or cancellation waiting for update: context deadline exceeded") //nolint:staticcheck // as the SDK spells it
 )
 
 func away(context.Context, call, func() error) error { return errAway }

@@ -58,7 +58,7 @@ func (f OrderFacts) Surplus() Amount { return f.Credited.SubFloor(f.Due) }
 // check refuses facts that contradict each other. They come from a defect in
 // whoever read them, and deciding on them could fulfil an order for nothing.
 func (f OrderFacts) check() error {
-	problem := ""
+	var problem string
 	switch {
 	case !knownState(f.State):
 		problem = "unknown state"

@@ -15,10 +15,10 @@ type idKind struct {
 	parse  func(string) (string, error)
 }
 
-func kind[T ~string](prefix string, make func() T, parse func(string) (T, error)) idKind {
+func kind[T ~string](prefix string, create func() T, parse func(string) (T, error)) idKind {
 	return idKind{
 		prefix: prefix,
-		make:   func() string { return string(make()) },
+		make:   func() string { return string(create()) },
 		parse: func(s string) (string, error) {
 			id, err := parse(s)
 			return string(id), err

@@ -45,10 +45,10 @@ func rowsFrom(state State) []Transition {
 }
 
 // refusals makes one unguarded refusal per trigger.
-func refusals(from State, code Code, reason Reason, triggers ...Trigger) []Transition {
+func refusals(from State, reason Reason, triggers ...Trigger) []Transition {
 	rows := make([]Transition, len(triggers))
 	for i, on := range triggers {
-		rows[i] = Transition{From: from, On: on, To: from, Refuse: code, Reason: reason}
+		rows[i] = Transition{From: from, On: on, To: from, Refuse: CodeOrderState, Reason: reason}
 	}
 	return rows
 }

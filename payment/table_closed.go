@@ -5,12 +5,12 @@ import "slices"
 func paidRows() []Transition {
 	from := StatePaid
 	return slices.Concat(
-		refusals(from, CodeOrderState, ReasonHasAddress, TriggerAddressAllocated),
+		refusals(from, ReasonHasAddress, TriggerAddressAllocated),
 		detections(from, from),
 		[]Transition{ignored(from, TriggerPaymentDropped)},
 		paidConfirmed(),
 		paidReversed(),
-		refusals(from, CodeOrderState, ReasonAlreadyPaid, TriggerExpire, TriggerCancel, TriggerExtend),
+		refusals(from, ReasonAlreadyPaid, TriggerExpire, TriggerCancel, TriggerExtend),
 		[]Transition{
 			{
 				From: from, On: TriggerResolveManual, Guard: Guard{IfReversed}, To: from,
@@ -112,14 +112,14 @@ func cancelledRows() []Transition {
 // confirmed payment.
 func closedRows(from State, closed Reason) []Transition {
 	return slices.Concat(
-		refusals(from, CodeOrderState, ReasonHasAddress, TriggerAddressAllocated),
+		refusals(from, ReasonHasAddress, TriggerAddressAllocated),
 		detections(from, from),
 		[]Transition{
 			ignored(from, TriggerPaymentDropped),
 			strangerReversed(from),
 		},
 		unfulfilledReversed(from, from),
-		refusals(from, CodeOrderState, closed, TriggerExpire, TriggerCancel, TriggerExtend),
+		refusals(from, closed, TriggerExpire, TriggerCancel, TriggerExtend),
 		byHand(from, EventOrderPaidLate),
 	)
 }

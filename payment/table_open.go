@@ -4,7 +4,7 @@ import "slices"
 
 func openingRows() []Transition {
 	return append(
-		refusals(StateOpening, CodeOrderState, ReasonHasNoAddress,
+		refusals(StateOpening, ReasonHasNoAddress,
 			TriggerPaymentDetected, TriggerPaymentDropped, TriggerPaymentConfirmed,
 			TriggerPaymentReversed, TriggerExpire, TriggerCancel, TriggerExtend, TriggerResolveManual),
 		Transition{
@@ -19,7 +19,7 @@ func openingRows() []Transition {
 // awaiting_payment otherwise.
 func openRows(from State) []Transition {
 	return slices.Concat(
-		refusals(from, CodeOrderState, ReasonHasAddress, TriggerAddressAllocated),
+		refusals(from, ReasonHasAddress, TriggerAddressAllocated),
 		detections(from, StateConfirming),
 		openConfirmed(from),
 		openReversed(from),

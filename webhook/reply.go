@@ -38,7 +38,7 @@ func retryAfterSeconds(digits string) time.Duration {
 			return MaxRetryAfter
 		}
 	}
-	return seconds * time.Second
+	return seconds * time.Second //nolint:durationcheck // seconds is a count so far
 }
 
 // sanitize makes the beginning of a reply fit to be stored and shown: invalid

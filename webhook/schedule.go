@@ -120,6 +120,6 @@ func fraction(callbackID string, attempt int, whole time.Duration) time.Duration
 		return 0
 	}
 	sum := sha256.Sum256([]byte(callbackID + "/" + strconv.Itoa(attempt)))
-	drawn, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:8]), uint64(whole)) //nolint:gosec // positive
-	return time.Duration(drawn)                                             //nolint:gosec // below whole
+	drawn, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:8]), uint64(whole))
+	return time.Duration(drawn) //nolint:gosec // below whole
 }

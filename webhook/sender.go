@@ -156,7 +156,7 @@ func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Heade
 	}).WithContext(traced)
 
 	start := time.Now()
-	reply, err := s.transport.RoundTrip(req)
+	reply, err := s.transport.RoundTrip(req) //nolint:bodyclose // readReply closes it, see below
 	result := Result{Latency: time.Since(start)}
 	if err != nil {
 		if ctx.Err() != nil {

@@ -53,7 +53,7 @@ func (f *chainFleet) Run(ctx context.Context, served chan<- struct{}) error {
 			delay = firstRetry
 		}
 		if pause(ctx, wait) != nil {
-			return nil //nolint:nilerr // the end of ctx is how this ends
+			return nil
 		}
 	}
 }

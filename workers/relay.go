@@ -73,7 +73,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		wait := every
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end of ctx is how a relay ends
 		case err != nil:
 			failures++
 			wait = min(every<<min(failures, 8), mostRetry)

@@ -9,7 +9,7 @@ import (
 	"github.com/sluicepay/sluice/process"
 )
 
-func TestPoliciesKeepTheirRules(t *testing.T) {
+func TestPoliciesKeepTheirRules(t *testing.T) { //nolint:tparallel // the subtests share the set of names
 	t.Parallel()
 	const statementTimeout = 5 * time.Second
 	names := map[string]bool{}

@@ -156,6 +156,7 @@ func expires(w *world, row payment.Transition, happen func()) func() {
 			return "", waits(time.Hour)
 		case payment.CodeOrderState:
 			return process.ExpireOver, nil
+		default:
 		}
 		happen()
 		return process.ExpireExpired, nil

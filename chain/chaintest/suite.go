@@ -264,7 +264,7 @@ func (s *suite) ranges() {
 		for _, bounds := range [][2]uint64{{first, last}, {first, first}, {last, last}, {first + 3, last - 5}} {
 			blocks, err := s.source.Range(s.Context(), bounds[0], bounds[1], filter)
 			require.NoError(s, err)
-			require.Len(s, blocks, int(bounds[1]-bounds[0]+1))
+			require.Len(s, blocks, int(bounds[1]-bounds[0]+1)) //nolint:gosec // a few blocks
 			for i, block := range blocks {
 				require.Equal(s, bounds[0]+uint64(i), block.Number)
 				single, err := s.source.BlockByHash(s.Context(), block.Hash, filter)

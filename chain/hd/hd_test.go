@@ -195,6 +195,7 @@ func (o opinion) address(t testing.TB, index uint32) payment.Address {
 	public, err := child.ECPubKey()
 	require.NoError(t, err)
 	point := public.ToECDSA()
+	//nolint:staticcheck // the second implementation hands out its point this way
 	hash := crypto.PubkeyToAddress(ecdsa.PublicKey{Curve: crypto.S256(), X: point.X, Y: point.Y})
 	address, err := payment.AddressFromBytes(payment.FamilyEVM, hash.Bytes())
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -54,7 +55,7 @@ func (m migrateCommand) Run(ctx context.Context, c console) error {
 func newMigrator(databaseURL string) (*goose.Provider, func(), error) {
 	settings, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, nil, fmt.Errorf("migrate: SLUICE_MIGRATE_DATABASE_URL is not a PostgreSQL URL")
+		return nil, nil, errors.New("migrate: SLUICE_MIGRATE_DATABASE_URL is not a PostgreSQL URL")
 	}
 	db := stdlib.OpenDB(*settings)
 	locker, err := lock.NewPostgresSessionLocker()

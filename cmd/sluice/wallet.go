@@ -58,7 +58,7 @@ const maxLine = 4096
 
 func readLine(in io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(in, maxLine)).ReadString('\n')
-	if err != nil && err != io.EOF { //nolint:errorlint // a reader returns io.EOF itself
+	if err != nil && err != io.EOF {
 		return "", err
 	}
 	return strings.TrimRight(line, "\r\n"), nil

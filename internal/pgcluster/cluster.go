@@ -151,7 +151,7 @@ func (c *Cluster) tryServer(ctx context.Context, bin Binaries, data string, opts
 }
 
 func serverArgs(data string, port int, opts Options) []string {
-	settings := map[string]string{
+	settings := map[string]string{ //nolint:gosec // names of settings, no credentials
 		"listen_addresses":        "127.0.0.1",
 		"port":                    strconv.Itoa(port),
 		"unix_socket_directories": "", // nobody needs one, and a long path would not fit

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -61,7 +62,7 @@ func ParseKeyring(text string) (*Keyring, error) {
 		if err != nil || len(master) != masterKeyBytes {
 			return nil, fault("want 32 bytes in standard base64") // err would quote the key
 		}
-		if strings.Count(string(master), string(master[:1])) == masterKeyBytes {
+		if bytes.Count(master, master[:1]) == masterKeyBytes {
 			return nil, fault("all bytes are the same: this is a placeholder")
 		}
 		if byID[id] != nil || masters[string(master)] {

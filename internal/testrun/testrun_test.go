@@ -133,6 +133,7 @@ func (o *output) String() string {
 }
 
 func (o *output) read(t *testing.T, pipe *os.File) {
+	t.Helper()
 	for lines := bufio.NewScanner(pipe); lines.Scan(); {
 		o.mu.Lock()
 		o.text.WriteString(lines.Text() + "\n")
@@ -297,7 +298,8 @@ func TestItEndsWithItsParent(t *testing.T) {
 	seen := awaitReady(t, out)
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	for range out.ready { //nolint:revive // until testrun, which holds the pipe, has ended
+	for range out.ready {
+		continue // until testrun, which holds the pipe, has ended
 	}
 	require.Contains(t, out.String(), "the process that started this is gone")
 	requireNothingLeft(t, seen, base)
@@ -323,7 +325,8 @@ func TestAllCommandsRunAndTheFirstFailureCounts(t *testing.T) {
 	dir := t.TempDir()
 	cmd, out, _ := start(t, "testrun", "--", "sh", "-c", "exit 4", "--", "-C", dir, "pwd", "--", "sh", "-c", "exit 5", "--", "/nonexistent")
 	require.Equal(t, 4, status(t, cmd), out)
-	for range out.ready { //nolint:revive // until the output is complete
+	for range out.ready {
+		continue // until the output is complete
 	}
 	require.Contains(t, out.String(), dir)
 	require.Contains(t, out.String(), "failed with status 5")
