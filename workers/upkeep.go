@@ -15,6 +15,7 @@ type Sweeper interface {
 	SweepUnsettled(ctx context.Context, chain string, silent time.Duration, limit int) (store.Swept, error)
 	PruneSent(ctx context.Context, age time.Duration, limit int) (int, error)
 	PruneClaims(ctx context.Context, age time.Duration, limit int) (int, error)
+	TakeSnapshot(ctx context.Context) (int64, error)
 }
 
 // Starter starts workflows that may be missing; one that runs is left alone.
@@ -26,6 +27,8 @@ type Starter interface {
 const (
 	upkeepEvery = time.Minute
 	upkeepBatch = 500
+	// snapshotRounds keeps the tail of postings behind a balance to what an hour brings.
+	snapshotRounds = 60
 	// sweepSilent is how long nothing was said about an unsettled payment before its process is told again. Receipt checks
 	// run by themselves; this is for processes that were reset, terminated or lost.
 	sweepSilent = 15 * time.Minute
@@ -45,8 +48,12 @@ type upkeep struct {
 
 // Run does the rounds until ctx ends.
 func (u upkeep) Run(ctx context.Context) error {
-	for {
+	for n := 1; ; n++ {
 		u.round(ctx)
+		if n%snapshotRounds == 0 {
+			through, err := u.store.TakeSnapshot(ctx)
+			u.report(ctx, "take a snapshot of the ledger", err, "through", through)
+		}
 		if pause(ctx, upkeepEvery) != nil {
 			return nil //nolint:nilerr // the end of ctx is how this ends
 		}
