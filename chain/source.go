@@ -97,6 +97,7 @@ type Candidate struct {
 // Resolution says what a receipt has said about a candidate.
 type Resolution uint8
 
+// What a receipt can say.
 const (
 	// Unresolved: no receipt was read. A token's Position is not known; a native
 	// transfer's transaction may have failed.

@@ -43,6 +43,7 @@ type Check struct {
 // Outcome names how a recorded inclusion compares with the chain.
 type Outcome string
 
+// How an inclusion can compare with the chain.
 const (
 	// Included: the block is canonical and holds exactly the recorded transfer.
 	Included Outcome = "included"

@@ -139,7 +139,7 @@ func (f *Fake) visible(block *FakeBlock) *FakeBlock {
 }
 
 func (f *Fake) numbered(name string) *FakeBlock {
-	number := uint64(0)
+	var number uint64
 	switch name {
 	case "latest", "safe":
 		number = f.top()
@@ -172,7 +172,7 @@ func (f *Fake) blockJSON(block *FakeBlock, full bool) any {
 		"number":       hexOf(block.Number),
 		"hash":         block.Hash,
 		"parentHash":   block.Parent,
-		"timestamp":    hexOf(uint64(block.Time.Unix())),
+		"timestamp":    hexInt(block.Time.Unix()),
 		"logsBloom":    hexBytes(block.Bloom),
 		"transactions": txs,
 		"mixHash":      payment.Hash{}, // a field that nobody reads
@@ -185,7 +185,7 @@ func txJSON(block *FakeBlock, i int) map[string]any {
 	tx := block.Txs[i]
 	fields := map[string]any{
 		"hash": tx.Hash, "from": tx.From.Lower(), "to": nil, "value": hexOf(tx.Value), "type": "0x2",
-		"blockHash": block.Hash, "blockNumber": hexOf(block.Number), "transactionIndex": hexOf(uint64(i)),
+		"blockHash": block.Hash, "blockNumber": hexOf(block.Number), "transactionIndex": hexInt(int64(i)),
 	}
 	if !tx.To.IsZero() {
 		fields["to"] = tx.To.Lower()
@@ -204,8 +204,8 @@ func logsJSON(block *FakeBlock, i int) []map[string]any {
 		logs = append(logs, map[string]any{
 			"address": log.Address.Lower(), "topics": topics, "data": hexBytes(log.Data),
 			"blockHash": block.Hash, "blockNumber": hexOf(block.Number), "removed": false,
-			"transactionHash": block.Txs[i].Hash, "transactionIndex": hexOf(uint64(i)),
-			"logIndex": hexOf(uint64(block.logStart[i] + n)),
+			"transactionHash": block.Txs[i].Hash, "transactionIndex": hexInt(int64(i)),
+			"logIndex": hexInt(int64(block.logStart[i] + n)),
 		})
 	}
 	return logs
@@ -233,7 +233,7 @@ func (f *Fake) receiptJSON(hash payment.Hash) any {
 		status = 0
 	}
 	return map[string]any{
-		"transactionHash": hash, "transactionIndex": hexOf(uint64(i)), "blockHash": block.Hash,
+		"transactionHash": hash, "transactionIndex": hexInt(int64(i)), "blockHash": block.Hash,
 		"blockNumber": hexOf(block.Number), "status": hexOf(status), "logs": logsJSON(block, i),
 	}
 }
@@ -330,5 +330,7 @@ func (f *Fake) ethCall(a *Answer) {
 }
 
 func hexOf(n uint64) string { return "0x" + strconv.FormatUint(n, 16) }
+
+func hexInt(n int64) string { return "0x" + strconv.FormatInt(n, 16) }
 
 func hexBytes(b []byte) string { return "0x" + hex.EncodeToString(b) }

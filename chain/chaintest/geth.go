@@ -132,16 +132,15 @@ func transferData(tx TokenTransfer) []byte {
 // Reorg implements Bench.
 func (g *Geth) Reorg(t *testing.T, depth, count int, keep Keep) []payment.BlockRef {
 	t.Helper()
-	hashes, err := g.Node.Reorg(gethnode.ReorgOptions{Depth: uint64(depth), Blocks: count, Drop: keep == DropTxs})
+	hashes, err := g.Node.Reorg(gethnode.ReorgOptions{Depth: depth, Blocks: count, Drop: keep == DropTxs})
 	require.NoError(t, err)
 	require.Len(t, hashes, count)
 	if keep == DropTxs {
 		g.payer.ForgetNonce()
 	}
-	head := g.Node.Head().Number.Uint64()
 	refs := make([]payment.BlockRef, count)
-	for i := range refs {
-		refs[i] = refOf(g.Node.BlockByNumber(head - uint64(count-1-i)).Header())
+	for i, hash := range hashes {
+		refs[i] = refOf(g.Node.HeaderByHash(hash))
 	}
 	return refs
 }
@@ -151,7 +150,7 @@ func refOf(h *types.Header) payment.BlockRef {
 		Number: h.Number.Uint64(),
 		Hash:   payment.Hash(h.Hash()),
 		Parent: payment.Hash(h.ParentHash),
-		Time:   time.Unix(int64(h.Time), 0).UTC(),
+		Time:   time.Unix(int64(h.Time), 0).UTC(), //nolint:gosec // the node's own clock
 	}
 }
 

@@ -3,6 +3,7 @@ package evm_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -402,11 +403,11 @@ func TestHTTPFaults(t *testing.T) {
 			require.ErrorIs(t, err, test.want)
 			require.Equal(t, test.after, chain.RetryAfter(err))
 			_, err = b.source.Range(t.Context(), 1, 1, b.filter)
-			if test.want == chain.ErrTooLarge {
-				require.ErrorIs(t, err, chain.ErrRangeTooLarge)
-			} else {
-				require.ErrorIs(t, err, test.want)
+			want := test.want
+			if errors.Is(want, chain.ErrTooLarge) {
+				want = chain.ErrRangeTooLarge
 			}
+			require.ErrorIs(t, err, want)
 		})
 	}
 }

@@ -58,18 +58,18 @@ func (s *Source) followHeads(ctx context.Context, wake chan<- struct{}) bool {
 	silence := time.NewTimer(s.opts.Silence)
 	defer silence.Stop()
 	// One wake-up at once: blocks may have come while there was no subscription.
-	for any := false; ; any = true {
+	for alive := false; ; alive = true {
 		select {
 		case wake <- struct{}{}:
 		default: // the last one was not taken yet
 		}
 		select {
 		case <-ctx.Done():
-			return any
-		case <-subscription.Err():
-			return any
+			return alive
+		case <-subscription.Err(): //nolint:errcheck // whatever broke it, the caller subscribes again
+			return alive
 		case <-silence.C:
-			return any
+			return alive
 		case <-heads:
 			silence.Reset(s.opts.Silence)
 		}

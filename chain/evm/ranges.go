@@ -74,7 +74,7 @@ func (s *Source) blocksBelow(ctx context.Context, from uint64, end *block, nativ
 		if err != nil {
 			return nil, err
 		}
-		if want := from + uint64(i); b.ref.Number != want { //nolint:gosec // an index of a slice
+		if want := from + uint64(i); b.ref.Number != want {
 			return nil, inconsistent("asked for block %d, got %d", want, b.ref.Number)
 		}
 		blocks = append(blocks, b)

@@ -41,7 +41,7 @@ func (s *Source) checkReceipt(r *rawReceipt) error {
 		switch {
 		case l.TxHash != r.TxHash || l.BlockHash != r.BlockHash:
 			return inconsistent("receipt of %s has a log of another transaction", r.TxHash)
-		case uint64(*l.Index) != uint64(*r.Logs[0].Index)+uint64(i): //nolint:gosec // an index of a slice
+		case uint64(*l.Index) != uint64(*r.Logs[0].Index)+uint64(i):
 			return inconsistent("receipt of %s has a gap in its logs", r.TxHash)
 		}
 	}
@@ -116,7 +116,7 @@ func (s *Source) resolve(c *chain.Candidate, r *rawReceipt) error {
 			if !s.sameTransfer(l, c.Transfer) {
 				return inconsistent("log %d of %s differs from its receipt", c.LogIndex, c.TxHash)
 			}
-			c.Position, c.Resolution = uint32(i), chain.Resolved //nolint:gosec // an index of a slice
+			c.Position, c.Resolution = uint32(i), chain.Resolved
 			return nil
 		}
 	}

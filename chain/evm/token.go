@@ -100,11 +100,12 @@ func abiString(out []byte) []byte {
 	if offset != (word{31: 32}) || !bytes.Equal(size[:24], make([]byte, 24)) {
 		return nil
 	}
+	text := out[64:]
 	length := binary.BigEndian.Uint64(size[24:])
-	if length > uint64(len(out)-64) {
+	if length > uint64(len(text)) {
 		return nil
 	}
-	return out[64 : 64+length]
+	return text[:length]
 }
 
 func keccak(data []byte) payment.Hash {

@@ -81,7 +81,7 @@ func transferOfTx(tx *rawTx, index int) (payment.Transfer, skip) {
 	}
 	return payment.Transfer{
 		TxHash:  tx.Hash,
-		TxIndex: uint(index), //nolint:gosec // an index of a slice
+		TxIndex: uint(index),
 		Native:  true,
 		From:    from,
 		To:      tx.To.account,

@@ -72,7 +72,7 @@ func (r *run) commonAncestor(ctx context.Context, cursor, header payment.BlockRe
 
 // recorded returns the remembered blocks by number, and the lowest number.
 func (r *run) recorded(ctx context.Context, cursor payment.BlockRef) (map[uint64]payment.Hash, uint64, error) {
-	limit := int(min(r.session.Horizon, 1<<20)) + 1 //nolint:gosec // bounded
+	limit := int(min(r.session.Horizon, 1<<20)) + 1
 	refs, err := r.Recorder.Ancestors(ctx, r.session, cursor.Number, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read recorded blocks: %w", err)

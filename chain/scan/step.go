@@ -175,13 +175,15 @@ func checkRun(blocks []chain.Block, from, to uint64) error {
 	if uint64(len(blocks)) != to-from+1 {
 		return fmt.Errorf("%w: %d blocks for %d to %d", chain.ErrInconsistent, len(blocks), from, to)
 	}
+	var below payment.Hash
 	for i := range blocks {
-		if blocks[i].Number != from+uint64(i) { //nolint:gosec // an index of a slice
-			return fmt.Errorf("%w: block %d instead of %d", chain.ErrInconsistent, blocks[i].Number, from+uint64(i)) //nolint:gosec // as above
+		if blocks[i].Number != from+uint64(i) {
+			return fmt.Errorf("%w: block %d instead of %d", chain.ErrInconsistent, blocks[i].Number, from+uint64(i))
 		}
-		if i > 0 && blocks[i].Parent != blocks[i-1].Hash {
+		if i > 0 && blocks[i].Parent != below {
 			return fmt.Errorf("%w: block %d is not linked", chain.ErrReorged, blocks[i].Number)
 		}
+		below = blocks[i].Hash
 	}
 	return nil
 }

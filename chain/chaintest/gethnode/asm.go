@@ -1,6 +1,7 @@
 package gethnode
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -38,7 +39,7 @@ func assemble(source string) []byte {
 			default:
 				op := vm.StringToOp(word)
 				if op == vm.STOP && word != "STOP" {
-					panic(fmt.Sprintf("assemble: unknown opcode %s", word))
+					panic("assemble: unknown opcode " + word)
 				}
 				code = append(code, byte(op))
 			}
@@ -47,9 +48,9 @@ func assemble(source string) []byte {
 	for at, label := range uses {
 		target, ok := labels[label]
 		if !ok {
-			panic(fmt.Sprintf("assemble: unknown label %s", label))
+			panic("assemble: unknown label " + label)
 		}
-		code[at], code[at+1] = byte(target>>8), byte(target)
+		binary.BigEndian.PutUint16(code[at:], uint16(target)) //nolint:gosec // contracts are smaller than 64 kB
 	}
 	return code
 }

@@ -3,6 +3,7 @@ package gethnode
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 )
@@ -43,7 +44,7 @@ func (n *Node) mine(count int) ([]common.Hash, error) {
 // ReorgOptions say what a fork keeps and how long it grows.
 type ReorgOptions struct {
 	// Depth is how many blocks of the present chain are undone; at least 1.
-	Depth uint64
+	Depth int
 	// Blocks is how many blocks replace them. Fewer than Depth leaves a head that
 	// is lower than before; 0 only rewinds.
 	Blocks int
@@ -64,14 +65,12 @@ func (n *Node) Reorg(opts ReorgOptions) ([]common.Hash, error) {
 	if n.closed {
 		return nil, ErrClosed
 	}
-	head := n.Head().Number.Uint64()
-	if opts.Depth > head {
-		return nil, ErrTooDeep
-	}
 	chain := n.eth.BlockChain()
-	ancestor := chain.GetBlockByNumber(head - opts.Depth)
-	if ancestor == nil {
-		return nil, ErrTooDeep
+	ancestor := chain.GetBlockByHash(n.Head().Hash())
+	for range opts.Depth {
+		if ancestor = chain.GetBlockByHash(ancestor.ParentHash()); ancestor == nil {
+			return nil, ErrTooDeep
+		}
 	}
 	// The beacon's own Fork refuses while transactions are pending. Setting the head
 	// directly lets the pool take the undone transactions back, as it does in a real
@@ -102,6 +101,7 @@ func (n *Node) DropPending() {
 
 // seal builds one block on the current head. The caller holds mu, or is alone.
 func (n *Node) seal() (common.Hash, error) {
+	n.awaitPromotion()
 	before := n.Head().Hash()
 	hash := n.beacon.Commit()
 	if hash == before {
@@ -119,4 +119,39 @@ func (n *Node) seal() (common.Hash, error) {
 		}
 	}
 	return hash, nil
+}
+
+// Bounds of awaitPromotion.
+const (
+	promotionPoll = 200 * time.Microsecond
+	promotionWait = 250 * time.Millisecond
+)
+
+// awaitPromotion waits until the pool has made every transaction executable that
+// can be. A new transaction waits in the pool's queue for a moment; if the reset
+// that sealing begins with comes in between, the pool leaves the transaction there
+// for another block. When time is up the block is sealed as things are.
+func (n *Node) awaitPromotion() {
+	deadline := time.NewTimer(promotionWait)
+	defer deadline.Stop()
+	poll := time.NewTicker(promotionPoll)
+	defer poll.Stop()
+	for n.promoting() {
+		select {
+		case <-deadline.C:
+			return
+		case <-poll.C:
+		}
+	}
+}
+
+func (n *Node) promoting() bool {
+	pool := n.eth.TxPool()
+	_, queued := pool.Content()
+	for address, txs := range queued {
+		if len(txs) > 0 && txs[0].Nonce() <= pool.PoolNonce(address) {
+			return true
+		}
+	}
+	return false
 }

@@ -228,6 +228,11 @@ func (n *Node) BlockByNumber(number uint64) *types.Block {
 	return n.eth.BlockChain().GetBlockByNumber(number)
 }
 
+// HeaderByHash is the header of a block, canonical or not, nil when there is none.
+func (n *Node) HeaderByHash(hash common.Hash) *types.Header {
+	return n.eth.BlockChain().GetHeaderByHash(hash)
+}
+
 // PendingTransactions counts the transactions that the next block could take.
 func (n *Node) PendingTransactions() int {
 	_ = n.eth.TxPool().Sync()
