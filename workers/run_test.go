@@ -236,6 +236,8 @@ func (b *broom) PruneClaims(context.Context, time.Duration, int) (int, error) {
 	return 0, b.err
 }
 
+func (b *broom) TakeSnapshot(context.Context) (int64, error) { return 0, b.err }
+
 func TestTheUpkeepDoesItsRounds(t *testing.T) {
 	t.Parallel()
 	b := &broom{stalled: []store.StalledOrder{{ID: "ord_a", TakesPayments: true}, {ID: "ord_b"}}}

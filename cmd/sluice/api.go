@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicepay/sluice/api"
 	"github.com/sluicepay/sluice/internal/config"
@@ -44,6 +47,15 @@ func (apiCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	if settings.MetricsListen != "" {
+		metrics, err := listen(ctx, settings.MetricsListen)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		group.Go(func() error { return serveInternal(ctx, metrics, server.Metrics()) })
+	}
 	s.log.InfoContext(ctx, "listening", "address", listener.Addr().String())
-	return server.Serve(ctx, listener, settings.ShutdownTimeout)
+	group.Go(func() error { return server.Serve(ctx, listener, settings.ShutdownTimeout) })
+	return group.Wait()
 }

@@ -56,7 +56,7 @@ func TestComposeIsTrueToThePrograms(t *testing.T) {
 	for _, match := range set {
 		require.Contains(t, known, match[1], "no program takes this variable")
 	}
-	for _, port := range []string{`"127.0.0.1:8080:8080"`, `"127.0.0.1:8081:8081"`} {
+	for _, port := range []string{`"127.0.0.1:8080:8080"`, `"127.0.0.1:8082:8082"`, `"127.0.0.1:8081:8081"`} {
 		require.Contains(t, text, port)
 	}
 	require.Contains(t, text, "SLUICE_API_LISTEN: 0.0.0.0:8080")

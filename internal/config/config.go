@@ -66,6 +66,8 @@ type Common struct {
 type API struct {
 	Common
 	Listen string `env:"SLUICE_API_LISTEN" envDefault:"127.0.0.1:8080"`
+	// MetricsListen serves the metrics, apart from what merchants reach; empty serves none.
+	MetricsListen string `env:"SLUICE_API_METRICS_LISTEN"`
 	// PublicURL is where merchants reach the API, for links in answers.
 	PublicURL string `env:"SLUICE_PUBLIC_URL"`
 	// TrustedProxies are the only peers whose X-Forwarded-For counts.
