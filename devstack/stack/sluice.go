@@ -88,7 +88,6 @@ func (s *Stack) settings() []string {
 		"SLUICE_TEMPORAL_NAMESPACE=sluice",
 		"SLUICE_MASTER_KEYS=" + s.secrets.MasterKeys,
 		"SLUICE_API_LISTEN=" + loopback.Addr(ports.API),
-		"SLUICE_PUBLIC_URL=" + s.APIURL(),
 		"SLUICE_WORKER_LISTEN=" + loopback.Addr(ports.Worker),
 		"SLUICE_CALLBACK_ALLOW=" + loopback.Addr(ports.Receiver),
 	}

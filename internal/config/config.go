@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -68,8 +67,6 @@ type API struct {
 	Listen string `env:"SLUICE_API_LISTEN" envDefault:"127.0.0.1:8080"`
 	// MetricsListen serves the metrics, apart from what merchants reach; empty serves none.
 	MetricsListen string `env:"SLUICE_API_METRICS_LISTEN"`
-	// PublicURL is where merchants reach the API, for links in answers.
-	PublicURL string `env:"SLUICE_PUBLIC_URL"`
 	// TrustedProxies are the only peers whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix `env:"SLUICE_TRUSTED_PROXIES"`
 	// CallbackAllow is the exact list of host:port that the guard of callback targets lets through.
@@ -138,12 +135,6 @@ func scrub(err error) error {
 func (c *API) validate() error {
 	if c.OpenTimeout <= 0 {
 		return errors.New("config: SLUICE_OPEN_TIMEOUT must be positive")
-	}
-	if c.PublicURL != "" {
-		u, err := url.Parse(c.PublicURL)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return errors.New("config: SLUICE_PUBLIC_URL must be an http or https URL")
-		}
 	}
 	return c.Common.validate()
 }
