@@ -2,7 +2,6 @@ package proc_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -52,10 +51,10 @@ func TestDeathIsExplained(t *testing.T) {
 	<-p.Done()
 	require.False(t, p.Running())
 	var died *proc.DiedError
-	require.True(t, errors.As(p.Died(), &died))
+	require.ErrorAs(t, p.Died(), &died)
 	require.Equal(t, "exit status 3", died.Reason)
 	require.Contains(t, died.Error(), "part ended by itself (exit status 3)")
-	require.Equal(t, 20, len(strings.Split(died.Tail, "\n")))
+	require.Len(t, strings.Split(died.Tail, "\n"), 20)
 	require.True(t, strings.HasSuffix(died.Tail, "    line 40\n    broken"), died.Tail)
 }
 
