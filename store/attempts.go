@@ -12,7 +12,7 @@ import (
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
-// ErrLeaseLost: another sender has taken over the order and endpoint, so this sender's failure does not count.
+// ErrLeaseLost says that another sender has taken over the order and endpoint, so this sender's failure does not count.
 var ErrLeaseLost = errors.New("store: another sender has the lease")
 
 // Reply says what an endpoint made of an attempt.

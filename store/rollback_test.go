@@ -240,7 +240,7 @@ func TestCreditAndRollback(t *testing.T) {
 			go func() {
 				result, err := m.DB.Credit(ctx, input)
 				if err == nil {
-					require.Contains(t, []store.CreditOutcome{store.CreditDone, store.CreditAlready, store.CreditStale}, result.Outcome) //nolint:testifylint // fails the test
+					require.Contains(t, []store.CreditOutcome{store.CreditDone, store.CreditAlready, store.CreditStale}, result.Outcome)
 				}
 				done <- err
 			}()

@@ -62,9 +62,9 @@ type OpenRescan struct {
 type Receipt uint8
 
 const (
-	// ReceiptUnread: position and success are not known. Such a transfer cannot be recorded.
+	// ReceiptUnread says that position and success are not known. Such a transfer cannot be recorded.
 	ReceiptUnread Receipt = iota
-	// ReceiptRead: the transaction succeeded and the position is known.
+	// ReceiptRead says that the transaction succeeded and the position is known.
 	ReceiptRead
 )
 

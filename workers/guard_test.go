@@ -26,7 +26,7 @@ type answer struct {
 }
 
 // guarded runs an activity behind the guard, as a regular or a local one, and returns what was logged too.
-func guarded(t *testing.T, local bool, fn func(context.Context) (answer, error)) (answer, error, string) { //nolint:revive,staticcheck // the log is an afterthought
+func guarded(t *testing.T, local bool, fn func(context.Context) (answer, error)) (answer, error, string) { //nolint:staticcheck // the log is an afterthought
 	t.Helper()
 	var out bytes.Buffer
 	suite := &testsuite.WorkflowTestSuite{}
