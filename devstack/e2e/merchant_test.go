@@ -26,6 +26,7 @@ type merchant struct {
 	w       *world
 	id, key string
 	hook    string // the endpoint's id
+	secret  string // the endpoint's
 	inbox   *inbox
 }
 
@@ -56,7 +57,8 @@ func (w *world) merchant(t *testing.T, opts merchantOptions) *merchant {
 	}
 	w.sluice(t, &hook, args...)
 	m.hook = hook.ID
-	m.inbox.trust(t, hook.Secret)
+	m.secret = hook.Secret
+	m.inbox.trust(t, m.secret)
 	m.dumpWhenFailed(t)
 	return m
 }
