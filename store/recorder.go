@@ -173,6 +173,7 @@ type chainTurn struct {
 	family        payment.Family
 	horizon       int64
 	confirmations int64
+	start         int64
 	// cursor is the last recorded block; hash is nil before the first.
 	number int64
 	hash   []byte
@@ -190,6 +191,6 @@ func (t txn) turn(ctx context.Context, s ScanSession) (chainTurn, error) {
 	}
 	return chainTurn{
 		chain: s.Chain, family: payment.Family(row.Family), horizon: int64(row.Horizon), confirmations: int64(row.Confirmations),
-		number: deref(row.BlockNumber), hash: row.BlockHash, time: row.BlockTime,
+		start: row.StartBlock, number: deref(row.BlockNumber), hash: row.BlockHash, time: row.BlockTime,
 	}, nil
 }

@@ -112,10 +112,38 @@ func TestTheFirstBlockIsTheConfiguredOne(t *testing.T) {
 	m.record(t)
 
 	// A reorganisation may take the very first block with it.
-	require.ErrorIs(t, m.rec.Rollback(t.Context(), m.session, payment.BlockRef{Number: 499, Hash: storetest.Hash()}), store.ErrParentMismatch)
 	m.rollback(t, parent)
 	m.advance(t, 2)
 	require.Equal(t, uint64(501), m.tip.Number)
+}
+
+// TestTheFirstBlockAndItsParentAreReorganised: the start block's parent was never recorded, so nothing can vouch for another
+// one, and nothing has to.
+func TestTheFirstBlockAndItsParentAreReorganised(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	_, err := b.PG.Owner.Exec(t.Context(), `UPDATE cursors SET block_number = NULL, block_hash = NULL, block_time = NULL;
+		UPDATE chains SET start_block = 1000; TRUNCATE coverage`)
+	require.NoError(t, err)
+	m := &miner{Bundle: b, rec: store.NewRecorder(b.DB), step: time.Second}
+	m.begin(t, storetest.Chain)
+	other := func() payment.BlockRef {
+		return payment.BlockRef{Number: 999, Hash: storetest.Hash(), Time: time.Now().UTC().Truncate(time.Microsecond)}
+	}
+	m.tip = other()
+	m.record(t)
+	for range 2 { // and once more
+		m.rollback(t, other())
+		require.Nil(t, m.look(t).Cursor, "nothing is recorded any more")
+		m.advance(t, 2)
+		require.Equal(t, m.tip.Hash, m.look(t).Cursor.Hash)
+	}
+	m.advance(t, 1)
+	forged := other()
+	forged.Number = 1000
+	require.ErrorIs(t, m.rec.Rollback(t.Context(), m.session, forged), store.ErrParentMismatch)
+	forged.Number = 998
+	require.ErrorIs(t, m.rec.Rollback(t.Context(), m.session, forged), store.ErrParentMismatch)
 }
 
 // TestAnOldSessionWritesNothing runs every writing method of a session that was fenced.

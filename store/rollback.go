@@ -15,8 +15,9 @@ import (
 
 // Rollback undoes everything above a block in one transaction: it ends the inclusions there, reverses what was credited of
 // them, moves the orders back, writes events and wake-ups, forgets the blocks, trims the coverage and sets the cursor to
-// that block. The block is remembered, or it is the parent of the very first one. With the cursor at or below the block
-// there is nothing to do.
+// that block. The block is remembered, or it is one below the start block while the start block is remembered: then nothing
+// is left, the cursor is empty, and the start block is next, on whatever parent the chain has now. With the cursor at or
+// below the block there is nothing to do.
 //
 // Inclusions end, payments stay: one that is mined again goes on with its next inclusion.
 // Errors: ErrFenced; ErrHorizon when the block is further below the cursor than the chain's horizon; ErrParentMismatch when
@@ -34,17 +35,40 @@ func (r *Recorder) Rollback(ctx context.Context, s ScanSession, to payment.Block
 		if turn.number-ancestor > turn.horizon {
 			return ErrHorizon
 		}
-		if err := t.remembers(ctx, turn, to); err != nil {
+		all, err := t.undoesAll(ctx, turn, ancestor)
+		if err != nil {
 			return err
+		}
+		if !all {
+			if err := t.remembers(ctx, turn, to); err != nil {
+				return err
+			}
 		}
 		if err := t.dropAbove(ctx, turn, ancestor); err != nil {
 			return err
 		}
-		return t.forgetAbove(ctx, turn, to)
+		return t.forgetAbove(ctx, turn, to, all)
 	})
 }
 
-// remembers returns ErrParentMismatch unless the block is one that was recorded, or the parent of the first one.
+// undoesAll tells whether everything that was ever recorded is above the ancestor. Its hash proves nothing then: the start
+// block's parent was never recorded and may be reorganised like any block.
+func (t txn) undoesAll(ctx context.Context, turn chainTurn, ancestor int64) (bool, error) {
+	if ancestor != turn.start-1 {
+		return false, nil
+	}
+	lowest, err := t.q.LowestChainBlock(ctx, turn.chain)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look for the first block: %w", err)
+	default:
+		return lowest.Number == turn.start, nil
+	}
+}
+
+// remembers returns ErrParentMismatch unless the block is one that was recorded, or the parent of the lowest one.
 func (t txn) remembers(ctx context.Context, turn chainTurn, to payment.BlockRef) error {
 	number := int64(to.Number)
 	rows, err := t.q.ChainBlocksBetween(ctx, sqlc.ChainBlocksBetweenParams{Chain: turn.chain, First: number, Last: number})
@@ -161,8 +185,8 @@ func (t txn) drop(ctx context.Context, turn chainTurn, order *orderRow, locked s
 	})
 }
 
-// forgetAbove makes the block the cursor.
-func (t txn) forgetAbove(ctx context.Context, turn chainTurn, to payment.BlockRef) error {
+// forgetAbove makes the block the cursor, or empties the cursor when everything was undone.
+func (t txn) forgetAbove(ctx context.Context, turn chainTurn, to payment.BlockRef, all bool) error {
 	above := int64(to.Number)
 	if err := t.q.CutChainBlocks(ctx, sqlc.CutChainBlocksParams{Chain: turn.chain, Above: above}); err != nil {
 		return fmt.Errorf("forget blocks: %w", err)
@@ -173,6 +197,12 @@ func (t txn) forgetAbove(ctx context.Context, turn chainTurn, to payment.BlockRe
 	err := t.q.ResolveQuarantine(ctx, sqlc.ResolveQuarantineParams{Chain: turn.chain, First: above + 1, Last: turn.number})
 	if err != nil {
 		return fmt.Errorf("resolve quarantined blocks: %w", err)
+	}
+	if all {
+		if err := t.q.ClearCursor(ctx, turn.chain); err != nil {
+			return fmt.Errorf("clear the cursor: %w", err)
+		}
+		return nil
 	}
 	err = t.q.SetCursor(ctx, sqlc.SetCursorParams{Chain: turn.chain, Number: above, Hash: to.Hash[:], BlockTime: to.Time})
 	if err != nil {

@@ -263,7 +263,7 @@ func (m *memory) Ancestors(_ context.Context, _ scan.Session, below uint64, limi
 func (m *memory) Rollback(_ context.Context, s scan.Session, to payment.BlockRef) (err error) {
 	m.change(func() {
 		switch err = m.fence(s); {
-		case err != nil || m.cursor.Number <= to.Number:
+		case err != nil || m.cursor == nil || m.cursor.Number <= to.Number:
 			return
 		case m.cursor.Number-to.Number > s.Horizon:
 			err = scan.ErrHorizon
@@ -280,7 +280,9 @@ func (m *memory) Rollback(_ context.Context, s scan.Session, to payment.BlockRef
 				delete(m.covered, number)
 			}
 		}
-		m.cursor = &to
+		if m.cursor = &to; to.Number+1 == s.Start {
+			m.cursor = nil
+		}
 	})
 	return err
 }

@@ -78,8 +78,9 @@ type Recorder interface {
 
 	// Rollback undoes everything above a block, in one transaction: end the inclusions
 	// there, move their orders back, write events and wake-ups, forget the blocks, trim
-	// the coverage, set the cursor to that block. The block is remembered, or it is the
-	// parent of the very first one. It returns ErrHorizon, and changes nothing, when
+	// the coverage, set the cursor to that block. The block is remembered, or it is one
+	// below Session.Start while that is remembered: then the cursor becomes empty,
+	// whatever the block's hash. It returns ErrHorizon, and changes nothing, when
 	// that is further below the cursor than the session's horizon; it does nothing
 	// when the cursor is at or below the block already.
 	Rollback(ctx context.Context, session Session, to payment.BlockRef) error

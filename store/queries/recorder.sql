@@ -18,13 +18,17 @@ UPDATE cursors cur
 RETURNING ch.family, ch.horizon, ch.confirmations;
 
 -- name: LockCursor :one
-SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, ch.family, ch.horizon, ch.confirmations
+SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, ch.family, ch.horizon, ch.confirmations, ch.start_block
   FROM cursors cur JOIN chains ch ON ch.name = cur.chain
  WHERE cur.chain = @chain FOR NO KEY UPDATE OF cur;
 
 -- name: SetCursor :exec
 UPDATE cursors SET block_number = @number::bigint, block_hash = @hash::bytea, block_time = @block_time::timestamptz, updated_at = now()
  WHERE chain = @chain;
+
+-- name: ClearCursor :exec
+-- Nothing is recorded any more: the next block is the start block, whatever its parent.
+UPDATE cursors SET block_number = NULL, block_hash = NULL, block_time = NULL, updated_at = now() WHERE chain = @chain;
 
 -- name: ObserveHead :execrows
 -- A lower head is a node that lags. A head at the same height may be another block; the newer answer counts.

@@ -90,6 +90,16 @@ func (q *Queries) ChainBlocksBetween(ctx context.Context, arg ChainBlocksBetween
 	return items, nil
 }
 
+const clearCursor = `-- name: ClearCursor :exec
+UPDATE cursors SET block_number = NULL, block_hash = NULL, block_time = NULL, updated_at = now() WHERE chain = $1
+`
+
+// Nothing is recorded any more: the next block is the start block, whatever its parent.
+func (q *Queries) ClearCursor(ctx context.Context, chain string) error {
+	_, err := q.db.Exec(ctx, clearCursor, chain)
+	return err
+}
+
 const countUnknownTransfer = `-- name: CountUnknownTransfer :exec
 WITH kept AS (
   SELECT FROM unknown_transfers
@@ -360,7 +370,7 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) er
 }
 
 const lockCursor = `-- name: LockCursor :one
-SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, ch.family, ch.horizon, ch.confirmations
+SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, ch.family, ch.horizon, ch.confirmations, ch.start_block
   FROM cursors cur JOIN chains ch ON ch.name = cur.chain
  WHERE cur.chain = $1 FOR NO KEY UPDATE OF cur
 `
@@ -373,6 +383,7 @@ type LockCursorRow struct {
 	Family        string
 	Horizon       int32
 	Confirmations int32
+	StartBlock    int64
 }
 
 func (q *Queries) LockCursor(ctx context.Context, chain string) (LockCursorRow, error) {
@@ -386,6 +397,7 @@ func (q *Queries) LockCursor(ctx context.Context, chain string) (LockCursorRow, 
 		&i.Family,
 		&i.Horizon,
 		&i.Confirmations,
+		&i.StartBlock,
 	)
 	return i, err
 }
