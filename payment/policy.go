@@ -235,10 +235,14 @@ func (p ConfirmationPolicy) Missing(block uint64, heads Heads) uint64 {
 // basisPoints is one whole in basis points.
 const basisPoints = 10_000
 
+// maxToleranceShare is the part of a due amount that a tolerance can be at most: one half.
+const maxToleranceShare = 2
+
 // FulfilAmount is the sum that fulfils an order: what is due, less the larger of
 // two tolerances for underpayment, one absolute in base units and one in basis
-// points of the due amount (rounded down). It is never zero: nothing at all
-// fulfils no order. It returns CodeInvalidParameter above 10,000 basis points
+// points of the due amount (rounded down). At least half of what is due is always
+// asked for: a tolerance forgives a rounding or a fee, and one in base units that
+// is large for a small order must not give the order away. It returns CodeInvalidParameter above 10,000 basis points
 // and CodeInvalidAmount when due is zero.
 func FulfilAmount(due, tolerance Amount, toleranceBPS uint32) (Amount, error) {
 	if due.IsZero() {
@@ -248,5 +252,6 @@ func FulfilAmount(due, tolerance Amount, toleranceBPS uint32) (Amount, error) {
 		return Amount{}, E(CodeInvalidParameter, "", "tolerance is above %d basis points", basisPoints)
 	}
 	relative := due.mulDiv(uint64(toleranceBPS), basisPoints)
-	return due.SubFloor(tolerance.Max(relative)).Max(AmountFromUint64(1)), nil
+	most := due.mulDiv(1, maxToleranceShare)
+	return due.SubFloor(tolerance.Max(relative).Min(most)), nil
 }

@@ -193,8 +193,12 @@ func TestFulfilAmount(t *testing.T) {
 		{25_000_000, 100_000, 50, 24_875_000},
 		{199, 0, 100, 198}, // 1.99 rounds down to 1: in doubt the order asks for more
 		{99, 0, 100, 99},
-		{5, 0, 10_000, 1}, // everything is tolerated, and nothing at all still fulfils nothing
-		{5, 100, 0, 1},
+		{5, 0, 10_000, 3}, // at least half, rounded up, whatever is tolerated
+		{5, 100, 0, 3},
+		{100, 50, 0, 50},
+		{100, 51, 0, 50},
+		{1, 1, 0, 1},
+		{2, 2, 10_000, 1},
 		{1, 0, 0, 1},
 	} {
 		got, err := FulfilAmount(AmountFromUint64(c.due), AmountFromUint64(c.absolute), c.bps)
@@ -216,11 +220,8 @@ func TestFulfilAmountAgreesWithBig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := new(big.Int).Mul(due.Big(), big.NewInt(int64(bps)))
+		want := new(big.Int).Mul(due.Big(), big.NewInt(int64(min(bps, 5_000))))
 		want.Sub(due.Big(), want.Quo(want, big.NewInt(10_000)))
-		if want.Sign() == 0 {
-			want.SetInt64(1)
-		}
 		if got.Big().Cmp(want) != 0 {
 			t.Fatalf("%s at %d basis points is %s, want %s", due, bps, got, want)
 		}
