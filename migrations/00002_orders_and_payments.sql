@@ -15,6 +15,9 @@ CREATE TABLE orders (
   amount          base_units NOT NULL CHECK (amount > 0),
   -- What fulfils: amount less the merchant's tolerance when the order was made.
   fulfil_amount   base_units NOT NULL CHECK (fulfil_amount > 0),
+  -- Less than this of the order's asset is dust. Copied like the policies: what counted when it was seen counts when it is
+  -- confirmed. Above what fulfils, no payment could ever be enough.
+  dust_below      base_units NOT NULL DEFAULT 0 CHECK (dust_below <= fulfil_amount),
   confirmations   integer NOT NULL CHECK (confirmations > 0),
   finality_tag    text CHECK (finality_tag IN ('safe', 'finalized')),
   expires_in_seconds  integer NOT NULL CHECK (expires_in_seconds BETWEEN 60 AND 604800),

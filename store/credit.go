@@ -136,8 +136,8 @@ func (t txn) postCredit(ctx context.Context, in CreditInput, order *orderRow, ab
 	if err := t.q.CreditPayment(ctx, sqlc.CreditPaymentParams{ID: about.ID, Inclusion: about.N}); err != nil {
 		return "", fmt.Errorf("mark payment %s as credited: %w", about.ID, err)
 	}
-	if order != nil && confirmed.Facts.Match != payment.MatchDust {
-		_, err := t.apply(ctx, order, payment.TriggerPaymentConfirmed, eventCause{PaymentID: in.PaymentID, Inclusion: in.Inclusion})
+	if on := confirms(order, confirmed.Facts.Match); on != "" {
+		_, err := t.apply(ctx, order, on, eventCause{PaymentID: in.PaymentID, Inclusion: in.Inclusion})
 		if err != nil {
 			return "", fmt.Errorf("confirm payment %s: %w", in.PaymentID, err)
 		}
@@ -150,6 +150,21 @@ func (t txn) postCredit(ctx context.Context, in CreditInput, order *orderRow, ab
 		chain: about.Chain, paymentID: about.ID, inclusion: about.N, cause: cause,
 		merchantID: about.MerchantID, orderID: about.OrderID,
 	})
+}
+
+// confirms is what a confirmed payment triggers, "" for nothing. Dust counts for nothing; an order that waited for it
+// nevertheless waits for one payment less.
+func confirms(order *orderRow, match payment.Match) payment.Trigger {
+	switch {
+	case order == nil:
+		return ""
+	case match != payment.MatchDust:
+		return payment.TriggerPaymentConfirmed
+	case order.state() == payment.StateConfirming:
+		return payment.TriggerPaymentDropped
+	default:
+		return ""
+	}
 }
 
 // confirmed gathers what decides where the money goes.

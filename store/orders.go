@@ -136,6 +136,10 @@ func (t txn) insertOrder(ctx context.Context, id payment.OrderID, n NewOrder) er
 	if err != nil {
 		return err
 	}
+	if fulfil.Less(asset.DustBelow) {
+		return payment.E(payment.CodeInvalidAmount, "amount", "less than %s counts as dust, and nobody could pay this order",
+			asset.Asset.Format(asset.DustBelow))
+	}
 	if _, err := t.wallet(ctx, n.Merchant, asset.family); err != nil {
 		return err
 	}
@@ -153,6 +157,7 @@ func (t txn) insertOrder(ctx context.Context, id payment.OrderID, n NewOrder) er
 	err = t.q.InsertOrder(ctx, sqlc.InsertOrderParams{
 		ID: string(id), MerchantID: string(n.Merchant), Mode: string(n.Mode),
 		Chain: n.Chain, AssetID: asset.ID.String(), Amount: dbtype.Of(n.Amount), FulfilAmount: dbtype.Of(fulfil),
+		DustBelow: dbtype.Of(asset.DustBelow),
 		Confirmations: int32(policy.Confirmations), FinalityTag: optional(string(policy.Tag)),
 		ExpiresInSeconds: int32(n.ExpiresIn / time.Second),
 		PaymentPolicy:    merchant.PaymentPolicy, LatePolicy: merchant.LatePolicy, LateWindowSeconds: merchant.LateWindowSeconds,

@@ -195,6 +195,12 @@ func TestRefusedOrdersLeaveNothing(t *testing.T) {
 		spoil, un func()
 	}{
 		{name: "no amount", code: payment.CodeInvalidAmount, param: "amount", change: func(n *store.NewOrder) { n.Amount = payment.Amount{} }},
+		{name: "less than dust", code: payment.CodeInvalidAmount, param: "amount", change: func(n *store.NewOrder) { n.Amount = payment.AmountFromUint64(999) }},
+		{
+			name: "fulfilled by dust", code: payment.CodeInvalidAmount, param: "amount",
+			change: func(n *store.NewOrder) { n.Amount = payment.AmountFromUint64(1_100) },
+			spoil:  exec(`UPDATE assets SET tolerance = 101 WHERE code = 'USDC'`), un: exec(`UPDATE assets SET tolerance = 0`),
+		},
 		{name: "too short", code: payment.CodeInvalidExpiry, param: "expires_in", change: func(n *store.NewOrder) { n.ExpiresIn = 59 * time.Second }},
 		{name: "too long", code: payment.CodeInvalidExpiry, param: "expires_in", change: func(n *store.NewOrder) { n.ExpiresIn = 7*24*time.Hour + time.Second }},
 		{name: "part of a second", code: payment.CodeInvalidExpiry, param: "expires_in", change: func(n *store.NewOrder) { n.ExpiresIn += time.Millisecond }},

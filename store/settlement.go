@@ -77,6 +77,9 @@ func (t txn) settlement(ctx context.Context, id payment.PaymentID) (Settlement, 
 	if err != nil {
 		return Settlement{}, notFound(err, "order")
 	}
+	if order.AssetID == row.AssetID {
+		s.Dust = row.Amount.Less(order.DustBelow.Amount)
+	}
 	if order.Chain == row.Chain {
 		s.Policy = policyOf(order.Confirmations, order.FinalityTag)
 	}

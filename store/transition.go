@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sluicepay/sluice/payment"
-	"github.com/sluicepay/sluice/store/internal/dbtype"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
@@ -18,7 +17,6 @@ type orderRow struct {
 	assetRef  payment.Asset
 	chainID   uint64
 	blockTime time.Duration
-	dustBelow payment.Amount
 	// address is the zero Address until one is allocated.
 	address payment.Address
 }
@@ -93,7 +91,7 @@ func (o *orderRow) refer(c sqlc.OrderContextsRow) error {
 	if err != nil {
 		return fmt.Errorf("asset of order %s: %w", o.ID, err)
 	}
-	o.assetRef, o.dustBelow = asset, c.DustBelow.Amount
+	o.assetRef = asset
 	o.chainID, o.blockTime = uint64(c.ChainID), milliseconds(c.BlockTimeMs)
 	if c.Address != nil {
 		if o.address, err = payment.AddressFromBytes(payment.Family(c.Family), c.Address); err != nil {
@@ -218,7 +216,7 @@ type orderMoney struct {
 
 func (t txn) money(ctx context.Context, order *orderRow) (orderMoney, error) {
 	row, err := t.q.OrderMoney(ctx, sqlc.OrderMoneyParams{
-		OrderID: order.ID, AssetID: order.AssetID, ExpiresAt: order.ExpiresAt, DustBelow: dbtype.Of(order.dustBelow),
+		OrderID: order.ID, AssetID: order.AssetID, ExpiresAt: order.ExpiresAt, DustBelow: order.DustBelow,
 	})
 	if err != nil {
 		return orderMoney{}, fmt.Errorf("sum up the money of order %s: %w", order.ID, err)
@@ -312,10 +310,13 @@ func (t txn) inclusions(ctx context.Context, ids []string, n *int32) (map[string
 // accountDust is the kind of account that dust is posted to.
 const accountDust = "dust"
 
-// match says how the payment fits the order. Once it is posted, where it went decides about dust, not what counts as dust
-// today.
+// match says how the payment fits the order. What is dust in the order's own asset was settled when the order was made; in
+// another asset, today's threshold says it. Once the payment is posted, where it went decides.
 func (p *inclusionRow) match(order *orderRow) payment.Match {
 	threshold := p.DustBelow.Amount
+	if p.asset.ID == order.assetRef.ID {
+		threshold = order.DustBelow.Amount
+	}
 	if p.CreditedTo != nil {
 		if *p.CreditedTo == accountDust {
 			return payment.MatchDust

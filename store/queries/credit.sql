@@ -17,4 +17,4 @@ UPDATE payments SET status = 'ignored' WHERE id = @id;
 UPDATE payments SET status = 'detected', last_woken_at = now() WHERE order_id = @order_id::text AND status = 'parked';
 
 -- name: OrderPolicy :one
-SELECT chain, confirmations, finality_tag, expires_at FROM orders WHERE id = @id;
+SELECT chain, asset_id, dust_below, confirmations, finality_tag, expires_at FROM orders WHERE id = @id;

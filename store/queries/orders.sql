@@ -68,9 +68,9 @@ SELECT @id, m.id, @mode, @url, 'order', m.callback_secret, m.callback_secret_key
 ON CONFLICT (merchant_id, mode, url) DO NOTHING;
 
 -- name: InsertOrder :exec
-INSERT INTO orders (id, merchant_id, mode, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag,
+INSERT INTO orders (id, merchant_id, mode, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag,
                     expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, callback_endpoint_id,
                     created_at, updated_at)
-VALUES (@id, @merchant_id, @mode, @chain, @asset_id, @amount, @fulfil_amount, @confirmations, @finality_tag,
+VALUES (@id, @merchant_id, @mode, @chain, @asset_id, @amount, @fulfil_amount, @dust_below, @confirmations, @finality_tag,
         @expires_in_seconds, @payment_policy, @late_policy, @late_window_seconds, @reference, @metadata, @callback_endpoint_id,
         clock_timestamp(), clock_timestamp());

@@ -8,7 +8,7 @@ SELECT * FROM orders WHERE id = ANY(@ids::text[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: OrderContexts :many
 -- What orders refer to.
-SELECT o.id, a.contract, a.code, a.decimals, a.dust_below, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address
+SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address
   FROM orders o
   JOIN assets a ON a.id = o.asset_id
   JOIN chains c ON c.name = o.chain
@@ -17,7 +17,7 @@ SELECT o.id, a.contract, a.code, a.decimals, a.dust_below, c.family, c.chain_id,
 
 -- name: OrderMoney :one
 -- The confirmed, unreversed money of an order in its own asset, and the payments that may still become that. Where a
--- payment was posted says whether it was dust; what counts as dust now may have changed since. The sums are capped at the
+-- payment was posted says whether it was dust; before that, the order's own threshold does. The sums are capped at the
 -- largest amount there is: a token with a fantastic supply must not make an order unreadable.
 WITH money AS (
   SELECT po.amount, p.first_included_at

@@ -8,6 +8,8 @@ package sqlc
 import (
 	"context"
 	"time"
+
+	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
 
 const creditPayment = `-- name: CreditPayment :exec
@@ -59,11 +61,13 @@ func (q *Queries) LockPayment(ctx context.Context, id string) (LockPaymentRow, e
 }
 
 const orderPolicy = `-- name: OrderPolicy :one
-SELECT chain, confirmations, finality_tag, expires_at FROM orders WHERE id = $1
+SELECT chain, asset_id, dust_below, confirmations, finality_tag, expires_at FROM orders WHERE id = $1
 `
 
 type OrderPolicyRow struct {
 	Chain         string
+	AssetID       string
+	DustBelow     dbtype.Amount
 	Confirmations int32
 	FinalityTag   *string
 	ExpiresAt     *time.Time
@@ -74,6 +78,8 @@ func (q *Queries) OrderPolicy(ctx context.Context, id string) (OrderPolicyRow, e
 	var i OrderPolicyRow
 	err := row.Scan(
 		&i.Chain,
+		&i.AssetID,
+		&i.DustBelow,
 		&i.Confirmations,
 		&i.FinalityTag,
 		&i.ExpiresAt,

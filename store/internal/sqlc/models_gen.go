@@ -41,6 +41,7 @@ type Order struct {
 	AssetID            string
 	Amount             dbtype.Amount
 	FulfilAmount       dbtype.Amount
+	DustBelow          dbtype.Amount
 	Confirmations      int32
 	FinalityTag        *string
 	ExpiresInSeconds   int32

@@ -204,11 +204,11 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 }
 
 const insertOrder = `-- name: InsertOrder :exec
-INSERT INTO orders (id, merchant_id, mode, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag,
+INSERT INTO orders (id, merchant_id, mode, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag,
                     expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, callback_endpoint_id,
                     created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11, $12, $13, $14, $15, $16,
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+        $11, $12, $13, $14, $15, $16, $17,
         clock_timestamp(), clock_timestamp())
 `
 
@@ -220,6 +220,7 @@ type InsertOrderParams struct {
 	AssetID            string
 	Amount             dbtype.Amount
 	FulfilAmount       dbtype.Amount
+	DustBelow          dbtype.Amount
 	Confirmations      int32
 	FinalityTag        *string
 	ExpiresInSeconds   int32
@@ -240,6 +241,7 @@ func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) error 
 		arg.AssetID,
 		arg.Amount,
 		arg.FulfilAmount,
+		arg.DustBelow,
 		arg.Confirmations,
 		arg.FinalityTag,
 		arg.ExpiresInSeconds,

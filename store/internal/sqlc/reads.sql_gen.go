@@ -147,7 +147,7 @@ func (q *Queries) CreditedOf(ctx context.Context, ids []string) ([]CreditedOfRow
 }
 
 const getOrders = `-- name: GetOrders :many
-SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders
+SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders
  WHERE id = ANY($1::text[]) AND merchant_id = $2 AND mode = $3 AND state <> 'opening'
 `
 
@@ -177,6 +177,7 @@ func (q *Queries) GetOrders(ctx context.Context, arg GetOrdersParams) ([]Order, 
 			&i.AssetID,
 			&i.Amount,
 			&i.FulfilAmount,
+			&i.DustBelow,
 			&i.Confirmations,
 			&i.FinalityTag,
 			&i.ExpiresInSeconds,
@@ -267,7 +268,7 @@ func (q *Queries) MerchantBalances(ctx context.Context, arg MerchantBalancesPara
 }
 
 const pageOrders = `-- name: PageOrders :many
-SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders
+SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders
  WHERE merchant_id = $1 AND mode = $2 AND state <> 'opening'
    AND ($3::text IS NULL OR state = $3)
    AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5::text))
@@ -310,6 +311,7 @@ func (q *Queries) PageOrders(ctx context.Context, arg PageOrdersParams) ([]Order
 			&i.AssetID,
 			&i.Amount,
 			&i.FulfilAmount,
+			&i.DustBelow,
 			&i.Confirmations,
 			&i.FinalityTag,
 			&i.ExpiresInSeconds,
@@ -344,7 +346,7 @@ func (q *Queries) PageOrders(ctx context.Context, arg PageOrdersParams) ([]Order
 }
 
 const pageOrdersByReference = `-- name: PageOrdersByReference :many
-SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders
+SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders
  WHERE merchant_id = $1 AND mode = $2 AND reference = $3::text AND state <> 'opening'
    AND ($4::text IS NULL OR state = $4)
    AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6::text))
@@ -388,6 +390,7 @@ func (q *Queries) PageOrdersByReference(ctx context.Context, arg PageOrdersByRef
 			&i.AssetID,
 			&i.Amount,
 			&i.FulfilAmount,
+			&i.DustBelow,
 			&i.Confirmations,
 			&i.FinalityTag,
 			&i.ExpiresInSeconds,

@@ -63,7 +63,7 @@ func (q *Queries) ChainPosition(ctx context.Context, arg ChainPositionParams) (C
 
 const lockOrders = `-- name: LockOrders :many
 
-SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
 `
 
 // Moving an order: lock it, gather the facts, write what the state table decided.
@@ -89,6 +89,7 @@ func (q *Queries) LockOrders(ctx context.Context, ids []string) ([]Order, error)
 			&i.AssetID,
 			&i.Amount,
 			&i.FulfilAmount,
+			&i.DustBelow,
 			&i.Confirmations,
 			&i.FinalityTag,
 			&i.ExpiresInSeconds,
@@ -123,7 +124,7 @@ func (q *Queries) LockOrders(ctx context.Context, ids []string) ([]Order, error)
 }
 
 const orderContexts = `-- name: OrderContexts :many
-SELECT o.id, a.contract, a.code, a.decimals, a.dust_below, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address
+SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address
   FROM orders o
   JOIN assets a ON a.id = o.asset_id
   JOIN chains c ON c.name = o.chain
@@ -136,7 +137,6 @@ type OrderContextsRow struct {
 	Contract    []byte
 	Code        string
 	Decimals    int16
-	DustBelow   dbtype.Amount
 	Family      string
 	ChainID     int64
 	BlockTimeMs int32
@@ -158,7 +158,6 @@ func (q *Queries) OrderContexts(ctx context.Context, ids []string) ([]OrderConte
 			&i.Contract,
 			&i.Code,
 			&i.Decimals,
-			&i.DustBelow,
 			&i.Family,
 			&i.ChainID,
 			&i.BlockTimeMs,
@@ -210,7 +209,7 @@ type OrderMoneyRow struct {
 }
 
 // The confirmed, unreversed money of an order in its own asset, and the payments that may still become that. Where a
-// payment was posted says whether it was dust; what counts as dust now may have changed since. The sums are capped at the
+// payment was posted says whether it was dust; before that, the order's own threshold does. The sums are capped at the
 // largest amount there is: a token with a fantastic supply must not make an order unreadable.
 func (q *Queries) OrderMoney(ctx context.Context, arg OrderMoneyParams) (OrderMoneyRow, error) {
 	row := q.db.QueryRow(ctx, orderMoney,
