@@ -47,6 +47,13 @@ test-full: ## Run what takes longer: race detector, long end-to-end tests, the d
 fuzz: ## Fuzz every parser of hostile input for a minute each (FUZZTIME=1m)
 	@scripts/fuzz $(or $(FUZZTIME),1m)
 
+.PHONY: histories
+histories: ## Record the histories that later workflow code must replay: once for each release (SET=v1.2)
+	@test -n "$(SET)" || { echo "say which release this is: make histories SET=v1.2" >&2; exit 1; }
+	@export SLUICE_RECORD_HISTORIES=$(CURDIR)/workflows/testdata/histories/$(SET) && \
+		$(TESTRUN) -- -C devstack go test -count=1 -timeout 10m -run '^TestRecordHistories$$' ./e2e
+	@go test -run '^TestRecordedHistoriesReplay$$' ./workflows
+
 .PHONY: lint
 lint: ## Check style, rooms and determinism
 	@$(TOOL) golangci-lint run ./...

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	enumspb "go.temporal.io/api/enums/v1"
 )
 
 // dumpWhenFailed shows what a failed test left, because its world will be gone.
@@ -69,13 +67,11 @@ func (w *world) show(ctx context.Context, t *testing.T, query string, args ...an
 func (w *world) showHistory(ctx context.Context, t *testing.T, workflowID string) {
 	t.Helper()
 	var lines []string
-	history := w.temporal.GetWorkflowHistory(ctx, workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for history.HasNext() {
-		event, err := history.Next()
-		if err != nil {
-			lines = append(lines, err.Error())
-			break
-		}
+	events, err := w.events(ctx, workflowID, "")
+	if err != nil {
+		lines = append(lines, err.Error())
+	}
+	for _, event := range events {
 		lines = append(lines, fmt.Sprintf("  %3d %s %s", event.GetEventId(), event.GetEventTime().AsTime().Format("15:04:05.000"), event.GetEventType()))
 	}
 	t.Logf("%s\n%s", workflowID, strings.Join(lines, "\n"))

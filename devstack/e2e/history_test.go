@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
-	historypb "go.temporal.io/api/history/v1"
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
@@ -34,17 +33,4 @@ func TestHappyPathTakesFewEvents(t *testing.T) {
 	t.Logf("%d events:\n%s", len(events), strings.Join(table, "\n"))
 	require.Equal(t, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, events[len(events)-1].GetEventType())
 	require.LessOrEqual(t, len(events), happyPathEvents)
-}
-
-// history is all events of a run; "" is the newest.
-func (w *world) history(t *testing.T, workflowID, runID string) []*historypb.HistoryEvent {
-	t.Helper()
-	var events []*historypb.HistoryEvent
-	iterator := w.temporal.GetWorkflowHistory(t.Context(), workflowID, runID, false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for iterator.HasNext() {
-		event, err := iterator.Next()
-		require.NoError(t, err)
-		events = append(events, event)
-	}
-	return events
 }

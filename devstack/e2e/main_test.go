@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -42,6 +43,13 @@ func run(m *testing.M) int {
 		os.Exit(128 + int(sig))
 	}()
 	code := m.Run()
+	if w := sharedWorld.world; w != nil && code == 0 {
+		// Only now are all of its orders over.
+		if err := w.replay(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			code = 1
+		}
+	}
 	if err := open.closeAll(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		code = max(code, 1)

@@ -43,6 +43,7 @@ func TestOutages(t *testing.T) {
 		{"Temporal away", o.temporalAway},
 		{"PostgreSQL away", o.postgresAway},
 		{"RPC away", o.rpcAway},
+		{"every history replays", func(t *testing.T) { require.NoError(t, o.replay(t.Context())) }},
 	} {
 		if !t.Run(step.name, step.test) {
 			return // it may have left something away
