@@ -141,10 +141,10 @@ func (t txn) reviewView(ctx context.Context, r reviewRow) (process.ReviewView, e
 // ResolveReview carries out a person's decision and returns the review as it is then:
 //
 //   - release: the inclusion's held money becomes available. A review that was resolved with "hold" can still be released.
-//   - hold: the money stays held, the review is over.
+//   - hold: the money stays held, the review is resolved. Closing it afterwards changes nothing.
 //   - close: seen, nothing to do. A payment that is not confirmed yet is parked: it stays recorded, and nobody is woken
 //     for it until a retry.
-//   - retry: no decision; a parked payment is confirmed like any other again.
+//   - retry: no decision; a parked payment is confirmed like any other again, and its review is open again.
 //
 // The same request, or the same decision again, changes nothing. Errors: CodeNotFound; CodeOrderState when the review was
 // decided otherwise, or there is nothing to release or hold; CodeChainHalted and CodeAssetHalted for a release.
@@ -198,33 +198,53 @@ func (t txn) lockReview(ctx context.Context, in process.ReviewInput) (reviewRow,
 // resolve does what was decided, for the first time.
 func (t txn) resolve(ctx context.Context, r reviewRow, in process.ResolveReviewInput) error {
 	if r.Status == reviewResolved {
-		same := deref(r.Resolution) == string(in.Move)
-		released := in.Move == process.MoveRelease && deref(r.Resolution) == string(process.MoveHold)
-		if same {
+		if deref(r.Resolution) == string(in.Move) {
 			return nil
 		}
-		if !released {
+		if !r.changeable(in.Move) {
 			return payment.E(payment.CodeOrderState, "move", "the review was resolved with %s", deref(r.Resolution))
 		}
 	}
 	if err := t.carryOut(ctx, r, in.Move); err != nil {
 		return err
 	}
-	if in.Move != process.MoveRetry {
-		by := in.By.Actor
-		if by == "" {
-			by = unknownActor
-		}
-		err := t.q.ResolveReview(ctx, sqlc.ResolveReviewParams{ID: r.ID, Resolution: string(in.Move), ResolvedBy: by})
-		if err != nil {
-			return fmt.Errorf("resolve review %s: %w", r.ID, err)
-		}
+	if err := t.writeDecision(ctx, r, in); err != nil {
+		return fmt.Errorf("resolve review %s: %w", r.ID, err)
 	}
 	_, err := t.audit(ctx, deed{
 		By: in.By, Action: "review." + string(in.Move), Subject: r.ID, RequestID: in.RequestID,
 		Detail: map[string]any{"payment": r.PaymentID, "inclusion": r.Inclusion, "cause": r.Cause},
 	})
 	return err
+}
+
+// changeable tells whether a decided review takes another decision: held money can still be released, or left held for
+// good, and a payment that was closed unconfirmed can still be confirmed.
+func (r reviewRow) changeable(to process.Move) bool {
+	switch deref(r.Resolution) {
+	case string(process.MoveHold):
+		return to == process.MoveRelease || to == process.MoveClose
+	case string(process.MoveClose):
+		return to == process.MoveRetry && payment.PaymentStatus(r.PaymentStatus) == payment.StatusParked ||
+			to == process.MoveRelease && r.held()
+	default:
+		return false
+	}
+}
+
+func (t txn) writeDecision(ctx context.Context, r reviewRow, in process.ResolveReviewInput) error {
+	resolved := r.Status == reviewResolved
+	switch {
+	case in.Move == process.MoveRetry && resolved:
+		return t.q.ReopenReview(ctx, r.ID)
+	case in.Move == process.MoveRetry, in.Move == process.MoveClose && resolved:
+		return nil // no decision, or none that takes the earlier one back
+	}
+	by := in.By.Actor
+	if by == "" {
+		by = unknownActor
+	}
+	return t.q.ResolveReview(ctx, sqlc.ResolveReviewParams{ID: r.ID, Resolution: string(in.Move), ResolvedBy: by})
 }
 
 func (t txn) carryOut(ctx context.Context, r reviewRow, move process.Move) error {

@@ -148,3 +148,27 @@ func TestRetryIsNoDecision(t *testing.T) {
 	_, err = m.DB.ResolveReview(t.Context(), resolve(process.ReviewInput{PaymentID: in.PaymentID, Inclusion: 1, Cause: process.CauseLate}, process.MoveClose, "b"))
 	require.Equal(t, payment.CodeNotFound, payment.CodeOf(err))
 }
+
+func TestDecisionsThatMovedNothingCanBeChanged(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	transfer := pay(t, m.Order(t), 25_000_000)
+	m.record(t, transfer)
+	in := process.ReviewInput{PaymentID: m.payment(t, transfer).ID, Inclusion: 1, Cause: process.CauseStuck}
+	_, err := m.DB.ReadReview(t.Context(), in)
+	require.NoError(t, err)
+	_, err = m.DB.ResolveReview(t.Context(), resolve(in, process.MoveClose, "close"))
+	require.NoError(t, err)
+	view, err := m.DB.ResolveReview(t.Context(), resolve(in, process.MoveRetry, "retry"))
+	require.NoError(t, err)
+	require.Equal(t, "open", view.Status)
+	require.Equal(t, "detected", m.payment(t, transfer).Status)
+
+	held, _, review := heldPayment(t)
+	for _, move := range []process.Move{process.MoveHold, process.MoveClose, process.MoveRelease} {
+		view, err = held.DB.ResolveReview(t.Context(), resolve(review, move, string(move)))
+		require.NoError(t, err, move)
+		require.Equal(t, move != process.MoveRelease, view.Held)
+	}
+	require.Equal(t, 3, held.count(t, `SELECT count(*) FROM audit WHERE action LIKE 'review.%'`))
+}

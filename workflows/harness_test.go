@@ -226,6 +226,7 @@ func (w *world) registerOthers(add func(string, any)) {
 		}
 		if in.Move != process.MoveRetry {
 			w.review.Status = reviewResolved
+			w.review.Held = w.review.Held && in.Move != process.MoveRelease
 		}
 		return w.review, nil
 	})

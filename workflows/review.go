@@ -8,7 +8,9 @@ import (
 )
 
 // PaymentReviewWorkflow sees money that no open order can take through: it has it confirmed and posted like any other,
-// tells the merchant, and then waits for a person's decision.
+// tells the merchant, and then waits for a person's decision. A decision that leaves the money where it was, held or
+// unconfirmed, can be changed: the run goes on until the money moved or a person closes it once more, and started again
+// it waits again.
 func PaymentReviewWorkflow(ctx workflow.Context, in process.ReviewInput) error {
 	r := &reviewRun{ctx: detached(ctx), in: in, stale: true}
 	if err := r.setup(); err != nil {
@@ -34,6 +36,8 @@ type reviewRun struct {
 	settling   bool
 	// settled: settling is over, whatever the view says; dropped: because the payment is gone.
 	settled, dropped bool
+	// left: the money was released, or a person wants this run to end although it could still move.
+	left bool
 	// blocked is why settling cannot go on, refused why delivering cannot.
 	blocked, refused string
 }
@@ -103,7 +107,7 @@ func (r *reviewRun) reconcile() error {
 	case r.resolved() || r.posted():
 		return nil
 	case r.dropped:
-		_, err := transact[process.ReviewView](r.ctx, process.ActivityResolveReview, process.ResolveReviewInput{
+		view, err := transact[process.ReviewView](r.ctx, process.ActivityResolveReview, process.ResolveReviewInput{
 			Review: r.in, Move: process.MoveClose,
 			By:        process.By{Actor: dropActor, Reason: "the payment left the chain before it counted"},
 			RequestID: process.ReviewWorkflowID(r.in) + "/dropped",
@@ -112,7 +116,7 @@ func (r *reviewRun) reconcile() error {
 			r.dropped, r.blocked = false, codeOf(err)
 			return nil
 		}
-		r.view.Status = reviewResolved
+		r.view = view
 	case !r.settling && r.blocked == "":
 		r.settle()
 	}
@@ -147,8 +151,14 @@ func (r *reviewRun) posted() bool { return !r.dropped && (r.settled || r.view.Se
 
 func (r *reviewRun) resolved() bool { return r.view.Status == reviewResolved }
 
+// parked: the review was closed before the payment was confirmed.
+func (r *reviewRun) parked() bool { return r.resolved() && !r.dropped && !r.posted() }
+
+// movable tells whether a review that was decided can still be decided otherwise.
+func (r *reviewRun) movable() bool { return r.resolved() && !r.left && (r.view.Held || r.parked()) }
+
 func (r *reviewRun) finished() bool {
-	return r.loaded && r.resolved() && r.deliveries.idle()
+	return r.loaded && r.resolved() && !r.movable() && r.deliveries.idle()
 }
 
 // leave returns; callbacks that are parked by now go on in a workflow of their own.
@@ -168,12 +178,14 @@ func (r *reviewRun) delivered(_ payment.EndpointID, err error) {
 
 func (r *reviewRun) legalMoves() []process.Move {
 	switch {
-	case !r.loaded || r.resolved():
+	case !r.loaded || r.resolved() && !r.movable():
 		return nil
-	case r.blocked != "":
+	case r.parked() || r.blocked != "":
 		return []process.Move{process.MoveRetry, process.MoveClose}
 	case !r.posted():
 		return nil
+	case r.resolved():
+		return []process.Move{process.MoveRelease, process.MoveClose}
 	case r.view.Held:
 		return []process.Move{process.MoveRelease, process.MoveHold}
 	default:
@@ -188,15 +200,18 @@ func (r *reviewRun) checkResolve(req process.ResolveRequest) error {
 	return checkMove(req.Move, r.legalMoves())
 }
 
-// onResolve decides. Retrying is no decision: it only removes the block.
+// onResolve decides. Retrying is no decision: it only removes the block, and opens a review that was closed. Closing what
+// was decided already ends the run.
 func (r *reviewRun) onResolve(ctx workflow.Context, req process.ResolveRequest) (process.UpdateResult, error) {
+	leaving := req.Move == process.MoveRelease || req.Move == process.MoveClose && r.movable()
 	view, err := transact[process.ReviewView](detached(ctx), process.ActivityResolveReview, process.ResolveReviewInput{
 		Review: r.in, By: req.By, RequestID: updateID(ctx), Move: req.Move,
 	})
 	if err != nil {
+		r.stale = true // what it was refused for may have ended the review
 		return process.UpdateResult{}, told(err)
 	}
-	r.view = view
+	r.view, r.left = view, leaving
 	r.blocked, r.refused = "", ""
 	r.stale = true
 	return process.UpdateResult{Outcome: process.OutcomeDone}, nil
@@ -204,8 +219,10 @@ func (r *reviewRun) onResolve(ctx workflow.Context, req process.ResolveRequest) 
 
 func (r *reviewRun) blockedStep() (process.Step, string) {
 	switch {
-	case !r.loaded || r.resolved():
+	case !r.loaded || r.resolved() && !r.movable():
 		return "", ""
+	case r.parked():
+		return process.StepConfirm, string(payment.StatusParked)
 	case r.blocked != "":
 		return process.StepConfirm, r.blocked
 	case r.posted():
@@ -221,7 +238,7 @@ func (r *reviewRun) awaiting() string {
 		return "the review's row"
 	case r.settling:
 		return "confirmations"
-	case !r.resolved():
+	case !r.resolved() || r.movable():
 		return "a person, to make one of the moves below"
 	case !r.deliveries.idle():
 		return "callbacks"

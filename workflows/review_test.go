@@ -127,7 +127,7 @@ func TestAReviewThatCannotSettleParksAndGoesOn(t *testing.T) {
 	})
 	w.at(3*time.Minute, func() {
 		require.Equal(t, process.StepReview, w.state().BlockedStep)
-		w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveHold})
+		w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveRelease})
 	})
 	w.runReview(in)
 	require.Equal(t, 3, w.calls[process.ActivitySettlePayment])
@@ -158,10 +158,89 @@ func TestAReviewAbsorbsCancellationAndHandsParkedCallbacksOver(t *testing.T) {
 	w.list.Parked = []process.ParkedCallback{{ID: "cbk_aaaaaaaaaaaaaaaaaaaaaaaaaa"}}
 	w.at(time.Minute, func() { w.env.CancelWorkflow() })
 	w.at(2*time.Minute, func() {
-		w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveHold})
+		w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveRelease})
 	})
 	w.runReview(in)
 	require.Equal(t, []string{"callbacks/" + string(testOrder)}, w.children)
+}
+
+func TestAHeldReviewWaitsUntilTheMoneyMoved(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]process.Move{"released": process.MoveRelease, "closed": process.MoveClose} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, in := newReview(t, process.CauseHeld)
+			var ended *answer
+			w.at(time.Minute, func() {
+				w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveHold})
+			})
+			w.at(time.Hour, func() {
+				require.Equal(t, reviewResolved, w.state().Status)
+				require.Equal(t, process.StepReview, w.state().BlockedStep)
+				require.Equal(t, []process.Move{process.MoveRelease, process.MoveClose}, w.state().LegalMoves)
+				ended = w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: last})
+			})
+			w.runReview(in)
+			require.NotNil(t, ended, "the run ended at the hold")
+			require.NoError(t, ended.err)
+		})
+	}
+}
+
+func TestAHeldReviewThatIsStartedAgainCanBeReleased(t *testing.T) {
+	t.Parallel()
+	w, in := newReview(t, process.CauseHeld)
+	w.review.Status, w.review.Settled, w.review.Held = reviewResolved, true, true
+	var told *answer
+	w.at(time.Minute, func() {
+		told = w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveRelease})
+	})
+	w.runReview(in)
+	require.NotNil(t, told, "the run ended at once")
+	require.NoError(t, told.err)
+	require.Zero(t, w.calls[process.ActivitySettlePayment])
+}
+
+func TestAParkedReviewCanBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	w, in := newReview(t, process.CauseStuck)
+	settle := w.settle
+	w.settle = func(in process.SettleInput) (process.SettleResult, error) {
+		if w.calls[process.ActivitySettlePayment] == 1 {
+			return process.SettleResult{Outcome: process.SettleMismatch, Inclusion: 1}, nil
+		}
+		return settle(in)
+	}
+	w.decide = func(d process.ResolveReviewInput) error {
+		if d.Move == process.MoveRetry {
+			w.review.Status = "open"
+		}
+		return nil
+	}
+	var told *answer
+	w.at(time.Minute, func() { w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveClose}) })
+	w.at(time.Hour, func() {
+		require.Equal(t, process.StepConfirm, w.state().BlockedStep)
+		require.Equal(t, "parked", w.state().Reason)
+		require.Equal(t, []process.Move{process.MoveRetry, process.MoveClose}, w.state().LegalMoves)
+		w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveRetry})
+	})
+	w.at(2*time.Hour, func() {
+		told = w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveRelease})
+	})
+	w.runReview(in)
+	require.NotNil(t, told, "the run ended when it was closed")
+	require.NoError(t, told.err)
+	require.Equal(t, 2, w.calls[process.ActivitySettlePayment])
+}
+
+func TestAParkedReviewEndsWhenItIsClosedAgain(t *testing.T) {
+	t.Parallel()
+	w, in := newReview(t, process.CauseStuck)
+	w.review.Status = reviewResolved
+	w.at(time.Minute, func() { w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveClose}) })
+	w.runReview(in)
+	require.Zero(t, w.calls[process.ActivitySettlePayment])
 }
 
 func newCallbacks(t *testing.T) *world {

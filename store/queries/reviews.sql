@@ -36,6 +36,9 @@ SELECT id, status, resolution FROM reviews
 UPDATE reviews SET status = 'resolved', resolution = @resolution::text, resolved_by = @resolved_by::text, resolved_at = now()
  WHERE id = @id;
 
+-- name: ReopenReview :exec
+UPDATE reviews SET status = 'open', resolution = NULL, resolved_by = NULL, resolved_at = NULL, last_woken_at = now() WHERE id = @id;
+
 -- name: ParkPayment :exec
 -- Nobody is woken for it any more; a person has seen it.
 UPDATE payments SET status = 'parked' WHERE id = @id AND status = 'detected';

@@ -161,6 +161,15 @@ func (q *Queries) ReadReview(ctx context.Context, arg ReadReviewParams) (ReadRev
 	return i, err
 }
 
+const reopenReview = `-- name: ReopenReview :exec
+UPDATE reviews SET status = 'open', resolution = NULL, resolved_by = NULL, resolved_at = NULL, last_woken_at = now() WHERE id = $1
+`
+
+func (q *Queries) ReopenReview(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, reopenReview, id)
+	return err
+}
+
 const resolveReview = `-- name: ResolveReview :exec
 UPDATE reviews SET status = 'resolved', resolution = $1::text, resolved_by = $2::text, resolved_at = now()
  WHERE id = $3
