@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicepay/sluice/ledger"
 	"github.com/sluicepay/sluice/payment"
@@ -143,12 +146,32 @@ func (t txn) postCredit(ctx context.Context, in CreditInput, order *orderRow, ab
 		}
 	}
 	cause := reviewCause(confirmed.Facts, posting, reason)
-	if cause == "" || cause == in.Review {
+	if cause == "" {
 		return reason, nil
 	}
-	return reason, t.openReview(ctx, reviewOf{
-		chain: about.Chain, paymentID: about.ID, inclusion: about.N, cause: cause,
-		merchantID: about.MerchantID, orderID: about.OrderID,
+	return reason, t.askForReview(ctx, about, cause, posting.Credit.Kind == ledger.KindHeld)
+}
+
+// askForReview sees that a review is open for what was just credited, and wakes it unless it was. A review that confirms a
+// payment may have begun about an earlier inclusion: that it asks is no sign that this one has a review.
+func (t txn) askForReview(ctx context.Context, about *inclusionRow, cause process.ReviewCause, held bool) error {
+	inserted, err := t.q.AskForReview(ctx, sqlc.AskForReviewParams{
+		ID: string(payment.NewReviewID()), PaymentID: about.ID, Inclusion: about.N, Cause: string(cause),
+		MerchantID: about.MerchantID, OrderID: about.OrderID, Held: held,
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open the review %s of payment %s: %w", cause, about.ID, err)
+	}
+	kind := "review/" + string(cause)
+	if !inserted {
+		kind += "/again"
+	}
+	return t.wake(ctx, wakeUp{
+		chain: about.Chain, signal: process.SignalPaymentSeen, paymentID: about.ID, inclusion: about.N,
+		orderID: about.OrderID, cause: cause, kind: kind,
 	})
 }
 

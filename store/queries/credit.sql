@@ -13,6 +13,16 @@ UPDATE payments SET status = 'credited', credited_inclusion = @inclusion::intege
 -- name: IgnorePayment :exec
 UPDATE payments SET status = 'ignored' WHERE id = @id;
 
+-- name: AskForReview :one
+-- Opens the review of what was just credited. No row: it is open already. One that was decided before the money was held is
+-- open again, because nobody has decided about held money.
+INSERT INTO reviews AS r (id, payment_id, inclusion, cause, merchant_id, order_id)
+VALUES (@id, @payment_id, @inclusion, @cause, @merchant_id, sqlc.narg(order_id))
+ON CONFLICT (payment_id, inclusion, cause) DO UPDATE
+   SET status = 'open', resolution = NULL, resolved_by = NULL, resolved_at = NULL, last_woken_at = now()
+ WHERE r.status = 'resolved' AND @held::boolean
+RETURNING (r.xmax = 0)::boolean AS inserted;
+
 -- name: UnparkOrderPayments :exec
 UPDATE payments SET status = 'detected', last_woken_at = now() WHERE order_id = @order_id::text AND status = 'parked';
 

@@ -12,6 +12,42 @@ import (
 	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
 
+const askForReview = `-- name: AskForReview :one
+INSERT INTO reviews AS r (id, payment_id, inclusion, cause, merchant_id, order_id)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (payment_id, inclusion, cause) DO UPDATE
+   SET status = 'open', resolution = NULL, resolved_by = NULL, resolved_at = NULL, last_woken_at = now()
+ WHERE r.status = 'resolved' AND $7::boolean
+RETURNING (r.xmax = 0)::boolean AS inserted
+`
+
+type AskForReviewParams struct {
+	ID         string
+	PaymentID  string
+	Inclusion  int32
+	Cause      string
+	MerchantID string
+	OrderID    *string
+	Held       bool
+}
+
+// Opens the review of what was just credited. No row: it is open already. One that was decided before the money was held is
+// open again, because nobody has decided about held money.
+func (q *Queries) AskForReview(ctx context.Context, arg AskForReviewParams) (bool, error) {
+	row := q.db.QueryRow(ctx, askForReview,
+		arg.ID,
+		arg.PaymentID,
+		arg.Inclusion,
+		arg.Cause,
+		arg.MerchantID,
+		arg.OrderID,
+		arg.Held,
+	)
+	var inserted bool
+	err := row.Scan(&inserted)
+	return inserted, err
+}
+
 const creditPayment = `-- name: CreditPayment :exec
 UPDATE payments SET status = 'credited', credited_inclusion = $1::integer WHERE id = $2
 `
