@@ -33,6 +33,7 @@ func (t txn) view(ctx context.Context, order *orderRow) (process.OrderView, erro
 		v.Payments = append(v.Payments, process.PaymentView{
 			ID: payment.PaymentID(p.ID), Inclusion: int(p.Inclusion), Chain: p.Chain, Status: p.Status,
 			Amount: p.Amount.Decimal(uint8(p.Decimals)), AssetCode: p.Code, Block: uint64(p.BlockNumber), Needs: int(needs),
+			Uncounted: !p.Counts,
 		})
 	}
 	backlog, err := t.q.CallbackBacklog(ctx, &order.ID)
@@ -52,7 +53,7 @@ func (t txn) viewOf(ctx context.Context, order *orderRow) (*process.OrderView, e
 	return &v, err
 }
 
-// ReadOrder reads an order as its workflow sees it: at most 100 unsettled payments, oldest first, and the callbacks that
+// ReadOrder reads an order as its workflow sees it: at most 100 unsettled payments, those that count for it first, and the callbacks that
 // are left. The order is locked for the read, so what it returns is one moment. Error: CodeNotFound.
 func (db *DB) ReadOrder(ctx context.Context, id payment.OrderID) (process.OrderView, error) {
 	var v process.OrderView

@@ -45,15 +45,19 @@ func (q *Queries) SetBlockedStep(ctx context.Context, arg SetBlockedStepParams) 
 
 const unsettledPayments = `-- name: UnsettledPayments :many
 
-SELECT p.id, p.inclusion, p.chain, p.status, i.amount, i.block_number, a.code, a.decimals, c.confirmations
+SELECT (i.asset_id = o.asset_id AND i.amount >= o.dust_below)::boolean AS counts,
+       p.id, p.inclusion, p.chain, p.status, i.amount, i.block_number, a.code, a.decimals, c.confirmations
   FROM payments p
+  JOIN orders o ON o.id = p.order_id
   JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
   JOIN assets a ON a.id = i.asset_id
   JOIN chains c ON c.name = p.chain
- WHERE p.order_id = $1 AND p.status IN ('detected', 'parked') ORDER BY p.created_at, p.id LIMIT 100
+ WHERE p.order_id = $1 AND p.status IN ('detected', 'parked') 
+ ORDER BY counts DESC, (i.amount >= a.dust_below) DESC, p.created_at, p.id LIMIT 100
 `
 
 type UnsettledPaymentsRow struct {
+	Counts        bool
 	ID            string
 	Inclusion     int32
 	Chain         string
@@ -66,7 +70,8 @@ type UnsettledPaymentsRow struct {
 }
 
 // An order as its workflow sees it.
-// What is still to be confirmed, whether it counts for the order or not, oldest first.
+// What is still to be confirmed. What counts for the order comes first, so that no number of other payments, which anybody
+// can send for next to nothing, hides it; then the oldest.
 func (q *Queries) UnsettledPayments(ctx context.Context, orderID *string) ([]UnsettledPaymentsRow, error) {
 	rows, err := q.db.Query(ctx, unsettledPayments, orderID)
 	if err != nil {
@@ -77,6 +82,7 @@ func (q *Queries) UnsettledPayments(ctx context.Context, orderID *string) ([]Uns
 	for rows.Next() {
 		var i UnsettledPaymentsRow
 		if err := rows.Scan(
+			&i.Counts,
 			&i.ID,
 			&i.Inclusion,
 			&i.Chain,
