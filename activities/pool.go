@@ -138,7 +138,7 @@ func (p *pool) identify(ctx context.Context, m *member, want chain.Identity) err
 func fault(err error) bool {
 	for _, reason := range []chain.ReasonError{
 		chain.ErrUnavailable, chain.ErrTimeout, chain.ErrRateLimited, chain.ErrUnsupported, chain.ErrInconsistent, chain.ErrMalformed,
-		chain.ErrTooLarge, chain.ErrWrongChain,
+		chain.ErrTooLarge, chain.ErrWrongChain, chain.ErrReceiptMissing,
 	} {
 		if errors.Is(err, reason) {
 			return true

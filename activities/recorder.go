@@ -65,6 +65,11 @@ func (r StoreRecorder) Record(ctx context.Context, s scan.Session, b scan.Batch)
 	return scan.Recorded(recorded), translate(err)
 }
 
+// Quarantine implements scan.Recorder.
+func (r StoreRecorder) Quarantine(ctx context.Context, s scan.Session, block payment.BlockRef, reason string) error {
+	return translate(r.Store.Quarantine(ctx, session(s), block, reason))
+}
+
 // RecordRescan implements scan.Recorder.
 func (r StoreRecorder) RecordRescan(ctx context.Context, s scan.Session, open scan.Rescan, b scan.Batch) (scan.Recorded, error) {
 	rescan := store.OpenRescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next}

@@ -54,6 +54,8 @@ type Pulse struct {
 	Failure  string    `json:"failure,omitempty"`
 	Failures int       `json:"failures,omitempty"`
 	Rescans  int       `json:"rescans,omitempty"`
+	// Quarantined counts the blocks that the attempt gave up on.
+	Quarantined int `json:"quarantined,omitempty"`
 }
 
 // WatchChain records a chain's blocks until its turn is over, the chain is disabled, or the worker stops. Where it is lives
@@ -125,6 +127,7 @@ type watching struct {
 func (w *watching) progressed(p scan.Progress) {
 	pulse := Pulse{
 		Mode: p.Mode, Head: p.Head, Lag: p.Lag(), Failure: p.Failure, Failures: p.Failures, Rescans: p.Rescans,
+		Quarantined: p.Quarantined,
 	}
 	if p.Cursor != nil {
 		pulse.Block = p.Cursor.Number

@@ -98,7 +98,10 @@ func TestAQuarantinedBlockIsAHole(t *testing.T) {
 	m.Exec(t, `UPDATE orders SET expires_at = $2, late_until = now() + interval '1 day' WHERE id = $1`, order.ID, bad.Time)
 	m.advance(t, 1)
 	require.Equal(t, []store.Interval{{First: bad.Number, Last: bad.Number}}, m.holes(t, b.Token.ID))
-	require.Empty(t, m.look(t).Rescans, "it is left to a person")
+	rescans := m.look(t).Rescans
+	require.Len(t, rescans, 1, "and stays planned once")
+	require.Equal(t, []uint64{bad.Number, bad.Number}, []uint64{rescans[0].From, rescans[0].To})
+	require.Equal(t, string(store.RescanQuarantine), storetest.Value[string](t, b, `SELECT cause FROM rescans`))
 	blocks, err := m.DB.QuarantinedBlocks(t.Context(), storetest.Chain, 10)
 	require.NoError(t, err)
 	require.Len(t, blocks, 1)
@@ -110,12 +113,11 @@ func TestAQuarantinedBlockIsAHole(t *testing.T) {
 	require.Equal(t, process.ExpireNotDue, expired.Outcome)
 	require.Equal(t, string(payment.ReasonUnreadBlocks), wait.Reason)
 
-	rescan, err := m.DB.RequestRescan(t.Context(), storetest.Chain, store.Interval{First: bad.Number, Last: bad.Number}, storetest.By(), "again")
-	require.NoError(t, err)
 	transfer := pay(t, order, 25_000_000)
 	bad.Sightings = []store.Sighting{{Transfer: transfer, Receipt: store.ReceiptRead}}
-	_, err = m.rec.RecordRescan(t.Context(), m.session, store.OpenRescan{ID: rescan.ID}, m.batch(bad))
+	_, err = m.rec.RecordRescan(t.Context(), m.session, rescans[0], m.batch(bad))
 	require.NoError(t, err)
+	require.Empty(t, m.look(t).Rescans)
 	require.Empty(t, m.holes(t, b.Token.ID))
 	blocks, err = m.DB.QuarantinedBlocks(t.Context(), storetest.Chain, 10)
 	require.NoError(t, err)
@@ -135,4 +137,31 @@ func TestAQuarantinedBlockThatWasReorganisedAwayIsNoHole(t *testing.T) {
 	blocks, err := m.DB.QuarantinedBlocks(t.Context(), storetest.Chain, 10)
 	require.NoError(t, err)
 	require.Empty(t, blocks)
+}
+
+// TestABlockIsQuarantinedAgain after a reorganisation left it and came back.
+func TestABlockIsQuarantinedAgain(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	b.Order(t)
+	m := mine(t, b)
+	ancestor := m.tip
+	bad := m.block()
+	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, bad.BlockRef, "malformed"))
+	m.rollback(t, ancestor)
+	other := m.record(t)
+	rescans := m.look(t).Rescans
+	require.Len(t, rescans, 1)
+	_, err := m.rec.RecordRescan(t.Context(), m.session, rescans[0], m.batch(other))
+	require.NoError(t, err)
+	m.rollback(t, ancestor)
+
+	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, bad.BlockRef, "receipt_missing"))
+	m.tip = bad.BlockRef
+	m.advance(t, 1)
+	blocks, err := m.DB.QuarantinedBlocks(t.Context(), storetest.Chain, 10)
+	require.NoError(t, err)
+	require.Len(t, blocks, 1)
+	require.Equal(t, "receipt_missing", blocks[0].Reason)
+	require.Len(t, m.look(t).Rescans, 1, "it is still going to be read")
 }

@@ -164,7 +164,8 @@ func (t txn) remember(ctx context.Context, turn chainTurn, batch Batch) error {
 }
 
 // Quarantine gives up on a block that cannot be read: it moves the cursor over it without covering it, so that the chain
-// goes on, the hole is visible, and no order expires across it. reason is a code. Doing it again changes nothing.
+// goes on, the hole is visible, and no order expires across it. A rescan of the block is opened; what reads it at last ends
+// the quarantine. reason is a code. Doing it again changes nothing.
 // Errors: ErrFenced, ErrParentMismatch.
 func (r *Recorder) Quarantine(ctx context.Context, s ScanSession, block payment.BlockRef, reason string) error {
 	batch := Batch{Blocks: []SeenBlock{{BlockRef: block}}}
@@ -181,6 +182,16 @@ func (r *Recorder) Quarantine(ctx context.Context, s ScanSession, block payment.
 		})
 		if err != nil {
 			return fmt.Errorf("quarantine block %d: %w", block.Number, err)
+		}
+		_, err = t.q.InsertRescan(ctx, sqlc.InsertRescanParams{
+			Chain: s.Chain, FromBlock: int64(block.Number), ToBlock: int64(block.Number), Cause: string(RescanQuarantine),
+			// A block may be quarantined again after a reorganisation left it and came back: if that rescan is over by
+			// then, the hole that is left is planned like any other.
+			RequestID:   fmt.Sprintf("quarantine/%s/%d/%s", s.Chain, block.Number, block.Hash),
+			RequestedBy: "recorder",
+		})
+		if err != nil {
+			return fmt.Errorf("plan to read block %d again: %w", block.Number, err)
 		}
 		if _, err := t.place(ctx, turn, batch, placeRecorded); err != nil {
 			return err

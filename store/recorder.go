@@ -80,8 +80,9 @@ func (r *Recorder) Watch(ctx context.Context, s ScanSession) (Watch, error) {
 	return watch, nil
 }
 
-// maxOpenRescans is how many rescans are shown to a runner at once; it does one at a time.
-const maxOpenRescans = 10
+// maxOpenRescans is how many rescans are shown to a runner at once. It does one at a time, and passes over those that fail:
+// there have to be more of them than blocks that cannot be read.
+const maxOpenRescans = 1000
 
 func (r *Recorder) watchedAssets(ctx context.Context, s ScanSession, family payment.Family, watch *Watch) error {
 	assets, err := r.db.q.WatchedAssets(ctx, s.Chain)

@@ -48,6 +48,13 @@
 //
 // # Failures
 //
+// A block after the cursor that is there and answered for in a way that cannot be
+// true (contradictions, answers that cannot be read, no receipt) is tried again, by
+// its hash, until Policy.QuarantineFailures and QuarantineAfter are both reached. Then
+// it is quarantined: the cursor moves over it, its coverage stays a hole across which
+// no order expires, an error is logged, and a rescan keeps trying to read it. A node
+// that does not answer says nothing about a block, however long that lasts.
+//
 // A failure of the source or of the recorder is reported with the next Progress and
 // the step is tried again, later each time up to Policy.MaxBackoff. Run ends only
 // with its context, with ErrFenced, ErrHorizon, or chain.ErrWrongChain. A crash at

@@ -26,6 +26,7 @@ type memory struct {
 	issued   map[payment.Address]bool
 	payments map[identity]*paid
 	covered  map[uint64]chain.Filter
+	given    map[uint64]string // quarantined, with the reason
 	head     uint64
 	changed  chan struct{} // closed and replaced at every change
 
@@ -58,7 +59,7 @@ var _ scan.Recorder = (*memory)(nil)
 func newMemory(session scan.Session, filter chain.Filter) *memory {
 	return &memory{
 		session: session, filter: filter, issued: map[payment.Address]bool{}, payments: map[identity]*paid{},
-		covered: map[uint64]chain.Filter{}, changed: make(chan struct{}),
+		covered: map[uint64]chain.Filter{}, given: map[uint64]string{}, changed: make(chan struct{}),
 	}
 }
 
@@ -175,6 +176,22 @@ func (m *memory) record(s scan.Session, batch scan.Batch) (recorded scan.Recorde
 	return recorded, err
 }
 
+func (m *memory) Quarantine(_ context.Context, s scan.Session, block payment.BlockRef, reason string) (err error) {
+	m.change(func() {
+		if err = m.fence(s); err != nil {
+			return
+		}
+		if m.cursor == nil && block.Number != s.Start || m.cursor != nil && block.Parent != m.cursor.Hash {
+			err = scan.ErrParentMismatch
+			return
+		}
+		m.refs = append(m.refs, block)
+		m.cursor, m.given[block.Number] = &block, reason
+		m.rescans = append(m.rescans, scan.Rescan{ID: 1000 + int64(block.Number), From: block.Number, To: block.Number, Next: block.Number})
+	})
+	return err
+}
+
 func (m *memory) unresolved(batch scan.Batch) error {
 	var missing []payment.Address
 	for _, block := range batch.Blocks {
@@ -230,6 +247,9 @@ func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan
 			return
 		}
 		recorded = m.place(batch)
+		for _, block := range batch.Blocks {
+			delete(m.given, block.Number)
+		}
 		for i := range m.rescans {
 			if m.rescans[i].ID == job.ID {
 				m.rescans[i].Next = max(m.rescans[i].Next, batch.Blocks[len(batch.Blocks)-1].Number+1)

@@ -21,6 +21,11 @@ type Policy struct {
 	// one in a row. Defaults 250 ms and 30 s. A node that asks for more gets it, up to
 	// MaxRetryAfter, default 2 min.
 	MinBackoff, MaxBackoff, MaxRetryAfter time.Duration
+	// A block that is answered for, and again and again in a way that cannot be true, is
+	// given up on after this many failures over at least this time. Defaults 20 and
+	// 2 min.
+	QuarantineFailures int
+	QuarantineAfter    time.Duration
 }
 
 func (p Policy) withDefaults() Policy {
@@ -32,6 +37,8 @@ func (p Policy) withDefaults() Policy {
 	setDefault(&p.MinBackoff, 250*time.Millisecond)
 	setDefault(&p.MaxBackoff, 30*time.Second)
 	setDefault(&p.MaxRetryAfter, 2*time.Minute)
+	setDefault(&p.QuarantineFailures, 20)
+	setDefault(&p.QuarantineAfter, 2*time.Minute)
 	return p
 }
 

@@ -64,6 +64,13 @@ type Recorder interface {
 	// UnresolvedError.
 	Record(ctx context.Context, session Session, batch Batch) (Recorded, error)
 
+	// Quarantine gives up on a block that continues the cursor and cannot be read: in
+	// one transaction it remembers the block and moves the cursor over it like Record,
+	// does not extend the coverage, and opens a rescan of the block. RecordRescan of the
+	// block ends the quarantine. reason is one of chain's names. It returns ErrFenced or
+	// ErrParentMismatch.
+	Quarantine(ctx context.Context, session Session, block payment.BlockRef, reason string) error
+
 	// RecordRescan records blocks at or below the cursor again, in one transaction:
 	// everything that Record does but moving the cursor, and moves the rescan's Next
 	// behind the last block. A block that is still remembered must be the remembered

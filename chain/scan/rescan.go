@@ -58,7 +58,7 @@ func (r *run) readAgain(ctx context.Context, filter chain.Filter, job Rescan, la
 	}
 	if err != nil {
 		r.rescans.sizer.refused(to - job.Next + 1)
-		if !errors.Is(err, chain.ErrRangeTooLarge) {
+		if !errors.Is(err, chain.ErrRangeTooLarge) && (job.Next < to || !unreadable(err)) {
 			return fmt.Errorf("read blocks %d to %d again: %w", job.Next, to, err)
 		}
 		if job.Next < to {
@@ -75,6 +75,9 @@ func (r *run) readAgain(ctx context.Context, filter chain.Filter, job Rescan, la
 	}
 	for _, part := range split(blocks, r.policy.MaxBatch) {
 		if err := r.record(ctx, filter, part, write); err != nil {
+			if unreadable(err) { // of one block: come as close to it as possible
+				r.rescans.sizer.refused(to - job.Next + 1)
+			}
 			return err
 		}
 	}

@@ -39,9 +39,11 @@ const (
 	ModeFollow   Mode = "follow"    // recorded the next block
 	ModeCatchUp  Mode = "catch_up"  // recorded a range
 	ModeRollback Mode = "roll_back" // undid blocks of a reorganisation
-	ModeWait     Mode = "wait"      // there is no new block
-	ModePaused   Mode = "paused"    // was told to do nothing
-	ModeFailed   Mode = "failed"    // could not; see Failure
+	// ModeQuarantine gave up on the next block.
+	ModeQuarantine Mode = "quarantine"
+	ModeWait       Mode = "wait"   // there is no new block
+	ModePaused     Mode = "paused" // was told to do nothing
+	ModeFailed     Mode = "failed" // could not; see Failure
 )
 
 // Progress is how things stand after a step.
@@ -53,6 +55,8 @@ type Progress struct {
 	// the failed steps in a row.
 	Failure  string
 	Failures int
+	// Quarantined counts the blocks that this run gave up on.
+	Quarantined int
 	// Rescans counts the open rescans; RescanFailure names why the last step of one
 	// failed.
 	Rescans       int
@@ -131,6 +135,7 @@ type run struct {
 	session Session
 	sizer   *sizer
 	rescans rescans
+	unread  unread
 
 	checked  bool // the source is the session's chain, as far as known
 	head     payment.BlockRef

@@ -29,7 +29,7 @@ func (r *run) step(ctx context.Context) (Mode, error) {
 		return "", err
 	}
 	mode, err := r.advance(ctx, watch)
-	if err != nil || mode == ModeCatchUp || mode == ModeRollback {
+	if err != nil || mode == ModeCatchUp || mode == ModeRollback || mode == ModeQuarantine {
 		return mode, err
 	}
 	again, err := r.rescan(ctx, watch)
@@ -115,19 +115,27 @@ func (r *run) follow(ctx context.Context, watch Watch, number uint64) (Mode, err
 	if watch.Cursor != nil && header.Parent != watch.Cursor.Hash {
 		return r.rollBack(ctx, *watch.Cursor, header)
 	}
-	block, err := r.Source.BlockByHash(ctx, header.Hash, watch.Filter)
-	if err != nil {
-		return "", fmt.Errorf("read block %d: %w", number, err)
+	if header.Number != number {
+		return "", fmt.Errorf("%w: asked for block %d, got %d", chain.ErrInconsistent, number, header.Number)
 	}
-	if block.Hash != header.Hash || block.Number != number || block.Parent != header.Parent {
-		return "", fmt.Errorf("%w: block %d is not the one asked for", chain.ErrInconsistent, number)
+	if err := r.recordByHash(ctx, watch.Filter, header); err != nil {
+		return r.giveUp(ctx, header, err)
+	}
+	r.progress.Cursor = &header
+	return ModeFollow, nil
+}
+
+// recordByHash reads and records the block of a header.
+func (r *run) recordByHash(ctx context.Context, filter chain.Filter, header payment.BlockRef) error {
+	block, err := r.Source.BlockByHash(ctx, header.Hash, filter)
+	if err != nil {
+		return fmt.Errorf("read block %d: %w", header.Number, err)
+	}
+	if block.Hash != header.Hash || block.Number != header.Number || block.Parent != header.Parent {
+		return fmt.Errorf("%w: block %d is not the one asked for", chain.ErrInconsistent, header.Number)
 	}
 	r.pass(PointFetched)
-	if err := r.record(ctx, watch.Filter, []chain.Block{block}, r.Recorder.Record); err != nil {
-		return "", err
-	}
-	r.progress.Cursor = &block.BlockRef
-	return ModeFollow, nil
+	return r.record(ctx, filter, []chain.Block{block}, r.Recorder.Record)
 }
 
 // catchUp records a range that ends at or below last.
@@ -147,20 +155,24 @@ func (r *run) catchUp(ctx context.Context, watch Watch, from, last uint64) (Mode
 	r.pass(PointFetched)
 	for _, part := range split(blocks, r.policy.MaxBatch) {
 		if err := r.record(ctx, watch.Filter, part, r.Recorder.Record); err != nil {
-			return "", err
+			return r.refused(ctx, watch, from, to, err)
 		}
 		r.progress.Cursor = &part[len(part)-1].BlockRef
 	}
 	return ModeCatchUp, nil
 }
 
-// refused makes the next range smaller, whatever the reason was: that never does
-// harm, and nodes give many names to "too much". A single block that is refused
-// as a range is read by its hash.
+// refused makes the next range smaller, whatever the reason of the node was: that
+// never does harm, and nodes give many names to "too much". A single block that is
+// refused as a range, or cannot be read, is read by its hash.
 func (r *run) refused(ctx context.Context, watch Watch, from, to uint64, err error) (Mode, error) {
 	single := from == to
-	r.sizer.refused(to - from + 1)
+	if chain.Reason(err) != "internal" { // of the recorder: no matter how many blocks there are
+		r.sizer.refused(to - from + 1)
+	}
 	switch {
+	case single && unreadable(err):
+		return r.follow(ctx, watch, from)
 	case !errors.Is(err, chain.ErrRangeTooLarge):
 		return "", fmt.Errorf("read blocks %d to %d: %w", from, to, err)
 	case single:

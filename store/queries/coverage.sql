@@ -22,7 +22,7 @@ SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
 
 -- name: UnplannedHoles :many
 -- What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Nothing is missed while no
--- address was issued. Quarantined blocks are left to a person: reading them again failed already.
+-- address was issued.
 WITH watched AS (
   SELECT CASE WHEN a.contract IS NULL THEN 'native' ELSE 'token_logs' END AS method, COALESCE(a.contract, '') AS contract
     FROM assets a JOIN chains ch ON ch.name = a.chain
@@ -32,18 +32,14 @@ missing AS (
     FROM watched w
     LEFT JOIN coverage c ON c.chain = sqlc.arg(chain)::text AND c.method = w.method AND c.contract = w.contract),
 planned AS (
-  SELECT range_agg(p.blocks) AS blocks FROM (
-    SELECT int8range(r.next_block, r.to_block, '[]') AS blocks FROM rescans r
-     WHERE r.chain = sqlc.arg(chain)::text AND r.finished_at IS NULL
-    UNION ALL
-    SELECT int8range(qb.number, qb.number, '[]') FROM quarantined_blocks qb
-     WHERE qb.chain = sqlc.arg(chain)::text AND qb.resolved_at IS NULL) p)
+  SELECT range_agg(int8range(r.next_block, r.to_block, '[]')) AS blocks FROM rescans r
+   WHERE r.chain = sqlc.arg(chain)::text AND r.finished_at IS NULL)
 SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
   FROM missing m, planned p, unnest(m.blocks - COALESCE(p.blocks, '{}'::int8multirange)) AS h;
 
 -- name: InsertQuarantine :exec
 INSERT INTO quarantined_blocks (chain, number, hash, reason) VALUES (@chain, @number, @hash, @reason)
-ON CONFLICT (chain, number, hash) DO NOTHING;
+ON CONFLICT (chain, number, hash) DO UPDATE SET reason = EXCLUDED.reason, created_at = now(), resolved_at = NULL;
 
 -- name: ResolveQuarantine :exec
 -- Read after all, or no longer canonical.

@@ -121,7 +121,7 @@ func (q *Queries) CutCoverage(ctx context.Context, arg CutCoverageParams) error 
 
 const insertQuarantine = `-- name: InsertQuarantine :exec
 INSERT INTO quarantined_blocks (chain, number, hash, reason) VALUES ($1, $2, $3, $4)
-ON CONFLICT (chain, number, hash) DO NOTHING
+ON CONFLICT (chain, number, hash) DO UPDATE SET reason = EXCLUDED.reason, created_at = now(), resolved_at = NULL
 `
 
 type InsertQuarantineParams struct {
@@ -210,12 +210,8 @@ missing AS (
     FROM watched w
     LEFT JOIN coverage c ON c.chain = $1::text AND c.method = w.method AND c.contract = w.contract),
 planned AS (
-  SELECT range_agg(p.blocks) AS blocks FROM (
-    SELECT int8range(r.next_block, r.to_block, '[]') AS blocks FROM rescans r
-     WHERE r.chain = $1::text AND r.finished_at IS NULL
-    UNION ALL
-    SELECT int8range(qb.number, qb.number, '[]') FROM quarantined_blocks qb
-     WHERE qb.chain = $1::text AND qb.resolved_at IS NULL) p)
+  SELECT range_agg(int8range(r.next_block, r.to_block, '[]')) AS blocks FROM rescans r
+   WHERE r.chain = $1::text AND r.finished_at IS NULL)
 SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
   FROM missing m, planned p, unnest(m.blocks - COALESCE(p.blocks, '{}'::int8multirange)) AS h
 `
@@ -232,7 +228,7 @@ type UnplannedHolesRow struct {
 }
 
 // What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Nothing is missed while no
-// address was issued. Quarantined blocks are left to a person: reading them again failed already.
+// address was issued.
 func (q *Queries) UnplannedHoles(ctx context.Context, arg UnplannedHolesParams) ([]UnplannedHolesRow, error) {
 	rows, err := q.db.Query(ctx, unplannedHoles, arg.Chain, arg.First, arg.Last)
 	if err != nil {
