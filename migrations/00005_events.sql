@@ -66,19 +66,31 @@ CREATE TABLE callback_leases (
   PRIMARY KEY (order_id, endpoint_id)
 );
 
--- At most this many deliveries in flight per endpoint, over all workers: a sender holds one of its slots.
+-- The server that an endpoint is on: scheme, host and port, spelled in one way. Each order may name a URL of its own, so
+-- what protects a server, and others from a server that hangs, goes by this and not by the URL.
+ALTER TABLE webhook_endpoints ADD COLUMN target text NOT NULL GENERATED ALWAYS AS (
+  regexp_replace(regexp_replace(
+    COALESCE(substring(lower(url) FROM '^[a-z]+://[^/?#]*'), ''),
+    ':0*([0-9]+)$', ':\1'), '^(?:(http://.*):80|(https://.*):443)$', '\1\2')) STORED;
+
+-- At most this many deliveries of a merchant in flight per server, over all workers: a sender holds one of its slots.
 CREATE TABLE endpoint_slots (
-  endpoint_id  text NOT NULL REFERENCES webhook_endpoints,
+  merchant_id  text NOT NULL REFERENCES merchants,
+  target       text NOT NULL,
   slot         smallint NOT NULL CHECK (slot BETWEEN 1 AND 4),
   owner        text,
   until        timestamptz,
-  PRIMARY KEY (endpoint_id, slot)
+  PRIMARY KEY (merchant_id, target, slot)
 );
--- An endpoint that keeps timing out is left alone for a while, whoever asks.
+-- A server that keeps timing out is left alone for a while, whoever asks.
 CREATE TABLE endpoint_breakers (
-  endpoint_id  text PRIMARY KEY REFERENCES webhook_endpoints,
+  merchant_id  text NOT NULL REFERENCES merchants,
+  target       text NOT NULL,
   failures     integer NOT NULL DEFAULT 0,
-  open_until   timestamptz
+  open_until   timestamptz,
+  -- When the last of those that found no slot free is to ask again.
+  queued_until timestamptz,
+  PRIMARY KEY (merchant_id, target)
 );
 
 -- Who did what by hand, and why. The Temporal UI sends no identity, so actor is a claim; it is written down all the same.
@@ -109,3 +121,4 @@ CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 -- +goose Down
 DROP TABLE audit, endpoint_breakers, endpoint_slots, callback_leases, callback_attempts, callbacks, events;
 DROP FUNCTION history_append_only();
+ALTER TABLE webhook_endpoints DROP COLUMN target;

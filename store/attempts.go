@@ -18,7 +18,7 @@ var ErrLeaseLost = errors.New("store: another sender has the lease")
 // Reply says what an endpoint made of an attempt.
 type Reply string
 
-// The replies. Only silence counts towards the breaker: an endpoint that replies with an error is there.
+// The replies. Only silence counts towards the breaker: a server that replies with an error is there.
 const (
 	ReplyAccepted Reply = "accepted" // it took the event
 	ReplyRefused  Reply = "refused"  // it replied, and did not take it
@@ -132,7 +132,7 @@ func (t txn) recordAttempt(ctx context.Context, d Delivery, attempt Attempt, nex
 	if result.EndpointDisabled && result.Status == callbackPending {
 		result.Status = callbackParked
 	}
-	return result, t.giveBack(ctx, d)
+	return result, t.giveBack(ctx, d, server{endpoint.MerchantID, endpoint.Target})
 }
 
 // holdsLease returns ErrLeaseLost when somebody else has the lease. One that ran out and that nobody took is still good.
@@ -197,9 +197,9 @@ func (t txn) moveCallback(ctx context.Context, callback sqlc.LockCallbackRow, d 
 // endpointHealth keeps count of the endpoint's failures, and tells whether it is disabled now.
 func (t txn) endpointHealth(ctx context.Context, endpoint sqlc.LockEndpointRow, attempt Attempt) (disabled bool, err error) {
 	if attempt.Reply == ReplySilence {
-		err = t.silence(ctx, endpoint.ID)
+		err = t.silence(ctx, server{endpoint.MerchantID, endpoint.Target})
 	} else {
-		err = t.q.CloseBreaker(ctx, endpoint.ID)
+		err = t.q.CloseBreaker(ctx, sqlc.CloseBreakerParams{MerchantID: endpoint.MerchantID, Target: endpoint.Target})
 	}
 	if err != nil {
 		return false, fmt.Errorf("keep the breaker of endpoint %s: %w", endpoint.ID, err)
@@ -236,8 +236,8 @@ func (t txn) disableEndpoint(ctx context.Context, endpoint sqlc.LockEndpointRow,
 }
 
 // silence counts an attempt without an answer, and opens the breaker when there were too many in a row.
-func (t txn) silence(ctx context.Context, endpoint string) error {
-	failures, err := t.q.BreakerSilence(ctx, endpoint)
+func (t txn) silence(ctx context.Context, at server) error {
+	failures, err := t.q.BreakerSilence(ctx, sqlc.BreakerSilenceParams{MerchantID: at.merchant, Target: at.target})
 	if err != nil || failures < breakerFailures {
 		return err
 	}
@@ -245,5 +245,5 @@ func (t txn) silence(ctx context.Context, endpoint string) error {
 	if doubled := failures - breakerFailures; doubled < 10 {
 		wait = min(breakerFirst<<doubled, breakerMost)
 	}
-	return t.q.OpenBreaker(ctx, sqlc.OpenBreakerParams{EndpointID: endpoint, OpenMs: wait.Milliseconds()})
+	return t.q.OpenBreaker(ctx, sqlc.OpenBreakerParams{MerchantID: at.merchant, Target: at.target, OpenMs: wait.Milliseconds()})
 }

@@ -122,14 +122,16 @@ func (t txn) redeliver(ctx context.Context, in process.RedeliverInput) error {
 // redelivered. Doing it again changes nothing. Error: CodeNotFound.
 func (db *DB) EnableEndpoint(ctx context.Context, id payment.EndpointID, by process.By, requestID string) error {
 	return db.tx(ctx, func(ctx context.Context, t txn) error {
-		if _, err := t.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: string(id)}); err != nil {
+		endpoint, err := t.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: string(id)})
+		if err != nil {
 			return notFound(err, "endpoint")
 		}
 		enabled, err := t.q.EnableEndpoint(ctx, string(id))
 		if err != nil {
 			return fmt.Errorf("enable endpoint %s: %w", id, err)
 		}
-		if err := t.q.CloseBreaker(ctx, string(id)); err != nil {
+		err = t.q.CloseBreaker(ctx, sqlc.CloseBreakerParams{MerchantID: endpoint.MerchantID, Target: endpoint.Target})
+		if err != nil {
 			return fmt.Errorf("close the breaker of endpoint %s: %w", id, err)
 		}
 		if enabled == 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +17,7 @@ import (
 )
 
 // Delivery is one attempt that may be made now. Its sender holds the lease of the order and endpoint and one of the
-// endpoint's slots until RecordAttempt or ReleaseDelivery, or until they run out.
+// server's slots until RecordAttempt or ReleaseDelivery, or until they run out.
 type Delivery struct {
 	Owner      string
 	Token      string // names the attempt: recording it twice is one attempt
@@ -49,8 +50,8 @@ type WaitReason string
 const (
 	WaitNotDue  WaitReason = "not_due"      // the schedule's next step is ahead
 	WaitLeased  WaitReason = "leased"       // another sender is at it
-	WaitBusy    WaitReason = "busy"         // the endpoint has as many requests in flight as it may
-	WaitBreaker WaitReason = "breaker_open" // the endpoint does not answer and is left alone for a while
+	WaitBusy    WaitReason = "busy"         // the server has as many requests in flight as it may
+	WaitBreaker WaitReason = "breaker_open" // the server does not answer and is left alone for a while
 )
 
 // Acquired is what AcquireDelivery found: a delivery, or how long to wait, or neither because nothing is pending.
@@ -64,8 +65,11 @@ type Acquired struct {
 }
 
 const (
-	// busyDelay is how long to wait for a slot. It is short, because slots are held for one request only.
+	// busyDelay is the shortest wait for a slot, and busyMost the longest. In between each one that waits is let ask busyStep
+	// after the one before, so that a server that hangs does not keep the workers busy with asking.
 	busyDelay = time.Second
+	busyMost  = 30 * time.Second
+	busyStep  = 250 * time.Millisecond
 	// minDelay keeps a sender whose turn is almost there from asking in a tight loop.
 	minDelay = 50 * time.Millisecond
 )
@@ -86,14 +90,33 @@ func (db *DB) AcquireDelivery(ctx context.Context, order payment.OrderID, endpoi
 	if errors.Is(err, errWait) {
 		err = nil
 	}
+	if err == nil && a.found.Reason == WaitBusy {
+		a.found.Delay, err = db.queue(ctx, a.at)
+	}
 	if err != nil {
 		return Acquired{}, err
 	}
 	return a.found, nil
 }
 
+// queue says when to ask for a slot again: later, the more there are that wait.
+func (db *DB) queue(ctx context.Context, at server) (time.Duration, error) {
+	wait, err := db.q.QueueForSlot(ctx, sqlc.QueueForSlotParams{
+		MerchantID: at.merchant, Target: at.target, StepMs: busyStep.Milliseconds(), MostMs: busyMost.Milliseconds(),
+	})
+	if err != nil {
+		return 0, fmt.Errorf("queue for a slot: %w", classify(err))
+	}
+	delay := max(time.Duration(wait)*time.Millisecond, busyDelay)
+	return delay - time.Duration(mathrand.Int64N(int64(delay)/5)), nil // those who share a moment do not all come at once
+}
+
+// server is what slots and breaker belong to: one server of one merchant, whichever of its URLs is called.
+type server struct{ merchant, target string }
+
 type acquiring struct {
 	txn
+	at                     server // known once the endpoint was read
 	order, endpoint, owner string
 	ttl                    time.Duration
 	found                  Acquired
@@ -116,6 +139,7 @@ func (a *acquiring) run(ctx context.Context) error {
 	if err != nil {
 		return notFound(err, "endpoint")
 	}
+	a.at = server{target.MerchantID, target.Target}
 	if target.Disabled {
 		return a.parkDisabled(ctx)
 	}
@@ -191,10 +215,11 @@ func (a *acquiring) parkDisabled(ctx context.Context) error {
 	return a.free(ctx)
 }
 
-// slot takes one of the endpoint's slots, or keeps the one that this sender has.
+// slot takes one of the server's slots, or keeps the one that this sender has.
 func (a *acquiring) slot(ctx context.Context) error {
+	owner := slotOwner(a.owner, a.order, a.endpoint)
 	held, err := a.q.HeldEndpointSlot(ctx, sqlc.HeldEndpointSlotParams{
-		EndpointID: a.endpoint, Owner: slotOwner(a.owner, a.order), TtlMs: a.ttl.Milliseconds(),
+		MerchantID: a.at.merchant, Target: a.at.target, Owner: owner, TtlMs: a.ttl.Milliseconds(),
 	})
 	if err != nil {
 		return fmt.Errorf("look for a slot: %w", err)
@@ -204,7 +229,7 @@ func (a *acquiring) slot(ctx context.Context) error {
 	}
 	for range 2 {
 		taken, err := a.q.TakeEndpointSlot(ctx, sqlc.TakeEndpointSlotParams{
-			EndpointID: a.endpoint, Owner: slotOwner(a.owner, a.order), TtlMs: a.ttl.Milliseconds(),
+			MerchantID: a.at.merchant, Target: a.at.target, Owner: owner, TtlMs: a.ttl.Milliseconds(),
 		})
 		if err != nil {
 			return fmt.Errorf("take a slot: %w", err)
@@ -212,19 +237,20 @@ func (a *acquiring) slot(ctx context.Context) error {
 		if taken == 1 {
 			return nil
 		}
-		if err := a.q.MakeEndpointSlots(ctx, a.endpoint); err != nil {
+		err = a.q.MakeEndpointSlots(ctx, sqlc.MakeEndpointSlotsParams{MerchantID: a.at.merchant, Target: a.at.target})
+		if err != nil {
 			return fmt.Errorf("make slots: %w", err)
 		}
 	}
 	return a.wait(WaitBusy, busyDelay)
 }
 
-// slotOwner is the owner of a slot: a sender may be at several orders of one endpoint.
-func slotOwner(owner, order string) string { return owner + " " + order }
+// slotOwner is the owner of a slot: a sender may be at several orders and endpoints of one server.
+func slotOwner(owner, order, endpoint string) string { return owner + " " + order + " " + endpoint }
 
-// breaker waits while the endpoint is left alone. When that time is over one sender may try; its attempt decides.
+// breaker waits while the server is left alone. When that time is over one sender may try; its attempt decides.
 func (a *acquiring) breaker(ctx context.Context) error {
-	state, err := a.q.BreakerWait(ctx, a.endpoint)
+	state, err := a.q.BreakerWait(ctx, sqlc.BreakerWaitParams{MerchantID: a.at.merchant, Target: a.at.target})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -235,9 +261,11 @@ func (a *acquiring) breaker(ctx context.Context) error {
 		return nil
 	}
 	if state.WaitMs == 0 {
-		probing, err := a.q.ProbeBreaker(ctx, sqlc.ProbeBreakerParams{EndpointID: a.endpoint, ProbeMs: a.ttl.Milliseconds()})
+		probing, err := a.q.ProbeBreaker(ctx, sqlc.ProbeBreakerParams{
+			MerchantID: a.at.merchant, Target: a.at.target, ProbeMs: a.ttl.Milliseconds(),
+		})
 		if err != nil {
-			return fmt.Errorf("try the endpoint: %w", err)
+			return fmt.Errorf("try the server: %w", err)
 		}
 		if probing == 1 {
 			return nil
@@ -250,13 +278,13 @@ func (a *acquiring) breaker(ctx context.Context) error {
 func (a *acquiring) free(ctx context.Context) error {
 	return a.giveBack(ctx, Delivery{
 		Owner: a.owner, OrderID: payment.OrderID(a.order), EndpointID: payment.EndpointID(a.endpoint),
-	})
+	}, a.at)
 }
 
 // giveBack gives back the sender's slot and lease, if they are still the sender's.
-func (t txn) giveBack(ctx context.Context, d Delivery) error {
+func (t txn) giveBack(ctx context.Context, d Delivery, at server) error {
 	err := t.q.FreeEndpointSlot(ctx, sqlc.FreeEndpointSlotParams{
-		EndpointID: string(d.EndpointID), Owner: slotOwner(d.Owner, string(d.OrderID)),
+		MerchantID: at.merchant, Target: at.target, Owner: slotOwner(d.Owner, string(d.OrderID), string(d.EndpointID)),
 	})
 	if err != nil {
 		return fmt.Errorf("free the slot: %w", err)
@@ -273,5 +301,11 @@ func (t txn) giveBack(ctx context.Context, d Delivery) error {
 // ReleaseDelivery gives a delivery back without an attempt, as when the sender has to stop. A breaker that it was to try
 // stays as it is until the sender's time is over.
 func (db *DB) ReleaseDelivery(ctx context.Context, d Delivery) error {
-	return db.tx(ctx, func(ctx context.Context, t txn) error { return t.giveBack(ctx, d) })
+	return db.tx(ctx, func(ctx context.Context, t txn) error {
+		endpoint, err := t.q.DeliveryEndpoint(ctx, string(d.EndpointID))
+		if err != nil {
+			return notFound(err, "endpoint")
+		}
+		return t.giveBack(ctx, d, server{endpoint.MerchantID, endpoint.Target})
+	})
 }

@@ -132,8 +132,8 @@ func TestOneSenderPerOrderAndEndpoint(t *testing.T) {
 	require.Equal(t, 1, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM endpoint_slots WHERE owner IS NOT NULL`))
 }
 
-// TestFourInFlightPerEndpoint: over all orders and workers. The rest wait, and other endpoints do not notice.
-func TestFourInFlightPerEndpoint(t *testing.T) {
+// TestFourInFlightPerServer: over all orders and workers. The rest wait, and other servers do not notice.
+func TestFourInFlightPerServer(t *testing.T) {
 	t.Parallel()
 	c := setupCourier(t)
 	other := c
@@ -302,7 +302,7 @@ func TestTheBreakerNeverWaitsForEver(t *testing.T) {
 	c := setupCourier(t)
 	order := c.Order(t).ID
 	d := c.take(t, order, "w")
-	c.Exec(t, `INSERT INTO endpoint_breakers (endpoint_id, failures) VALUES ($1, 100000)`, c.endpoint)
+	c.Exec(t, `INSERT INTO endpoint_breakers (merchant_id, target, failures) VALUES ($1, 'https://shop.example', 100000)`, c.Merchant)
 	c.report(t, d, store.ReplySilence, store.Next{})
 	require.InDelta(t, 600, c.acquire(t, order, "w").Delay.Seconds(), 5)
 }

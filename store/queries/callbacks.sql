@@ -26,13 +26,13 @@ SELECT c.id, c.event_id, c.seq, c.attempts, c.round, e.type, e.body,
 SELECT count(*) FROM callbacks WHERE order_id = @order_id AND endpoint_id = @endpoint_id AND status = 'parked';
 
 -- name: DeliveryEndpoint :one
-SELECT merchant_id, url, secret, secret_key, previous_secret, previous_secret_key,
+SELECT merchant_id, target, url, secret, secret_key, previous_secret, previous_secret_key,
        (previous_secret IS NOT NULL AND COALESCE(previous_secret_until > now(), false))::boolean AS previous_valid,
        (disabled_at IS NOT NULL)::boolean AS disabled
   FROM webhook_endpoints WHERE id = @id;
 
 -- name: LockEndpoint :one
-SELECT id, (disabled_at IS NOT NULL)::boolean AS disabled,
+SELECT id, merchant_id, target, (disabled_at IS NOT NULL)::boolean AS disabled,
        COALESCE(failing_since < now() - interval '1 millisecond' * sqlc.arg(give_up_after_ms)::bigint, false)::boolean AS given_up
   FROM webhook_endpoints WHERE id = @id FOR NO KEY UPDATE;
 
@@ -57,44 +57,53 @@ UPDATE callbacks SET status = 'parked', park_reason = @reason
 UPDATE callbacks SET status = 'parked', park_reason = @reason WHERE endpoint_id = @endpoint_id AND status = 'pending';
 
 -- name: BreakerWait :one
--- How long the endpoint is to be left alone. No row: it never stopped answering.
+-- How long the server is to be left alone. No row: it never stopped answering.
 SELECT (open_until IS NOT NULL)::boolean AS tripped,
        (GREATEST(0, COALESCE(extract(epoch FROM open_until - now()), 0)) * 1000)::bigint AS wait_ms
-  FROM endpoint_breakers WHERE endpoint_id = @endpoint_id;
+  FROM endpoint_breakers WHERE merchant_id = @merchant_id AND target = @target;
 
 -- name: ProbeBreaker :execrows
 -- After the wait one sender may try; the others keep waiting until it reported or its time is up.
 UPDATE endpoint_breakers SET open_until = now() + interval '1 millisecond' * sqlc.arg(probe_ms)::bigint
- WHERE endpoint_id = @endpoint_id AND open_until <= now();
+ WHERE merchant_id = @merchant_id AND target = @target AND open_until <= now();
 
 -- name: BreakerSilence :one
 -- Counts one more attempt that got no answer.
-INSERT INTO endpoint_breakers (endpoint_id, failures) VALUES (@endpoint_id, 1)
-ON CONFLICT (endpoint_id) DO UPDATE SET failures = endpoint_breakers.failures + 1
+INSERT INTO endpoint_breakers (merchant_id, target, failures) VALUES (@merchant_id, @target, 1)
+ON CONFLICT (merchant_id, target) DO UPDATE SET failures = endpoint_breakers.failures + 1
 RETURNING failures;
 
 -- name: OpenBreaker :exec
-UPDATE endpoint_breakers SET open_until = now() + interval '1 millisecond' * sqlc.arg(open_ms)::bigint WHERE endpoint_id = @endpoint_id;
+UPDATE endpoint_breakers SET open_until = now() + interval '1 millisecond' * sqlc.arg(open_ms)::bigint WHERE merchant_id = @merchant_id AND target = @target;
 
 -- name: CloseBreaker :exec
-UPDATE endpoint_breakers SET failures = 0, open_until = NULL WHERE endpoint_id = @endpoint_id AND failures > 0;
+UPDATE endpoint_breakers SET failures = 0, open_until = NULL WHERE merchant_id = @merchant_id AND target = @target AND failures > 0;
+
+-- name: QueueForSlot :one
+-- Whoever finds no slot free is given a moment to ask again, one after the other; those who come after the last one share it.
+INSERT INTO endpoint_breakers (merchant_id, target, queued_until)
+VALUES (@merchant_id, @target, now() + interval '1 millisecond' * sqlc.arg(step_ms)::bigint)
+ON CONFLICT (merchant_id, target) DO UPDATE
+   SET queued_until = LEAST(GREATEST(COALESCE(endpoint_breakers.queued_until, now()), now()) + interval '1 millisecond' * sqlc.arg(step_ms)::bigint,
+                            now() + interval '1 millisecond' * sqlc.arg(most_ms)::bigint)
+RETURNING (extract(epoch FROM queued_until - now()) * 1000)::bigint AS wait_ms;
 
 -- name: MakeEndpointSlots :exec
-INSERT INTO endpoint_slots (endpoint_id, slot) SELECT @endpoint_id, generate_series(1, 4) ON CONFLICT DO NOTHING;
+INSERT INTO endpoint_slots (merchant_id, target, slot) SELECT @merchant_id, @target, generate_series(1, 4) ON CONFLICT DO NOTHING;
 
 -- name: HeldEndpointSlot :execrows
 UPDATE endpoint_slots SET until = now() + interval '1 millisecond' * sqlc.arg(ttl_ms)::bigint
- WHERE endpoint_id = @endpoint_id AND owner = @owner::text;
+ WHERE merchant_id = @merchant_id AND target = @target AND owner = @owner::text;
 
 -- name: TakeEndpointSlot :execrows
 UPDATE endpoint_slots s SET owner = @owner::text, until = now() + interval '1 millisecond' * sqlc.arg(ttl_ms)::bigint
- WHERE s.endpoint_id = @endpoint_id
+ WHERE s.merchant_id = @merchant_id AND s.target = @target
    AND s.slot = (SELECT f.slot FROM endpoint_slots f
-                  WHERE f.endpoint_id = @endpoint_id AND (f.owner IS NULL OR f.until < now())
+                  WHERE f.merchant_id = @merchant_id AND f.target = @target AND (f.owner IS NULL OR f.until < now())
                   ORDER BY f.slot LIMIT 1 FOR UPDATE SKIP LOCKED);
 
 -- name: FreeEndpointSlot :exec
-UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE endpoint_id = @endpoint_id AND owner = @owner::text;
+UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE merchant_id = @merchant_id AND target = @target AND owner = @owner::text;
 
 -- name: LockCallback :one
 SELECT id, endpoint_id, order_id, status, park_reason, attempts, round FROM callbacks WHERE id = @id FOR NO KEY UPDATE;

@@ -22,14 +22,19 @@ func (q *Queries) AttemptExists(ctx context.Context, token string) (bool, error)
 }
 
 const breakerSilence = `-- name: BreakerSilence :one
-INSERT INTO endpoint_breakers (endpoint_id, failures) VALUES ($1, 1)
-ON CONFLICT (endpoint_id) DO UPDATE SET failures = endpoint_breakers.failures + 1
+INSERT INTO endpoint_breakers (merchant_id, target, failures) VALUES ($1, $2, 1)
+ON CONFLICT (merchant_id, target) DO UPDATE SET failures = endpoint_breakers.failures + 1
 RETURNING failures
 `
 
+type BreakerSilenceParams struct {
+	MerchantID string
+	Target     string
+}
+
 // Counts one more attempt that got no answer.
-func (q *Queries) BreakerSilence(ctx context.Context, endpointID string) (int32, error) {
-	row := q.db.QueryRow(ctx, breakerSilence, endpointID)
+func (q *Queries) BreakerSilence(ctx context.Context, arg BreakerSilenceParams) (int32, error) {
+	row := q.db.QueryRow(ctx, breakerSilence, arg.MerchantID, arg.Target)
 	var failures int32
 	err := row.Scan(&failures)
 	return failures, err
@@ -38,17 +43,22 @@ func (q *Queries) BreakerSilence(ctx context.Context, endpointID string) (int32,
 const breakerWait = `-- name: BreakerWait :one
 SELECT (open_until IS NOT NULL)::boolean AS tripped,
        (GREATEST(0, COALESCE(extract(epoch FROM open_until - now()), 0)) * 1000)::bigint AS wait_ms
-  FROM endpoint_breakers WHERE endpoint_id = $1
+  FROM endpoint_breakers WHERE merchant_id = $1 AND target = $2
 `
+
+type BreakerWaitParams struct {
+	MerchantID string
+	Target     string
+}
 
 type BreakerWaitRow struct {
 	Tripped bool
 	WaitMs  int64
 }
 
-// How long the endpoint is to be left alone. No row: it never stopped answering.
-func (q *Queries) BreakerWait(ctx context.Context, endpointID string) (BreakerWaitRow, error) {
-	row := q.db.QueryRow(ctx, breakerWait, endpointID)
+// How long the server is to be left alone. No row: it never stopped answering.
+func (q *Queries) BreakerWait(ctx context.Context, arg BreakerWaitParams) (BreakerWaitRow, error) {
+	row := q.db.QueryRow(ctx, breakerWait, arg.MerchantID, arg.Target)
 	var i BreakerWaitRow
 	err := row.Scan(&i.Tripped, &i.WaitMs)
 	return i, err
@@ -180,11 +190,16 @@ func (q *Queries) CallbackRetry(ctx context.Context, arg CallbackRetryParams) er
 }
 
 const closeBreaker = `-- name: CloseBreaker :exec
-UPDATE endpoint_breakers SET failures = 0, open_until = NULL WHERE endpoint_id = $1 AND failures > 0
+UPDATE endpoint_breakers SET failures = 0, open_until = NULL WHERE merchant_id = $1 AND target = $2 AND failures > 0
 `
 
-func (q *Queries) CloseBreaker(ctx context.Context, endpointID string) error {
-	_, err := q.db.Exec(ctx, closeBreaker, endpointID)
+type CloseBreakerParams struct {
+	MerchantID string
+	Target     string
+}
+
+func (q *Queries) CloseBreaker(ctx context.Context, arg CloseBreakerParams) error {
+	_, err := q.db.Exec(ctx, closeBreaker, arg.MerchantID, arg.Target)
 	return err
 }
 
@@ -205,7 +220,7 @@ func (q *Queries) CountParkedCallbacks(ctx context.Context, arg CountParkedCallb
 }
 
 const deliveryEndpoint = `-- name: DeliveryEndpoint :one
-SELECT merchant_id, url, secret, secret_key, previous_secret, previous_secret_key,
+SELECT merchant_id, target, url, secret, secret_key, previous_secret, previous_secret_key,
        (previous_secret IS NOT NULL AND COALESCE(previous_secret_until > now(), false))::boolean AS previous_valid,
        (disabled_at IS NOT NULL)::boolean AS disabled
   FROM webhook_endpoints WHERE id = $1
@@ -213,6 +228,7 @@ SELECT merchant_id, url, secret, secret_key, previous_secret, previous_secret_ke
 
 type DeliveryEndpointRow struct {
 	MerchantID        string
+	Target            string
 	Url               string
 	Secret            []byte
 	SecretKey         string
@@ -227,6 +243,7 @@ func (q *Queries) DeliveryEndpoint(ctx context.Context, id string) (DeliveryEndp
 	var i DeliveryEndpointRow
 	err := row.Scan(
 		&i.MerchantID,
+		&i.Target,
 		&i.Url,
 		&i.Secret,
 		&i.SecretKey,
@@ -302,16 +319,17 @@ func (q *Queries) EndpointHealthy(ctx context.Context, id string) error {
 }
 
 const freeEndpointSlot = `-- name: FreeEndpointSlot :exec
-UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE endpoint_id = $1 AND owner = $2::text
+UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE merchant_id = $1 AND target = $2 AND owner = $3::text
 `
 
 type FreeEndpointSlotParams struct {
-	EndpointID string
+	MerchantID string
+	Target     string
 	Owner      string
 }
 
 func (q *Queries) FreeEndpointSlot(ctx context.Context, arg FreeEndpointSlotParams) error {
-	_, err := q.db.Exec(ctx, freeEndpointSlot, arg.EndpointID, arg.Owner)
+	_, err := q.db.Exec(ctx, freeEndpointSlot, arg.MerchantID, arg.Target, arg.Owner)
 	return err
 }
 
@@ -358,17 +376,23 @@ func (q *Queries) HeadCallback(ctx context.Context, arg HeadCallbackParams) (Hea
 
 const heldEndpointSlot = `-- name: HeldEndpointSlot :execrows
 UPDATE endpoint_slots SET until = now() + interval '1 millisecond' * $1::bigint
- WHERE endpoint_id = $2 AND owner = $3::text
+ WHERE merchant_id = $2 AND target = $3 AND owner = $4::text
 `
 
 type HeldEndpointSlotParams struct {
 	TtlMs      int64
-	EndpointID string
+	MerchantID string
+	Target     string
 	Owner      string
 }
 
 func (q *Queries) HeldEndpointSlot(ctx context.Context, arg HeldEndpointSlotParams) (int64, error) {
-	result, err := q.db.Exec(ctx, heldEndpointSlot, arg.TtlMs, arg.EndpointID, arg.Owner)
+	result, err := q.db.Exec(ctx, heldEndpointSlot,
+		arg.TtlMs,
+		arg.MerchantID,
+		arg.Target,
+		arg.Owner,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -437,7 +461,7 @@ func (q *Queries) LockCallback(ctx context.Context, id string) (LockCallbackRow,
 }
 
 const lockEndpoint = `-- name: LockEndpoint :one
-SELECT id, (disabled_at IS NOT NULL)::boolean AS disabled,
+SELECT id, merchant_id, target, (disabled_at IS NOT NULL)::boolean AS disabled,
        COALESCE(failing_since < now() - interval '1 millisecond' * $1::bigint, false)::boolean AS given_up
   FROM webhook_endpoints WHERE id = $2 FOR NO KEY UPDATE
 `
@@ -448,38 +472,52 @@ type LockEndpointParams struct {
 }
 
 type LockEndpointRow struct {
-	ID       string
-	Disabled bool
-	GivenUp  bool
+	ID         string
+	MerchantID string
+	Target     string
+	Disabled   bool
+	GivenUp    bool
 }
 
 func (q *Queries) LockEndpoint(ctx context.Context, arg LockEndpointParams) (LockEndpointRow, error) {
 	row := q.db.QueryRow(ctx, lockEndpoint, arg.GiveUpAfterMs, arg.ID)
 	var i LockEndpointRow
-	err := row.Scan(&i.ID, &i.Disabled, &i.GivenUp)
+	err := row.Scan(
+		&i.ID,
+		&i.MerchantID,
+		&i.Target,
+		&i.Disabled,
+		&i.GivenUp,
+	)
 	return i, err
 }
 
 const makeEndpointSlots = `-- name: MakeEndpointSlots :exec
-INSERT INTO endpoint_slots (endpoint_id, slot) SELECT $1, generate_series(1, 4) ON CONFLICT DO NOTHING
+INSERT INTO endpoint_slots (merchant_id, target, slot) SELECT $1, $2, generate_series(1, 4) ON CONFLICT DO NOTHING
 `
 
-func (q *Queries) MakeEndpointSlots(ctx context.Context, endpointID string) error {
-	_, err := q.db.Exec(ctx, makeEndpointSlots, endpointID)
+type MakeEndpointSlotsParams struct {
+	MerchantID string
+	Target     string
+}
+
+func (q *Queries) MakeEndpointSlots(ctx context.Context, arg MakeEndpointSlotsParams) error {
+	_, err := q.db.Exec(ctx, makeEndpointSlots, arg.MerchantID, arg.Target)
 	return err
 }
 
 const openBreaker = `-- name: OpenBreaker :exec
-UPDATE endpoint_breakers SET open_until = now() + interval '1 millisecond' * $1::bigint WHERE endpoint_id = $2
+UPDATE endpoint_breakers SET open_until = now() + interval '1 millisecond' * $1::bigint WHERE merchant_id = $2 AND target = $3
 `
 
 type OpenBreakerParams struct {
 	OpenMs     int64
-	EndpointID string
+	MerchantID string
+	Target     string
 }
 
 func (q *Queries) OpenBreaker(ctx context.Context, arg OpenBreakerParams) error {
-	_, err := q.db.Exec(ctx, openBreaker, arg.OpenMs, arg.EndpointID)
+	_, err := q.db.Exec(ctx, openBreaker, arg.OpenMs, arg.MerchantID, arg.Target)
 	return err
 }
 
@@ -597,21 +635,51 @@ func (q *Queries) PendingEndpoints(ctx context.Context, orderID *string) ([]stri
 
 const probeBreaker = `-- name: ProbeBreaker :execrows
 UPDATE endpoint_breakers SET open_until = now() + interval '1 millisecond' * $1::bigint
- WHERE endpoint_id = $2 AND open_until <= now()
+ WHERE merchant_id = $2 AND target = $3 AND open_until <= now()
 `
 
 type ProbeBreakerParams struct {
 	ProbeMs    int64
-	EndpointID string
+	MerchantID string
+	Target     string
 }
 
 // After the wait one sender may try; the others keep waiting until it reported or its time is up.
 func (q *Queries) ProbeBreaker(ctx context.Context, arg ProbeBreakerParams) (int64, error) {
-	result, err := q.db.Exec(ctx, probeBreaker, arg.ProbeMs, arg.EndpointID)
+	result, err := q.db.Exec(ctx, probeBreaker, arg.ProbeMs, arg.MerchantID, arg.Target)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const queueForSlot = `-- name: QueueForSlot :one
+INSERT INTO endpoint_breakers (merchant_id, target, queued_until)
+VALUES ($1, $2, now() + interval '1 millisecond' * $3::bigint)
+ON CONFLICT (merchant_id, target) DO UPDATE
+   SET queued_until = LEAST(GREATEST(COALESCE(endpoint_breakers.queued_until, now()), now()) + interval '1 millisecond' * $3::bigint,
+                            now() + interval '1 millisecond' * $4::bigint)
+RETURNING (extract(epoch FROM queued_until - now()) * 1000)::bigint AS wait_ms
+`
+
+type QueueForSlotParams struct {
+	MerchantID string
+	Target     string
+	StepMs     int64
+	MostMs     int64
+}
+
+// Whoever finds no slot free is given a moment to ask again, one after the other; those who come after the last one share it.
+func (q *Queries) QueueForSlot(ctx context.Context, arg QueueForSlotParams) (int64, error) {
+	row := q.db.QueryRow(ctx, queueForSlot,
+		arg.MerchantID,
+		arg.Target,
+		arg.StepMs,
+		arg.MostMs,
+	)
+	var wait_ms int64
+	err := row.Scan(&wait_ms)
+	return wait_ms, err
 }
 
 const redeliverCallbacks = `-- name: RedeliverCallbacks :many
@@ -685,20 +753,26 @@ func (q *Queries) TakeCallbackLease(ctx context.Context, arg TakeCallbackLeasePa
 
 const takeEndpointSlot = `-- name: TakeEndpointSlot :execrows
 UPDATE endpoint_slots s SET owner = $1::text, until = now() + interval '1 millisecond' * $2::bigint
- WHERE s.endpoint_id = $3
+ WHERE s.merchant_id = $3 AND s.target = $4
    AND s.slot = (SELECT f.slot FROM endpoint_slots f
-                  WHERE f.endpoint_id = $3 AND (f.owner IS NULL OR f.until < now())
+                  WHERE f.merchant_id = $3 AND f.target = $4 AND (f.owner IS NULL OR f.until < now())
                   ORDER BY f.slot LIMIT 1 FOR UPDATE SKIP LOCKED)
 `
 
 type TakeEndpointSlotParams struct {
 	Owner      string
 	TtlMs      int64
-	EndpointID string
+	MerchantID string
+	Target     string
 }
 
 func (q *Queries) TakeEndpointSlot(ctx context.Context, arg TakeEndpointSlotParams) (int64, error) {
-	result, err := q.db.Exec(ctx, takeEndpointSlot, arg.Owner, arg.TtlMs, arg.EndpointID)
+	result, err := q.db.Exec(ctx, takeEndpointSlot,
+		arg.Owner,
+		arg.TtlMs,
+		arg.MerchantID,
+		arg.Target,
+	)
 	if err != nil {
 		return 0, err
 	}
