@@ -15,6 +15,8 @@ type block struct {
 	Step process.Step
 	// Subject is the payment or endpoint concerned, if one is.
 	Subject string
+	// Inclusion is the payment's, if one is concerned. Of a later one nothing is known to be wrong.
+	Inclusion int
 	// Reason is a code or an outcome.
 	Reason string
 }
@@ -37,6 +39,12 @@ type blocks struct {
 func (b *blocks) add(step process.Step, subject, reason string) {
 	b.remove(step, subject)
 	b.list = append(b.list, block{Step: step, Subject: subject, Reason: reason})
+}
+
+// addPayment blocks the settling of one inclusion of a payment.
+func (b *blocks) addPayment(id payment.PaymentID, inclusion int, reason string) {
+	b.remove(process.StepConfirm, string(id))
+	b.list = append(b.list, block{Step: process.StepConfirm, Subject: string(id), Inclusion: inclusion, Reason: reason})
 }
 
 func (b *blocks) remove(step process.Step, subject string) {

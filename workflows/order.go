@@ -120,7 +120,9 @@ func (o *orderRun) learn(began int, view process.OrderView) {
 	o.views++
 	o.view = view
 	o.opened = true
-	o.blocks.keep(func(b block) bool { return b.Step != process.StepConfirm || o.unsettled(payment.PaymentID(b.Subject)) })
+	o.blocks.keep(func(b block) bool {
+		return b.Step != process.StepConfirm || o.unsettled(payment.PaymentID(b.Subject), b.Inclusion)
+	})
 	o.deliveries.want(view.PendingEndpoints)
 }
 

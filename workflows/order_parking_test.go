@@ -99,6 +99,26 @@ func TestABlockedPaymentIsFreedByItsNextInclusion(t *testing.T) {
 	require.Equal(t, payment.StatePaid, w.truth.State)
 }
 
+// Left and back before the run looked: it never sees the payment gone.
+func TestABlockIsAboutOneInclusion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	settle := w.settle
+	w.settle = func(in process.SettleInput) (process.SettleResult, error) {
+		if w.calls[process.ActivitySettlePayment] == 1 {
+			return process.SettleResult{Outcome: process.SettleMismatch, Inclusion: 1}, nil
+		}
+		return settle(in)
+	}
+	w.at(time.Minute, func() { w.seen(testPayment, 1) })
+	w.at(2*time.Minute, func() {
+		require.Equal(t, process.StepConfirm, w.state().BlockedStep)
+		w.seen(testPayment, 2)
+	})
+	w.at(3*time.Minute, func() { require.Equal(t, payment.StatePaid, w.truth.State) })
+	w.runsWell()
+}
+
 func TestSettlingThatIsRefusedBlocksAndAParkedRowDoesToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

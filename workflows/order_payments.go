@@ -23,11 +23,11 @@ func (o *orderRun) live() bool {
 	return len(o.settling) > 0
 }
 
-// unsettled tells whether the view still holds something to be done for a payment.
-func (o *orderRun) unsettled(id payment.PaymentID) bool {
+// unsettled tells whether the view still holds something to be done for this inclusion of a payment.
+func (o *orderRun) unsettled(id payment.PaymentID, inclusion int) bool {
 	for _, p := range o.view.Payments {
 		if p.ID == id {
-			return pending(p)
+			return pending(p) && p.Inclusion <= inclusion
 		}
 	}
 	return false
@@ -40,7 +40,7 @@ func (o *orderRun) due(p process.PaymentView) bool {
 		return false
 	case p.Status == string(payment.StatusParked):
 		// Parked by an earlier run: the reason is in the audit.
-		o.blocks.add(process.StepConfirm, string(p.ID), p.Status)
+		o.blocks.addPayment(p.ID, p.Inclusion, p.Status)
 		return false
 	}
 	return true
@@ -57,7 +57,7 @@ func (o *orderRun) settle(p process.PaymentView) {
 		o.changed = true
 		o.expiry.held = false
 		if err != nil {
-			o.blocks.add(process.StepConfirm, string(p.ID), codeOf(err))
+			o.blocks.addPayment(p.ID, p.Inclusion, codeOf(err))
 			return
 		}
 		o.afterSettling(p, began, result)
@@ -67,7 +67,7 @@ func (o *orderRun) settle(p process.PaymentView) {
 func (o *orderRun) afterSettling(p process.PaymentView, began int, result process.SettleResult) {
 	switch result.Outcome {
 	case process.SettleMismatch, process.SettleHalted:
-		o.blocks.add(process.StepConfirm, string(p.ID), string(result.Outcome))
+		o.blocks.addPayment(p.ID, max(result.Inclusion, p.Inclusion), string(result.Outcome))
 	default:
 		// A wake-up makes the run look at it again, should the database disagree.
 		o.settled[p.ID] = max(result.Inclusion, p.Inclusion)
