@@ -50,6 +50,41 @@ func (db *DB) control(
 	})
 }
 
+// ChainProgress is how far a chain was read.
+type ChainProgress struct {
+	Name    string
+	Enabled bool
+	Paused  bool
+	// HaltedReason is set when nothing is credited on this chain.
+	HaltedReason string
+	// Block is the last block that was recorded, Head the newest that any node showed; nil before the first.
+	Block, Head *uint64
+}
+
+// ListProgress tells of every chain, by name, how far it was read. Disabled chains are among them.
+func (db *DB) ListProgress(ctx context.Context) ([]ChainProgress, error) {
+	rows, err := db.q.ChainProgress(ctx)
+	if err != nil {
+		return nil, classify(err)
+	}
+	chains := make([]ChainProgress, len(rows))
+	for i, row := range rows {
+		chains[i] = ChainProgress{
+			Name: row.Name, Enabled: row.Enabled, Paused: row.Paused, HaltedReason: row.HaltedReason,
+			Block: unsigned(row.BlockNumber), Head: unsigned(row.HeadNumber),
+		}
+	}
+	return chains, nil
+}
+
+func unsigned(n *int64) *uint64 {
+	if n == nil {
+		return nil
+	}
+	u := uint64(*n)
+	return &u
+}
+
 // unknownChain turns "no row" into CodeUnknownChain and classifies the rest.
 func unknownChain(err error) error {
 	if errors.Is(err, pgx.ErrNoRows) {

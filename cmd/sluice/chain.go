@@ -14,7 +14,11 @@ import (
 )
 
 type chainCommands struct {
-	Enable chainEnable `cmd:"" help:"Add a network with its nodes and its native coin, or change its settings."`
+	Enable  chainEnable  `cmd:"" help:"Add a network with its nodes and its native coin, or change its settings."`
+	List    chainList    `cmd:"" help:"List networks, and how far each was read."`
+	Pause   chainPause   `cmd:"" help:"Read and credit nothing more on a network until it is unpaused."`
+	Unpause chainUnpause `cmd:"" help:"Go on where a paused network stopped."`
+	Resume  chainResume  `cmd:"" help:"End a halt: credit a network's payments again."`
 }
 
 type chainEnable struct {

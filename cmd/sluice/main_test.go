@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicepay/sluice/internal/pgtest"
 	"github.com/sluicepay/sluice/internal/seal"
+	"github.com/sluicepay/sluice/payment"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
@@ -65,6 +66,12 @@ func (b *bench) count(query string) int {
 	n, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
 	require.NoError(b, err)
 	return n
+}
+
+func (b *bench) exec(sql string) {
+	b.Helper()
+	_, err := b.pg.Owner.Exec(b.Context(), sql)
+	require.NoError(b, err)
 }
 
 func TestWrongCallsExitWithTwo(t *testing.T) {
@@ -159,4 +166,36 @@ func TestLedgerCheck(t *testing.T) {
 	require.Zero(t, r.code, r.err)
 	require.Contains(t, r.out, "the books are right: 0 postings")
 	require.Zero(t, b.run("", "ledger", "snapshot").code)
+}
+
+func TestADisabledEndpointIsEnabledAgain(t *testing.T) {
+	b := setup(t)
+	merchant := b.object("", "merchant", "create", "--name", "Shop")["merchant_id"]
+	id := b.object("", "endpoint", "create", "--merchant", merchant, "--mode", "test", "--url", "https://shop.example/hooks")["endpoint_id"]
+	b.exec(`UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = 'gone'`)
+
+	require.Contains(t, b.run("", "endpoint", "list", "--merchant", merchant).out, id+"  test  https://shop.example/hooks  all orders  disabled: gone")
+	r := b.run("", "endpoint", "enable", id)
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, b.run("", "endpoint", "list", "--merchant", merchant).out, "in use")
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM audit WHERE action = 'endpoint.enable'`))
+	require.Zero(t, b.run("", "endpoint", "enable", id).code, "doing it again changes nothing")
+	require.Equal(t, 1, b.run("", "endpoint", "enable", string(payment.NewEndpointID())).code)
+}
+
+func TestChainSwitches(t *testing.T) {
+	b := setup(t)
+	b.exec(`INSERT INTO chains (name, family, chain_id, display_name, block_time_ms, confirmations) VALUES ('dev', 'evm', 1337, 'dev', 1000, 3)`)
+	require.Contains(t, b.run("", "chain", "list").out, "dev  watched  nothing read yet")
+	b.exec(`INSERT INTO cursors (chain, block_number, block_hash, block_time, head_number)
+		VALUES ('dev', 90, decode(repeat('aa', 32), 'hex'), now(), 100)`)
+	b.exec(`UPDATE chains SET halted_at = now(), halted_reason = 'reorg_below_horizon'`)
+
+	require.Zero(t, b.run("", "chain", "pause", "dev").code)
+	require.Contains(t, b.run("", "chain", "list").out, "dev  paused, halted: reorg_below_horizon  block 90, 10 behind")
+	require.Zero(t, b.run("", "chain", "unpause", "dev").code)
+	require.Zero(t, b.run("", "chain", "resume", "dev", "--reason", "looked at it").code)
+	require.Contains(t, b.run("", "chain", "list").out, "dev  watched  block 90, 10 behind")
+	require.Equal(t, 3, b.count(`SELECT count(*)::int FROM audit WHERE subject = 'dev' AND actor <> ''`))
+	require.Equal(t, 1, b.run("", "chain", "resume", "nowhere").code)
 }

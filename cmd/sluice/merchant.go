@@ -50,6 +50,8 @@ func (m merchantCreate) Run(ctx context.Context, c console) error {
 
 type endpointCommands struct {
 	Create endpointCreate `cmd:"" help:"Add a URL that a merchant's callbacks go to."`
+	List   endpointList   `cmd:"" help:"List a merchant's endpoints, and why one is disabled."`
+	Enable endpointEnable `cmd:"" help:"Call an endpoint again that was disabled."`
 }
 
 type endpointCreate struct {

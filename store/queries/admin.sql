@@ -29,6 +29,10 @@ SELECT id FROM webhook_endpoints WHERE merchant_id = @merchant_id AND mode = @mo
 -- An endpoint that orders named becomes the merchant's own, for all its events; its secret stays.
 UPDATE webhook_endpoints SET source = 'merchant', events = @events WHERE id = @id;
 
+-- name: ListEndpoints :many
+SELECT id, mode, url, source, COALESCE(disabled_reason, '')::text AS disabled_reason, (disabled_at IS NOT NULL)::boolean AS disabled
+  FROM webhook_endpoints WHERE merchant_id = @merchant_id ORDER BY created_at, id;
+
 -- name: UpsertChain :execrows
 -- Zero rows: the name or the chain id stands for another chain already.
 INSERT INTO chains (name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon,
@@ -59,6 +63,11 @@ SELECT * FROM chains ORDER BY name;
 
 -- name: GetChain :one
 SELECT * FROM chains WHERE name = @name;
+
+-- name: ChainProgress :many
+SELECT ch.name, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
+       cur.block_number, cur.head_number
+  FROM chains ch LEFT JOIN cursors cur ON cur.chain = ch.name ORDER BY ch.name;
 
 -- name: ListRPCEndpoints :many
 SELECT id, operator, url, url_key, ws_url, ws_url_key, url_fingerprint, weight

@@ -29,6 +29,48 @@ func (q *Queries) AdvanceXpub(ctx context.Context, arg AdvanceXpubParams) (int64
 	return next_index, err
 }
 
+const chainProgress = `-- name: ChainProgress :many
+SELECT ch.name, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
+       cur.block_number, cur.head_number
+  FROM chains ch LEFT JOIN cursors cur ON cur.chain = ch.name ORDER BY ch.name
+`
+
+type ChainProgressRow struct {
+	Name         string
+	Enabled      bool
+	Paused       bool
+	HaltedReason string
+	BlockNumber  *int64
+	HeadNumber   *int64
+}
+
+func (q *Queries) ChainProgress(ctx context.Context) ([]ChainProgressRow, error) {
+	rows, err := q.db.Query(ctx, chainProgress)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChainProgressRow
+	for rows.Next() {
+		var i ChainProgressRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.Enabled,
+			&i.Paused,
+			&i.HaltedReason,
+			&i.BlockNumber,
+			&i.HeadNumber,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const endpointByURL = `-- name: EndpointByURL :one
 SELECT id FROM webhook_endpoints WHERE merchant_id = $1 AND mode = $2 AND url = $3
 `
@@ -296,6 +338,47 @@ func (q *Queries) ListChains(ctx context.Context) ([]Chain, error) {
 			&i.HaltedAt,
 			&i.HaltedReason,
 			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listEndpoints = `-- name: ListEndpoints :many
+SELECT id, mode, url, source, COALESCE(disabled_reason, '')::text AS disabled_reason, (disabled_at IS NOT NULL)::boolean AS disabled
+  FROM webhook_endpoints WHERE merchant_id = $1 ORDER BY created_at, id
+`
+
+type ListEndpointsRow struct {
+	ID             string
+	Mode           string
+	Url            string
+	Source         string
+	DisabledReason string
+	Disabled       bool
+}
+
+func (q *Queries) ListEndpoints(ctx context.Context, merchantID string) ([]ListEndpointsRow, error) {
+	rows, err := q.db.Query(ctx, listEndpoints, merchantID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListEndpointsRow
+	for rows.Next() {
+		var i ListEndpointsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Mode,
+			&i.Url,
+			&i.Source,
+			&i.DisabledReason,
+			&i.Disabled,
 		); err != nil {
 			return nil, err
 		}

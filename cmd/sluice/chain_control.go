@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store"
+)
+
+// chainNamed is embedded by the switches of a chain.
+type chainNamed struct {
+	Name string `arg:"" help:"Which chain."`
+	audited
+}
+
+func (n chainNamed) control(
+	ctx context.Context, c console, done string, change func(*store.DB, context.Context, string, process.By, string) error,
+) error {
+	return withAdmin(ctx, n.audited, func(a admin) error {
+		if err := change(a.db, ctx, n.Name, a.by, ""); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.out, n.Name, done)
+		return nil
+	})
+}
+
+type chainPause struct{ chainNamed }
+
+// Run pauses the chain's watcher.
+func (p chainPause) Run(ctx context.Context, c console) error {
+	return p.control(ctx, c, "is paused: nothing more is read or credited", (*store.DB).PauseChain)
+}
+
+type chainUnpause struct{ chainNamed }
+
+// Run lets the chain's watcher go on.
+func (u chainUnpause) Run(ctx context.Context, c console) error {
+	return u.control(ctx, c, "is not paused: its watcher goes on where it stopped", (*store.DB).UnpauseChain)
+}
+
+type chainResume struct{ chainNamed }
+
+// Run ends a halt.
+func (r chainResume) Run(ctx context.Context, c console) error {
+	return r.control(ctx, c, "is not halted: its payments are credited again", (*store.DB).ResumeChain)
+}
+
+type chainList struct{}
+
+// Run lists every chain with how far it was read.
+func (chainList) Run(ctx context.Context, c console) error {
+	return withAdmin(ctx, audited{}, func(a admin) error {
+		chains, err := a.db.ListProgress(ctx)
+		if err != nil {
+			return err
+		}
+		for _, chain := range chains {
+			fmt.Fprintf(c.out, "%s  %s  %s\n", chain.Name, chainState(chain), chainLag(chain))
+		}
+		return nil
+	})
+}
+
+func chainState(p store.ChainProgress) string {
+	var states []string
+	if !p.Enabled {
+		states = append(states, "disabled")
+	}
+	if p.Paused {
+		states = append(states, "paused")
+	}
+	if p.HaltedReason != "" {
+		states = append(states, "halted: "+p.HaltedReason)
+	}
+	if len(states) == 0 {
+		return "watched"
+	}
+	return strings.Join(states, ", ")
+}
+
+func chainLag(p store.ChainProgress) string {
+	switch {
+	case p.Block == nil:
+		return "nothing read yet"
+	case p.Head == nil || *p.Head <= *p.Block:
+		return fmt.Sprintf("block %d, 0 behind", *p.Block)
+	default:
+		return fmt.Sprintf("block %d, %d behind", *p.Block, *p.Head-*p.Block)
+	}
+}
