@@ -164,7 +164,7 @@ func (p *placing) include(ctx context.Context, a arrival) (fresh bool, err error
 			return false, err
 		}
 	}
-	return true, p.again(ctx, known.ID, known.Inclusion+1, a)
+	return true, p.again(ctx, known, a)
 }
 
 // recordedAs tells whether the arrival is the payment's newest inclusion itself.
@@ -195,14 +195,39 @@ func (p *placing) begin(ctx context.Context, a arrival) error {
 }
 
 // again gives a known payment a new inclusion. Being mined again it may pay another amount, or another address of ours.
-func (p *placing) again(ctx context.Context, id string, n int32, a arrival) error {
+func (p *placing) again(ctx context.Context, known sqlc.PaymentsByTxRow, a arrival) error {
+	id, n := known.ID, known.Inclusion+1
 	err := p.q.ReincludePayment(ctx, sqlc.ReincludePaymentParams{
 		ID: id, Inclusion: n, AddressID: a.to.ID, OrderID: a.to.OrderID, MerchantID: a.to.MerchantID, Mode: a.to.Mode,
 	})
 	if err != nil {
 		return fmt.Errorf("include payment %s again: %w", id, err)
 	}
-	return p.begun(ctx, id, n, a)
+	if err := p.begun(ctx, id, n, a); err != nil {
+		return err
+	}
+	return p.lostFor(ctx, known, a)
+}
+
+// lostFor tells the order that waited for a payment's return when it came back as something that does not count for it:
+// paid to another address, in another asset, or as dust.
+func (p *placing) lostFor(ctx context.Context, known sqlc.PaymentsByTxRow, a arrival) error {
+	order := p.order(known.OrderID)
+	if order == nil || deref(known.OrderID) == deref(a.to.OrderID) && a.counts(order) {
+		return nil
+	}
+	if err := p.tell(ctx, order, payment.TriggerPaymentDropped, known.ID, known.Inclusion); err != nil {
+		return err
+	}
+	return p.wake(ctx, wakeUp{
+		chain: p.turn.chain, signal: process.SignalPaymentDropped, paymentID: known.ID, inclusion: known.Inclusion,
+		orderID: known.OrderID, kind: "changed",
+	})
+}
+
+// counts tells whether the arrival at the order's address is money that it asked for.
+func (a arrival) counts(order *orderRow) bool {
+	return a.assetID == order.AssetID && !a.Amount.Less(order.DustBelow.Amount)
 }
 
 // begun writes the inclusion, moves the order and wakes whoever waits.

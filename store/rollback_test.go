@@ -131,9 +131,26 @@ func TestReinclusionKeepsTheFirstTimeAndTakesTheNewContent(t *testing.T) {
 	require.Equal(t, second.ID, *p.Order)
 	require.True(t, block.Time.Equal(p.FirstAt), "on time is decided by the first canonical inclusion")
 	require.Equal(t, payment.StateConfirming, m.state(t, second.ID))
-	require.Equal(t, []string{"1/seen", "1/dropped", "2/seen"}, m.wakeUps(t, p.ID))
+	require.Equal(t, payment.StateAwaitingPayment, m.state(t, first.ID), "what it waited for is another order's")
+	require.Equal(t, []string{"1/seen", "1/dropped", "2/seen", "1/changed"}, m.wakeUps(t, p.ID))
 	require.Equal(t, "20000000", storetest.Value[string](t, m.Bundle,
 		`SELECT amount::text FROM inclusions WHERE payment_id = $1 AND canonical`, p.ID))
+}
+
+// A payment that returns as dust, or in another asset, is no longer what its order waits for.
+func TestAReturnThatDoesNotCountEndsTheWait(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	order := m.Order(t)
+	ancestor := m.tip
+	transfer := pay(t, order, 25_000_000)
+	m.record(t, transfer)
+	m.rollback(t, ancestor)
+	require.Equal(t, payment.StateConfirming, m.state(t, order.ID))
+	transfer.Amount = payment.AmountFromUint64(999)
+	m.record(t, transfer)
+	require.Equal(t, payment.StateAwaitingPayment, m.state(t, order.ID))
+	require.Equal(t, "detected", m.payment(t, transfer).Status)
 }
 
 func TestRollbackReversesACredit(t *testing.T) {
