@@ -117,10 +117,10 @@ const (
 	mostPause  = 30 * time.Minute
 )
 
-// pauseExpiry makes sure that a held expiry is tried again. While a payment is live, its end does that, or a signal.
+// pauseExpiry makes sure that a held expiry is tried again. While a payment that counts is under way, its end does that, or a signal.
 // Otherwise (one was dropped a moment ago and may return) only a timer can.
 func (o *orderRun) pauseExpiry() {
-	if o.expiry.pausing || o.live() {
+	if o.expiry.pausing || o.awaited() {
 		return
 	}
 	o.expiry.pausing = true

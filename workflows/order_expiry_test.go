@@ -203,6 +203,53 @@ func TestCancelRacesWithADetection(t *testing.T) {
 	require.Equal(t, payment.StatePaid, w.truth.State)
 }
 
+// stranger puts a payment on the chain that cannot count for the order, and that stays unsettled.
+func (w *world) stranger() {
+	w.put(testPayment, 1, payment.StatusDetected)
+	w.truth.Payments[0].Uncounted = true
+	w.settle = func(process.SettleInput) (process.SettleResult, error) {
+		return process.SettleResult{Outcome: process.SettleMismatch, Inclusion: 1}, nil
+	}
+	w.wake()
+}
+
+func TestAStrangersPaymentKeepsNobodyFromCancelling(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.move = func(string, any) error { w.truth.State = payment.StateCancelled; return nil }
+	var told *answer
+	w.at(time.Minute, w.stranger)
+	w.at(2*time.Minute, func() { told = w.update(process.UpdateCancel, process.CancelRequest{By: somebody}) })
+	w.at(3*time.Minute, func() {
+		require.True(t, told.accepted && told.completed)
+		require.NoError(t, told.err)
+		w.settled(testPayment, payment.StatusIgnored)
+		w.wake()
+	})
+	w.runsWell()
+	require.Equal(t, "cancelled", w.state().Status)
+}
+
+func TestAStrangersPaymentDelaysNoExpiry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tries := 0
+	w.expire = func() (process.ExpireOutcome, error) {
+		if tries++; tries == 1 {
+			return process.ExpireLive, nil // another payment left the chain a moment ago
+		}
+		w.truth.State = payment.StateExpired
+		return process.ExpireExpired, nil
+	}
+	w.at(time.Minute, w.stranger)
+	w.at(due+time.Hour, func() {
+		require.Equal(t, "expired", w.state().Status)
+		w.settled(testPayment, payment.StatusIgnored)
+		w.wake()
+	})
+	w.runsWell()
+}
+
 func TestACancelledOrderTakesLateMoney(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -23,6 +23,17 @@ func (o *orderRun) live() bool {
 	return len(o.settling) > 0
 }
 
+// awaited tells whether a payment is under way that may still count for the order. What anybody can send, dust or another
+// asset, holds nothing up.
+func (o *orderRun) awaited() bool {
+	for _, p := range o.view.Payments {
+		if !p.Uncounted && pending(p) && o.settled[p.ID] < p.Inclusion {
+			return true
+		}
+	}
+	return false
+}
+
 // unsettled tells whether the view still holds something to be done for this inclusion of a payment.
 func (o *orderRun) unsettled(id payment.PaymentID, inclusion int) bool {
 	for _, p := range o.view.Payments {

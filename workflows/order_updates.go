@@ -45,7 +45,7 @@ func (o *orderRun) checkCancel(req process.CancelRequest) error {
 	switch {
 	case !o.view.State.Open():
 		return o.denyState()
-	case o.live():
+	case o.awaited():
 		return deny(payment.CodePaymentLive, "a payment is on its way")
 	}
 	return nil
