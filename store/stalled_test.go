@@ -10,6 +10,25 @@ import (
 	"github.com/sluicepay/sluice/store/storetest"
 )
 
+// Sweeping costs what is overdue, however many orders there are that are over.
+func TestSweepingDoesNotReadEveryOrder(t *testing.T) {
+	t.Parallel()
+	const crowded = 2000
+	b := storetest.New(t)
+	crowd(t, b, crowded)
+	overdue := b.Order(t)
+	b.Exec(t, `UPDATE orders SET expires_at = now() - interval '1 hour', last_woken_at = now() - interval '1 hour' WHERE id = $1`, overdue.ID)
+	before := tuples(t, b)["orders"]
+	db, err := store.Open(t.Context(), b.PG.AppURL, store.Options{ApplicationName: "counted"})
+	require.NoError(t, err)
+	found, err := db.SweepOrders(t.Context(), time.Minute, 10)
+	require.NoError(t, err)
+	require.Equal(t, []store.StalledOrder{{ID: overdue.ID, TakesPayments: true}}, found)
+	db.Close()
+	gone(t, b, "counted")
+	require.Less(t, tuples(t, b)["orders"]-before, int64(crowded/10))
+}
+
 func TestSweepOrders(t *testing.T) {
 	t.Parallel()
 	const silent = 15 * time.Minute
