@@ -215,6 +215,7 @@ type broom struct {
 	swept   []string
 	err     error
 	pruned  int
+	old     int // how many wake-ups are old enough to be forgotten
 }
 
 func (b *broom) SweepOrders(context.Context, time.Duration, int) ([]store.StalledOrder, error) {
@@ -226,9 +227,11 @@ func (b *broom) SweepUnsettled(_ context.Context, chain string, _ time.Duration,
 	return store.Swept{}, b.err
 }
 
-func (b *broom) PruneSent(context.Context, time.Duration, int) (int, error) {
+func (b *broom) PruneSent(_ context.Context, _ time.Duration, limit int) (int, error) {
 	b.pruned++
-	return 0, b.err
+	n := min(b.old, limit)
+	b.old -= n
+	return n, b.err
 }
 
 func (b *broom) PruneClaims(context.Context, time.Duration, int) (int, error) {
@@ -237,6 +240,14 @@ func (b *broom) PruneClaims(context.Context, time.Duration, int) (int, error) {
 }
 
 func (b *broom) TakeSnapshot(context.Context) (int64, error) { return 0, b.err }
+
+func TestOneRoundForgetsAllThatIsOld(t *testing.T) {
+	t.Parallel()
+	b := &broom{old: 3*upkeepBatch + 1}
+	upkeep{store: b, to: &receiver{}, chains: func() []string { return nil }, log: discard()}.round(t.Context())
+	require.Zero(t, b.old)
+	require.Equal(t, 4+1, b.pruned, "four batches of wake-ups, and one of keys")
+}
 
 func TestTheUpkeepDoesItsRounds(t *testing.T) {
 	t.Parallel()

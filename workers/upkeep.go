@@ -27,6 +27,8 @@ type Starter interface {
 const (
 	upkeepEvery = time.Minute
 	upkeepBatch = 500
+	// pruneFor bounds how long one round forgets, so that it holds up nothing else for long.
+	pruneFor = 10 * time.Second
 	// snapshotRounds keeps the tail of postings behind a balance to what an hour brings.
 	snapshotRounds = 60
 	// sweepSilent is how long nothing was said about an unsettled payment before its process is told again. Receipt checks
@@ -66,10 +68,23 @@ func (u upkeep) round(ctx context.Context) {
 		u.report(ctx, "sweep", err, "chain", chain, "payments", swept.Payments, "reviews", swept.Reviews)
 	}
 	u.startStalled(ctx)
-	n, err := u.store.PruneSent(ctx, outboxAge, upkeepBatch)
+	n, err := prune(ctx, outboxAge, u.store.PruneSent)
 	u.report(ctx, "prune the outbox", err, "rows", n)
-	n, err = u.store.PruneClaims(ctx, claimAge, upkeepBatch)
+	n, err = prune(ctx, claimAge, u.store.PruneClaims)
 	u.report(ctx, "prune idempotency keys", err, "rows", n)
+}
+
+// prune forgets batch after batch until nothing is left that is old enough, the time is up, or ctx ends. One batch for
+// each round would be outrun by a busy database.
+func prune(ctx context.Context, age time.Duration, batch func(context.Context, time.Duration, int) (int, error)) (int, error) {
+	end := time.Now().Add(pruneFor)
+	for total := 0; ; {
+		n, err := batch(ctx, age, upkeepBatch)
+		total += n
+		if err != nil || n < upkeepBatch || !time.Now().Before(end) {
+			return total, err
+		}
+	}
 }
 
 func (u upkeep) report(ctx context.Context, what string, err error, about ...any) {
