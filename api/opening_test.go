@@ -340,3 +340,13 @@ func TestForgedAfterItWasShown(t *testing.T) {
 	require.NoError(t, err)
 	requireProblem(t, k.get(t, path), http.StatusInternalServerError, payment.CodeInternal, "")
 }
+
+// Nor is the address of another order shown, though a wallet derives it.
+func TestAnotherOrdersAddressIsNotShown(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	order, other := k.create(t, "k"), k.create(t, "l")
+	k.Exec(t, `UPDATE orders SET address_id = (SELECT address_id FROM orders WHERE id = $2) WHERE id = $1`, order.ID, other.ID)
+	requireProblem(t, k.get(t, "/v1/orders/"+string(order.ID)), http.StatusInternalServerError, payment.CodeInternal, "")
+	require.Equal(t, http.StatusOK, k.get(t, "/v1/orders/"+string(other.ID)).status)
+}

@@ -31,7 +31,7 @@ type Store interface {
 // Verifier holds what the database cannot be asked for: the key that authenticates extended public keys, and how to
 // derive from them.
 type Verifier interface {
-	// VerifyAddress returns nil when origin.Wallet is authentic and derives origin.Address at origin.Index. It is safe for
+	// VerifyAddress returns nil when origin.Wallet is authentic, is origin.Merchant's or nobody's, and derives origin.Address at origin.Index. It is safe for
 	// concurrent use.
 	VerifyAddress(origin store.Origin) error
 }

@@ -127,12 +127,15 @@ func (db *DB) Balances(ctx context.Context, p Principal) ([]Balance, error) {
 
 // Origin is where an order's address comes from: what it takes to derive it again, before it is shown.
 type Origin struct {
-	Wallet  Wallet
-	Index   uint32
-	Address payment.Address
+	// Merchant is whose order it is. The wallet must be his own or the family's default.
+	Merchant payment.MerchantID
+	Wallet   Wallet
+	Index    uint32
+	Address  payment.Address
 }
 
-// AddressOrigin reads where an order's address comes from. Error: CodeNotFound when it has none.
+// AddressOrigin reads where an order's address comes from. Error: CodeNotFound when it has none, or shows one that was
+// handed out to somebody else.
 func (db *DB) AddressOrigin(ctx context.Context, id payment.OrderID) (Origin, error) {
 	row, err := db.q.AddressOrigin(ctx, string(id))
 	if err != nil {
@@ -143,6 +146,7 @@ func (db *DB) AddressOrigin(ctx context.Context, id payment.OrderID) (Origin, er
 		return Origin{}, fmt.Errorf("address of order %s: %w", id, err)
 	}
 	return Origin{
+		Merchant: payment.MerchantID(row.OwnerID),
 		Wallet: Wallet{
 			ID: payment.XPubID(row.ID), Family: payment.Family(row.Family), Merchant: payment.MerchantID(deref(row.MerchantID)),
 			Xpub: seal.NewSecret(row.Xpub), Path: row.Path, MAC: seal.MAC{KeyID: row.MacKey, Sum: row.Mac},

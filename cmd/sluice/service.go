@@ -116,6 +116,9 @@ func (v addressVerifier) VerifyAddress(origin store.Origin) error {
 	if err := v.keys.Verify(w.MAC, store.MACXpub, w.MACParts()...); err != nil {
 		return fmt.Errorf("wallet %s: %w", w.ID, err)
 	}
+	if w.Merchant != "" && w.Merchant != origin.Merchant {
+		return fmt.Errorf("wallet %s: it is another merchant's", w.ID)
+	}
 	if w.Family != payment.FamilyEVM {
 		return fmt.Errorf("wallet %s: addresses of family %s cannot be derived", w.ID, w.Family)
 	}

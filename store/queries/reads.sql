@@ -53,9 +53,12 @@ SELECT a.id, a.chain, a.contract, a.code, a.decimals, c.family,
  GROUP BY a.id, c.family ORDER BY a.chain, a.code;
 
 -- name: AddressOrigin :one
-SELECT adr.bytes, adr.family, adr.derivation_index, x.id, x.merchant_id, x.xpub, x.path, x.mac, x.mac_key
+-- Whose an address is stands in its own row, which nobody edits; what an order's row points at does not make it the order's.
+SELECT adr.merchant_id AS owner_id, adr.bytes, adr.family, adr.derivation_index, x.id, x.merchant_id, x.xpub, x.path, x.mac, x.mac_key
   FROM orders o JOIN addresses adr ON adr.id = o.address_id JOIN xpubs x ON x.id = adr.xpub_id
- WHERE o.id = @order_id;
+ WHERE o.id = @order_id AND adr.merchant_id = o.merchant_id AND adr.mode = o.mode
+   AND (adr.order_id = o.id OR adr.customer_id = o.customer_id)
+   AND (x.merchant_id IS NULL OR x.merchant_id = o.merchant_id);
 
 -- name: ChainLag :one
 SELECT c.name, (c.paused_at IS NOT NULL)::boolean AS paused, c.halted_reason,

@@ -13,12 +13,15 @@ import (
 )
 
 const addressOrigin = `-- name: AddressOrigin :one
-SELECT adr.bytes, adr.family, adr.derivation_index, x.id, x.merchant_id, x.xpub, x.path, x.mac, x.mac_key
+SELECT adr.merchant_id AS owner_id, adr.bytes, adr.family, adr.derivation_index, x.id, x.merchant_id, x.xpub, x.path, x.mac, x.mac_key
   FROM orders o JOIN addresses adr ON adr.id = o.address_id JOIN xpubs x ON x.id = adr.xpub_id
- WHERE o.id = $1
+ WHERE o.id = $1 AND adr.merchant_id = o.merchant_id AND adr.mode = o.mode
+   AND (adr.order_id = o.id OR adr.customer_id = o.customer_id)
+   AND (x.merchant_id IS NULL OR x.merchant_id = o.merchant_id)
 `
 
 type AddressOriginRow struct {
+	OwnerID         string
 	Bytes           []byte
 	Family          string
 	DerivationIndex int64
@@ -30,10 +33,12 @@ type AddressOriginRow struct {
 	MacKey          string
 }
 
+// Whose an address is stands in its own row, which nobody edits; what an order's row points at does not make it the order's.
 func (q *Queries) AddressOrigin(ctx context.Context, orderID string) (AddressOriginRow, error) {
 	row := q.db.QueryRow(ctx, addressOrigin, orderID)
 	var i AddressOriginRow
 	err := row.Scan(
+		&i.OwnerID,
 		&i.Bytes,
 		&i.Family,
 		&i.DerivationIndex,
