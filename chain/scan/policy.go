@@ -21,6 +21,9 @@ type Policy struct {
 	// one in a row. Defaults 250 ms and 30 s. A node that asks for more gets it, up to
 	// MaxRetryAfter, default 2 min.
 	MinBackoff, MaxBackoff, MaxRetryAfter time.Duration
+	// MaxRescanBackoff takes the place of MaxBackoff for a rescan, each of which waits by
+	// itself. Default 5 min.
+	MaxRescanBackoff time.Duration
 	// A block that is answered for, and again and again in a way that cannot be true, is
 	// given up on after this many failures over at least this time. Defaults 20 and
 	// 2 min.
@@ -37,6 +40,7 @@ func (p Policy) withDefaults() Policy {
 	setDefault(&p.MinBackoff, 250*time.Millisecond)
 	setDefault(&p.MaxBackoff, 30*time.Second)
 	setDefault(&p.MaxRetryAfter, 2*time.Minute)
+	setDefault(&p.MaxRescanBackoff, 5*time.Minute)
 	setDefault(&p.QuarantineFailures, 20)
 	setDefault(&p.QuarantineAfter, 2*time.Minute)
 	return p
@@ -63,4 +67,10 @@ func (p Policy) backoff(n int, asked time.Duration) time.Duration {
 		wait *= 2
 	}
 	return max(min(wait, p.MaxBackoff), min(asked, p.MaxRetryAfter))
+}
+
+// rescanBackoff is the wait after a rescan's n-th failure in a row.
+func (p Policy) rescanBackoff(n int, asked time.Duration) time.Duration {
+	p.MaxBackoff = p.MaxRescanBackoff
+	return p.backoff(n, asked)
 }

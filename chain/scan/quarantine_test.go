@@ -101,3 +101,39 @@ func TestABlockIsNotGivenUpLightly(t *testing.T) {
 		require.Equal(t, map[uint64]uint64{2: 1}, b.amounts(), name)
 	}
 }
+
+// A rescan that fails waits by itself; those behind it in the list go on.
+func TestARescanThatFailsHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ours := chaintest.Account(1)
+	for i := range uint64(6) {
+		b.pay(ours, 100+i)
+	}
+	bad := b.pay(ours, 200)
+	for i := range uint64(3) {
+		b.pay(ours, 300+i)
+	}
+	reported := make(chan string, 1000)
+	b.options.OnProgress = func(p scan.Progress) {
+		select {
+		case reported <- p.RescanFailure:
+		default:
+		}
+	}
+	stop := b.start()
+	b.recorded(b.fake.Head())
+	b.fake.SetFaults(withoutReceipt(bad.Txs[0]))
+	b.memory.issue(ours)
+	b.memory.change(func() {
+		b.memory.rescans = []scan.Rescan{{ID: 1, From: 5, To: 9, Next: 5}, {ID: 2, From: 1, To: 4, Next: 1}, {ID: 3, From: 10, To: 10, Next: 10}}
+	})
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[1].Next == 5 && b.memory.rescans[2].Next == 11 }))
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[0].Next == 7 }), "up to the block that cannot be read")
+	for <-reported != "receipt_missing" {
+	}
+	b.fake.SetFaults(chaintest.Faults{})
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[0].Next == 10 }))
+	require.Len(t, b.amounts(), 10)
+	require.Error(t, stop())
+}

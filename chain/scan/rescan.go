@@ -4,60 +4,113 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sluicepay/sluice/chain"
 )
 
 // rescans keeps account of reading again, apart from reading on: a range that
-// cannot be read must not hold up the head.
+// cannot be read must hold up neither the head nor the other rescans.
 type rescans struct {
+	most  uint64 // blocks at once
+	jobs  map[int64]*attempts
+	after time.Time // not before: the node cannot answer at all
+}
+
+// attempts is how one rescan fares.
+type attempts struct {
 	sizer    *sizer
 	failures int
 	after    time.Time // not before
+	failure  string
 }
 
-// rescan does one step of the most urgent rescan. It tells whether there is more to
-// do at once. Its failures are reported, not returned, unless they end the run.
+// of returns the account of a rescan.
+func (s *rescans) of(job Rescan) *attempts {
+	a := s.jobs[job.ID]
+	if a == nil {
+		a = &attempts{sizer: newSizer(s.most)}
+		s.jobs[job.ID] = a
+	}
+	return a
+}
+
+// keep forgets the rescans that are not open any more.
+func (s *rescans) keep(open []Rescan) {
+	maps.DeleteFunc(s.jobs, func(id int64, _ *attempts) bool {
+		return !slices.ContainsFunc(open, func(job Rescan) bool { return job.ID == id })
+	})
+}
+
+// due returns the most urgent rescan that can be done now, and its last block.
+func (s *rescans) due(open []Rescan, cursor uint64, now time.Time) (Rescan, uint64, bool) {
+	if now.Before(s.after) {
+		return Rescan{}, 0, false
+	}
+	for _, job := range open {
+		// The rest of a rescan that is above the cursor will be read anyway.
+		if last := min(job.To, cursor); job.Next <= last && !now.Before(s.of(job).after) {
+			return job, last, true
+		}
+	}
+	return Rescan{}, 0, false
+}
+
+// failure names why a rescan that is waiting failed, the most urgent first.
+func (s *rescans) failure(open []Rescan) string {
+	for _, job := range open {
+		if a := s.jobs[job.ID]; a != nil && a.failure != "" {
+			return a.failure
+		}
+	}
+	return ""
+}
+
+// rescan does one step of the most urgent rescan that does not wait after a failure
+// of its own. It tells whether there may be more to do at once. Its failures are reported, not returned, unless they end the run.
 func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
-	if watch.Cursor == nil || len(watch.Rescans) == 0 {
-		r.progress.RescanFailure = ""
+	r.rescans.keep(watch.Rescans)
+	defer func() { r.progress.RescanFailure = r.rescans.failure(watch.Rescans) }()
+	if watch.Cursor == nil {
 		return false, nil
 	}
-	if time.Now().Before(r.rescans.after) {
+	job, last, ok := r.rescans.due(watch.Rescans, watch.Cursor.Number, time.Now())
+	if !ok {
 		return false, nil
 	}
-	job := watch.Rescans[0]
-	last := min(job.To, watch.Cursor.Number)
-	if job.Next > last {
-		return false, nil // the rest is above the cursor and will be read anyway
-	}
+	account := r.rescans.of(job)
 	err := r.readAgain(ctx, watch.Filter, job, last)
 	switch {
 	case err == nil:
-		r.rescans.failures, r.progress.RescanFailure = 0, ""
+		account.failures, account.failure = 0, ""
 		return true, nil
 	case isFinal(err) || ctx.Err() != nil:
 		return false, err
 	}
-	r.rescans.failures++
-	r.rescans.after = time.Now().Add(r.policy.backoff(r.rescans.failures, chain.RetryAfter(err)))
-	r.progress.RescanFailure = failure(err)
-	if r.rescans.failures == 1 {
-		r.log.Warn("rescan failed, trying again", "rescan", job.ID, "failure", r.progress.RescanFailure, "err", err)
+	account.failures++
+	account.after = time.Now().Add(r.policy.rescanBackoff(account.failures, chain.RetryAfter(err)))
+	account.failure = failure(err)
+	if !unreadable(err) {
+		r.rescans.after = time.Now().Add(r.policy.backoff(1, chain.RetryAfter(err)))
 	}
-	return false, nil
+	if account.failures == 1 {
+		r.log.Warn("rescan failed, trying again", "rescan", job.ID, "failure", account.failure, "err", err)
+	}
+	return len(watch.Rescans) > 1, nil
 }
 
 // readAgain reads and records the next piece of a rescan.
 func (r *run) readAgain(ctx context.Context, filter chain.Filter, job Rescan, last uint64) error {
-	to := min(last, job.Next+r.rescans.sizer.size-1)
+	sizer := r.rescans.of(job).sizer
+	to := min(last, job.Next+sizer.size-1)
 	blocks, err := r.Source.Range(ctx, job.Next, to, filter)
 	if err == nil {
 		err = checkRun(blocks, job.Next, to)
 	}
 	if err != nil {
-		r.rescans.sizer.refused(to - job.Next + 1)
+		sizer.refused(to - job.Next + 1)
 		if !errors.Is(err, chain.ErrRangeTooLarge) && (job.Next < to || !unreadable(err)) {
 			return fmt.Errorf("read blocks %d to %d again: %w", job.Next, to, err)
 		}
@@ -68,7 +121,7 @@ func (r *run) readAgain(ctx context.Context, filter chain.Filter, job Rescan, la
 			return err
 		}
 	} else {
-		r.rescans.sizer.accepted()
+		sizer.accepted()
 	}
 	write := func(ctx context.Context, session Session, batch Batch) (Recorded, error) {
 		return r.Recorder.RecordRescan(ctx, session, job, batch)
@@ -76,7 +129,7 @@ func (r *run) readAgain(ctx context.Context, filter chain.Filter, job Rescan, la
 	for _, part := range split(blocks, r.policy.MaxBatch) {
 		if err := r.record(ctx, filter, part, write); err != nil {
 			if unreadable(err) { // of one block: come as close to it as possible
-				r.rescans.sizer.refused(to - job.Next + 1)
+				sizer.refused(to - job.Next + 1)
 			}
 			return err
 		}

@@ -57,8 +57,8 @@ type Progress struct {
 	Failures int
 	// Quarantined counts the blocks that this run gave up on.
 	Quarantined int
-	// Rescans counts the open rescans; RescanFailure names why the last step of one
-	// failed.
+	// Rescans counts the open rescans; RescanFailure names why the most urgent of those
+	// that wait after a failure failed.
 	Rescans       int
 	RescanFailure string
 }
@@ -155,7 +155,7 @@ func newRun(s *Scanner, session Session) *run {
 	}
 	return &run{
 		Scanner: s, policy: policy, session: session, sizer: newSizer(most),
-		rescans: rescans{sizer: newSizer(most)},
+		rescans: rescans{most: most, jobs: map[int64]*attempts{}},
 		log:     log.With("chain", s.Chain, "epoch", session.Epoch),
 	}
 }

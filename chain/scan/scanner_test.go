@@ -31,7 +31,7 @@ type bundle struct {
 func quick() scan.Policy {
 	return scan.Policy{
 		NearHead: 8, MaxRange: 20, MinPoll: time.Millisecond, MaxPoll: time.Millisecond,
-		MinBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond, MaxRetryAfter: 4 * time.Millisecond,
+		MinBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond, MaxRetryAfter: 4 * time.Millisecond, MaxRescanBackoff: 4 * time.Millisecond,
 	}
 }
 
