@@ -26,6 +26,7 @@ type Nodes struct {
 	log   *slog.Logger
 	// fresh is how long a list of nodes is used before it is read again.
 	fresh time.Duration
+	now   func() time.Time
 	open  func(family payment.Family, opts evm.Options) (node, error)
 
 	mu     sync.Mutex
@@ -40,7 +41,7 @@ type node interface {
 
 // NewNodes makes an empty set of nodes. Close it.
 func NewNodes(store NodeStore, keys Opener, log *slog.Logger) *Nodes {
-	return &Nodes{store: store, keys: keys, log: log, fresh: 30 * time.Second, open: openNode, chains: map[string]*pool{}}
+	return &Nodes{store: store, keys: keys, log: log, fresh: 30 * time.Second, now: time.Now, open: openNode, chains: map[string]*pool{}}
 }
 
 func openNode(family payment.Family, opts evm.Options) (node, error) {
@@ -57,7 +58,7 @@ func (n *Nodes) Source(ctx context.Context, name string) (Source, error) {
 	n.mu.Lock()
 	p := n.chains[name]
 	if p == nil {
-		p = &pool{}
+		p = &pool{now: n.now}
 		n.chains[name] = p
 	}
 	n.mu.Unlock()
@@ -86,7 +87,7 @@ func (n *Nodes) refresh(ctx context.Context, name string, p *pool) error {
 		return err
 	}
 	p.read = time.Now()
-	p.set(chain.Identity{ChainID: settings.ChainID, Genesis: settings.Genesis}, n.members(ctx, settings, endpoints, p))
+	p.set(chain.Identity{ChainID: settings.ChainID, Genesis: settings.Genesis}, 10*settings.BlockTime, n.members(ctx, settings, endpoints, p))
 	if p.size() == 0 {
 		return fmt.Errorf("chain %s has no node that can be used: %w", name, chain.ErrUnavailable)
 	}
@@ -137,6 +138,6 @@ func (n *Nodes) Close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, p := range n.chains {
-		p.set(chain.Identity{}, nil)
+		p.set(chain.Identity{}, 0, nil)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -161,4 +162,101 @@ func TestTheListOfNodesIsNotReadForEveryCall(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, 1, d.reads)
+}
+
+// slowly is the nodes' source and the clock by which they are judged.
+func slowly(t *testing.T, blockTime time.Duration, urls ...string) (s activities.Source, pass func(time.Duration)) {
+	t.Helper()
+	d := newDirectory(urls...)
+	d.settings.BlockTime = blockTime
+	nodes := activities.NewNodes(d, d.keys, discard())
+	t.Cleanup(nodes.Close)
+	now := time.Now()
+	nodes.SetClock(func() time.Time { return now })
+	s, err := nodes.Source(t.Context(), "dev")
+	require.NoError(t, err)
+	return s, func(d time.Duration) { now = now.Add(d) }
+}
+
+func head(t *testing.T, s activities.Source) uint64 {
+	t.Helper()
+	ref, err := s.Head(t.Context(), payment.TagNone)
+	require.NoError(t, err)
+	return ref.Number
+}
+
+// A node that lost its peers answers everything, for ever, about the chain as it was.
+func TestANodeThatStandsStillIsLeft(t *testing.T) {
+	t.Parallel()
+	frozen, alive := chaintest.NewFake(t, nil), chaintest.NewFake(t, nil)
+	frozen.MineBlocks(3)
+	alive.MineBlocks(7)
+	s, pass := slowly(t, 6*time.Second, frozen.URL(), alive.URL())
+	require.EqualValues(t, 3, head(t, s))
+	pass(59 * time.Second)
+	require.EqualValues(t, 3, head(t, s), "blocks may be late")
+	frozen.MineBlocks(1)
+	require.EqualValues(t, 4, head(t, s))
+	pass(59 * time.Second)
+	require.EqualValues(t, 4, head(t, s))
+	pass(time.Second)
+	require.EqualValues(t, 7, head(t, s), "ten block times are enough")
+	require.EqualValues(t, 7, head(t, s), "and the other one stays in use")
+}
+
+func TestNodesThatAllStandStillAreStillUsed(t *testing.T) {
+	t.Parallel()
+	first, second := chaintest.NewFake(t, nil), chaintest.NewFake(t, nil)
+	first.MineBlocks(3)
+	second.MineBlocks(3)
+	s, pass := slowly(t, time.Millisecond, first.URL(), second.URL())
+	for range 5 {
+		require.EqualValues(t, 3, head(t, s))
+		pass(30 * time.Second)
+	}
+	cut(first)
+	require.EqualValues(t, 3, head(t, s))
+
+	alone, pass := slowly(t, time.Millisecond, second.URL())
+	require.EqualValues(t, 3, head(t, alone))
+	pass(time.Hour)
+	require.EqualValues(t, 3, head(t, alone))
+	require.Less(t, second.Calls("eth_chainId"), 10)
+}
+
+func TestANodeThatLacksTheBlockOfAPaymentIsLeft(t *testing.T) {
+	t.Parallel()
+	behind, ahead := chaintest.NewFake(t, nil), chaintest.NewFake(t, nil)
+	behind.MineBlocks(3)
+	ours := chaintest.Account(1)
+	ahead.MineBlocks(4)
+	mined := ahead.Mine(t, chaintest.Native{To: ours, Amount: 5})
+	inclusion := chain.Inclusion{
+		BlockNumber: mined.Number, BlockHash: mined.Hash, TxHash: mined.Txs[0], Native: true, To: ours, Amount: payment.AmountFromUint64(5),
+	}
+	s := source(t, newDirectory(behind.URL(), ahead.URL()), discard())
+	check, err := s.CheckInclusion(t.Context(), inclusion, payment.TagNone)
+	require.NoError(t, err)
+	require.NotEqual(t, chain.NodeBehind, check.Outcome)
+	require.EqualValues(t, 5, head(t, s), "the node that has it stays in use")
+	cut(ahead)
+	check, err = s.CheckInclusion(t.Context(), inclusion, payment.TagNone)
+	require.NoError(t, err)
+	require.Equal(t, chain.NodeBehind, check.Outcome)
+}
+
+// A receipt that one node lacks may be at the next one.
+func TestAReceiptIsLookedForOnEveryNode(t *testing.T) {
+	t.Parallel()
+	first, second := chaintest.NewFake(t, nil), chaintest.NewFake(t, nil)
+	first.SetFaults(chaintest.Faults{Answer: func(a *chaintest.Answer) {
+		if a.Method == "eth_getTransactionReceipt" {
+			a.Result = nil
+		}
+	}})
+	s := source(t, newDirectory(first.URL(), second.URL()), discard())
+	candidate := chain.Candidate{Transfer: payment.Transfer{TxHash: payment.Hash{1}, Native: true}}
+	_, err := s.Resolve(t.Context(), payment.BlockRef{}, []chain.Candidate{candidate})
+	require.ErrorIs(t, err, chain.ErrReceiptMissing)
+	require.Equal(t, 1, second.Calls("eth_getTransactionReceipt"))
 }
