@@ -66,8 +66,9 @@ CREATE TRIGGER ledger_accounts_append_only BEFORE UPDATE OR DELETE OR TRUNCATE O
 
 -- A credit posts exactly what its inclusion carried, while that inclusion is canonical, from the custody of its address
 -- to the merchant or to dust; a release moves exactly that from held to available; a reversal is the mirror of what it
--- reverses, and of a release before that. Movements that are not a payment create no money of a merchant's (internal), or
--- no custody (manual). The application cannot write anything else even if it wanted to.
+-- reverses, and of a release before that. The application cannot write anything else even if it wanted to. Movements that
+-- are not a payment's (internal, manual, finding) nothing in it makes, so it may not: by hand, money could be moved to a
+-- merchant that no payment brought. The owner may, within limits: internal ones touch no merchant, manual ones no custody.
 -- +goose StatementBegin
 CREATE FUNCTION ledger_posting_is_true() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -79,6 +80,10 @@ DECLARE
 BEGIN
   SELECT * INTO debit FROM ledger_accounts WHERE id = NEW.debit_account;
   SELECT * INTO credit FROM ledger_accounts WHERE id = NEW.credit_account;
+  IF NEW.kind NOT IN ('credit', 'release', 'reversal', 'hold')
+     AND NOT pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'USAGE') THEN
+    RAISE EXCEPTION '% is of a kind that only the owner writes', said USING ERRCODE = 'insufficient_privilege';
+  END IF;
   IF NEW.kind IN ('credit', 'release', 'reversal', 'hold') THEN
     -- One posting about a payment at a time, whoever inserts.
     PERFORM FROM payments WHERE id = NEW.payment_id FOR NO KEY UPDATE;

@@ -127,6 +127,10 @@ func TestTheApplicationCannotBreakTheBooks(t *testing.T) {
 		"income from our own moves":  {"gas", "internal", token, amount, nil, nil, "", account("fees", "NULL", "d") + ", " + available},
 		"custody made by hand":       {"gift", "manual", token, amount, nil, nil, "", custody(paid) + available},
 		"a finding for a merchant":   {"found", "finding", token, amount, nil, nil, "", custody(paid) + available},
+		"another's money by hand":    {"gift", "manual", token, amount, nil, nil, "", account("merchant:available", theirs, "d") + ", " + available},
+		"a loss made income":         {"gift", "manual", token, amount, nil, nil, "", account("fees", "NULL", "d") + ", " + available},
+		"a move of our own":          {"gas", "internal", token, amount, nil, nil, "", account("fees", "NULL", "d") + ", " + account("suspense:unattributed", "NULL", "c")},
+		"a finding":                  {"found", "finding", token, amount, nil, nil, "", custody(paid) + account("suspense:unattributed", "NULL", "c")},
 		"a kind that there is not":   {"x", "interest", token, amount, nil, nil, "", account("fees", "NULL", "d") + ", " + available},
 		"a payment that there isn't": {"pay_x/1/credit", "credit", token, amount, "pay_x", 1, "", custody(fresh) + available},
 	} {
@@ -270,6 +274,11 @@ func TestLedgerCheckFindsWhatIsWrong(t *testing.T) {
 			`INSERT INTO ledger_postings (key, kind, debit_account, credit_account, asset_id, amount, payment_id, inclusion)
 				SELECT payment_id || '/1/release', 'release', debit_account, credit_account, asset_id, amount, payment_id, inclusion FROM ledger_postings WHERE payment_id = $1`,
 			[]string{store.RuleReleases},
+		},
+		"money moved by hand": {
+			`INSERT INTO ledger_postings (key, kind, debit_account, credit_account, asset_id, amount)
+				SELECT 'gift', 'manual', debit_account, credit_account, asset_id, 1 FROM ledger_postings WHERE payment_id = $1`,
+			[]string{store.RuleKinds},
 		},
 		"custody of another address": {
 			`UPDATE ledger_postings SET debit_account = (SELECT max(id) FROM ledger_accounts WHERE kind = 'custody') WHERE payment_id = $1`,

@@ -74,6 +74,10 @@ SELECT l.id, l.key FROM ledger_postings l
             AND NOT EXISTS (SELECT FROM ledger_postings h WHERE h.payment_id = l.payment_id AND h.inclusion = l.inclusion AND h.kind = 'hold')))
  ORDER BY l.id LIMIT @max_rows;
 
+-- name: CheckKinds :many
+-- Postings of kinds that nothing writes: whoever made one went around the application.
+SELECT id, key, kind FROM ledger_postings WHERE kind NOT IN ('credit', 'reversal', 'release', 'hold') ORDER BY id LIMIT @max_rows;
+
 -- name: CheckSize :one
 SELECT (SELECT count(*) FROM ledger_postings) AS postings, (SELECT count(*) FROM ledger_accounts) AS accounts,
        (SELECT count(*) FROM payments WHERE status = 'credited') AS credited;

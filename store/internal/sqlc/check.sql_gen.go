@@ -243,6 +243,37 @@ func (q *Queries) CheckCustody(ctx context.Context, maxRows int32) ([]CheckCusto
 	return items, nil
 }
 
+const checkKinds = `-- name: CheckKinds :many
+SELECT id, key, kind FROM ledger_postings WHERE kind NOT IN ('credit', 'reversal', 'release', 'hold') ORDER BY id LIMIT $1
+`
+
+type CheckKindsRow struct {
+	ID   int64
+	Key  string
+	Kind string
+}
+
+// Postings of kinds that nothing writes: whoever made one went around the application.
+func (q *Queries) CheckKinds(ctx context.Context, maxRows int32) ([]CheckKindsRow, error) {
+	rows, err := q.db.Query(ctx, checkKinds, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CheckKindsRow
+	for rows.Next() {
+		var i CheckKindsRow
+		if err := rows.Scan(&i.ID, &i.Key, &i.Kind); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const checkReleases = `-- name: CheckReleases :many
 SELECT l.id, l.key FROM ledger_postings l
   LEFT JOIN ledger_postings c ON c.payment_id = l.payment_id AND c.inclusion = l.inclusion AND c.kind = 'credit'
