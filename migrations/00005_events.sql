@@ -40,6 +40,8 @@ CREATE TABLE callbacks (
   CHECK ((status = 'delivered') = (delivered_at IS NOT NULL))
 );
 CREATE INDEX callbacks_unsettled ON callbacks (order_id, endpoint_id, seq) WHERE status <> 'delivered';
+-- A disabled endpoint's are parked in batches.
+CREATE INDEX callbacks_pending_endpoint ON callbacks (endpoint_id, id) WHERE status = 'pending';
 CREATE INDEX callbacks_due ON callbacks (due_at) WHERE status = 'pending';
 
 CREATE TABLE callback_attempts (

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
@@ -78,12 +79,13 @@ const (
 
 const (
 	maxExcerpt        = 1024
+	parkBatch         = 500
 	callbackDelivered = "delivered"
 )
 
 // RecordAttempt writes an attempt down, moves its callback on, and gives back slot and lease. next is ignored for an
-// attempt that was accepted. An endpoint that is gone, or that has failed for five days, is disabled, and all its pending
-// callbacks are parked with it.
+// attempt that was accepted. An endpoint that is gone, or that has failed for five days, is disabled, and its pending
+// callbacks are parked.
 //
 // Recording an attempt again changes nothing and returns how the callback stands. An acceptance counts even when the lease
 // was lost meanwhile: the event has arrived. Any other outcome then returns ErrLeaseLost and writes nothing.
@@ -94,11 +96,36 @@ func (db *DB) RecordAttempt(ctx context.Context, d Delivery, attempt Attempt, ne
 		result, err = t.recordAttempt(ctx, d, attempt, next)
 		return err
 	})
+	if err == nil && result.EndpointDisabled {
+		db.parkAll(ctx, d.EndpointID)
+	}
 	return result, err
 }
 
+// parkAll parks what is pending for a disabled endpoint, a batch at a time. That the endpoint is disabled stands by then,
+// and what is left here, because of an error or because somebody has it, is parked when its turn comes.
+func (db *DB) parkAll(ctx context.Context, endpoint payment.EndpointID) {
+	for parked := int64(parkBatch); parked == parkBatch; {
+		err := db.tx(ctx, func(ctx context.Context, t txn) error {
+			parked = 0
+			row, err := t.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: string(endpoint)})
+			if err != nil || !row.Disabled {
+				return err
+			}
+			parked, err = t.q.ParkEndpointCallbacks(ctx, sqlc.ParkEndpointCallbacksParams{
+				EndpointID: row.ID, Reason: optional(string(ParkEndpointDisabled)), MaxRows: parkBatch,
+			})
+			return err
+		})
+		if err != nil {
+			db.log.WarnContext(ctx, "not all callbacks of a disabled endpoint are parked yet", "endpoint", endpoint, "error", err)
+			return
+		}
+	}
+}
+
 func (t txn) recordAttempt(ctx context.Context, d Delivery, attempt Attempt, next Next) (AttemptResult, error) {
-	// The endpoint first: whoever disables it goes on to park callbacks of other orders.
+	// The endpoint first: whoever disables it goes on to park its callbacks.
 	endpoint, err := t.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: string(d.EndpointID), GiveUpAfterMs: failureLimit.Milliseconds()})
 	if err != nil {
 		return AttemptResult{}, notFound(err, "endpoint")
@@ -130,6 +157,12 @@ func (t txn) recordAttempt(ctx context.Context, d Delivery, attempt Attempt, nex
 		return AttemptResult{}, err
 	}
 	if result.EndpointDisabled && result.Status == callbackPending {
+		_, err := t.q.ParkOrderCallbacks(ctx, sqlc.ParkOrderCallbacksParams{
+			OrderID: optional(string(d.OrderID)), EndpointID: endpoint.ID, Reason: optional(string(ParkEndpointDisabled)),
+		})
+		if err != nil {
+			return AttemptResult{}, fmt.Errorf("park callbacks of endpoint %s: %w", endpoint.ID, err)
+		}
 		result.Status = callbackParked
 	}
 	return result, t.giveBack(ctx, d, server{endpoint.MerchantID, endpoint.Target})
@@ -211,9 +244,9 @@ func (t txn) endpointHealth(ctx context.Context, endpoint sqlc.LockEndpointRow, 
 		}
 		return endpoint.Disabled, nil
 	case attempt.Reply == ReplyGone:
-		return true, t.disableEndpoint(ctx, endpoint, disabledGone)
+		return true, t.disableEndpoint(ctx, endpoint.ID, disabledGone)
 	case endpoint.GivenUp:
-		return true, t.disableEndpoint(ctx, endpoint, disabledFailing)
+		return true, t.disableEndpoint(ctx, endpoint.ID, disabledFailing)
 	}
 	if err := t.q.EndpointFailed(ctx, endpoint.ID); err != nil {
 		return false, fmt.Errorf("note that endpoint %s fails: %w", endpoint.ID, err)
@@ -221,16 +254,10 @@ func (t txn) endpointHealth(ctx context.Context, endpoint sqlc.LockEndpointRow, 
 	return endpoint.Disabled, nil
 }
 
-func (t txn) disableEndpoint(ctx context.Context, endpoint sqlc.LockEndpointRow, reason string) error {
-	_, err := t.q.DisableEndpoint(ctx, sqlc.DisableEndpointParams{ID: endpoint.ID, Reason: optional(reason)})
+func (t txn) disableEndpoint(ctx context.Context, id, reason string) error {
+	_, err := t.q.DisableEndpoint(ctx, sqlc.DisableEndpointParams{ID: id, Reason: optional(reason)})
 	if err != nil {
-		return fmt.Errorf("disable endpoint %s: %w", endpoint.ID, err)
-	}
-	_, err = t.q.ParkEndpointCallbacks(ctx, sqlc.ParkEndpointCallbacksParams{
-		EndpointID: endpoint.ID, Reason: optional(string(ParkEndpointDisabled)),
-	})
-	if err != nil {
-		return fmt.Errorf("park callbacks of endpoint %s: %w", endpoint.ID, err)
+		return fmt.Errorf("disable endpoint %s: %w", id, err)
 	}
 	return nil
 }

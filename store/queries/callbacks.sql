@@ -54,7 +54,11 @@ UPDATE callbacks SET status = 'parked', park_reason = @reason
  WHERE order_id = @order_id AND endpoint_id = @endpoint_id AND status = 'pending';
 
 -- name: ParkEndpointCallbacks :execrows
-UPDATE callbacks SET status = 'parked', park_reason = @reason WHERE endpoint_id = @endpoint_id AND status = 'pending';
+-- Some of them; the caller has the endpoint's row and sees that it is disabled. One that somebody else has is left to him.
+UPDATE callbacks SET status = 'parked', park_reason = @reason
+ WHERE id IN (SELECT c.id FROM callbacks c
+               WHERE c.endpoint_id = @endpoint_id AND c.status = 'pending'
+               ORDER BY c.id LIMIT @max_rows FOR NO KEY UPDATE SKIP LOCKED);
 
 -- name: BreakerWait :one
 -- How long the server is to be left alone. No row: it never stopped answering.

@@ -533,16 +533,21 @@ func (q *Queries) OrderMerchant(ctx context.Context, id string) (string, error) 
 }
 
 const parkEndpointCallbacks = `-- name: ParkEndpointCallbacks :execrows
-UPDATE callbacks SET status = 'parked', park_reason = $1 WHERE endpoint_id = $2 AND status = 'pending'
+UPDATE callbacks SET status = 'parked', park_reason = $1
+ WHERE id IN (SELECT c.id FROM callbacks c
+               WHERE c.endpoint_id = $2 AND c.status = 'pending'
+               ORDER BY c.id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
 `
 
 type ParkEndpointCallbacksParams struct {
 	Reason     *string
 	EndpointID string
+	MaxRows    int32
 }
 
+// Some of them; the caller has the endpoint's row and sees that it is disabled. One that somebody else has is left to him.
 func (q *Queries) ParkEndpointCallbacks(ctx context.Context, arg ParkEndpointCallbacksParams) (int64, error) {
-	result, err := q.db.Exec(ctx, parkEndpointCallbacks, arg.Reason, arg.EndpointID)
+	result, err := q.db.Exec(ctx, parkEndpointCallbacks, arg.Reason, arg.EndpointID, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
