@@ -88,6 +88,9 @@ func (c *Chain) settle(ctx context.Context, in process.SettleInput) (process.Set
 	case s.Halted != "":
 		return c.suspend(ctx, in, s, process.SettleHalted, string(s.Halted), c.Patience.halted(), longestWait)
 	}
+	if s.Paused {
+		return process.SettleResult{}, paused()
+	}
 	check, err := c.check(ctx, s)
 	if err != nil {
 		return process.SettleResult{}, err
@@ -123,6 +126,9 @@ func (c *Chain) check(ctx context.Context, s store.Settlement) (chain.Check, err
 	}
 	return source.CheckInclusion(ctx, inclusion, s.Policy.Tag)
 }
+
+// paused waits for whoever paused the chain, however long that takes.
+func paused() error { return waiting(longestWait, "the chain is paused") }
 
 // notYet waits for what is missing: the remaining blocks, or the tag, which moves in leaps that nobody can foresee.
 func notYet(s store.Settlement, check chain.Check) error {
@@ -163,6 +169,8 @@ func (c *Chain) credit(ctx context.Context, in process.SettleInput, s store.Sett
 		result.Outcome = process.SettleIgnored
 	case store.CreditHalted:
 		return c.suspend(ctx, in, s, process.SettleHalted, string(credited.Reason), c.Patience.halted(), longestWait)
+	case store.CreditPaused:
+		return process.SettleResult{}, paused()
 	case store.CreditStale:
 		return process.SettleResult{}, waiting(pace(s, 1), "what is recorded has changed, looking again")
 	default:

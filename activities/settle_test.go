@@ -135,6 +135,8 @@ func TestSettleWaits(t *testing.T) {
 		"for the node":                           {func(f *settling) { f.check.Outcome = chain.NodeBehind }, 2 * time.Second, 2 * time.Second, "has not reached block 100"},
 		"for the end of a reorganisation":        {func(f *settling) { f.check.Outcome = chain.NotCanonical }, 4 * time.Second, 4 * time.Second, "not_canonical"},
 		"when the facts have changed":            {func(f *settling) { f.credit.Outcome = store.CreditStale }, 2 * time.Second, 2 * time.Second, "looking again"},
+		"while the chain is paused":              {func(f *settling) { f.s.Paused = true }, 30 * time.Second, 30 * time.Second, "paused"},
+		"while it is, at the last moment":        {func(f *settling) { f.credit.Outcome = store.CreditPaused }, 30 * time.Second, 30 * time.Second, "paused"},
 		"while the chain is halted":              {func(f *settling) { f.s.Halted = payment.CodeChainHalted }, 30 * time.Second, 30 * time.Second, "chain_halted"},
 		"while the asset is, at the last moment": {func(f *settling) { f.credit = store.CreditResult{Outcome: store.CreditHalted, Reason: "asset_halted"} }, 30 * time.Second, 30 * time.Second, "asset_halted"},
 	} {

@@ -12,8 +12,7 @@ import (
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
-// PauseChain makes the chain's watcher read and write nothing until it is told to go on. Crediting waits with it, because
-// it goes by what is recorded. Doing it again changes nothing. Error: CodeUnknownChain.
+// PauseChain makes the chain's watcher read and write nothing until it is told to go on, and crediting wait with it. Doing it again changes nothing. Error: CodeUnknownChain.
 func (db *DB) PauseChain(ctx context.Context, chain string, by process.By, requestID string) error {
 	return db.control(ctx, chain, deed{By: by, Action: "chain.pause", RequestID: requestID}, (*sqlc.Queries).PauseChain)
 }

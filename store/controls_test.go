@@ -30,3 +30,17 @@ func TestPauseAndResume(t *testing.T) {
 		`SELECT array_agg(action ORDER BY id) FROM audit WHERE subject = 'dev' AND action <> 'chain.enable'`))
 	require.Equal(t, payment.CodeUnknownChain, payment.CodeOf(m.DB.PauseChain(t.Context(), "nowhere", storetest.By(), "x")))
 }
+
+func TestNothingIsCreditedWhilePaused(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	p := b.Pay(t, b.Order(t), 25_000_000)
+	require.NoError(t, b.DB.PauseChain(t.Context(), storetest.Chain, storetest.By(), "pause"))
+	s, err := b.DB.LoadSettlement(t.Context(), p.ID)
+	require.NoError(t, err)
+	require.True(t, s.Paused)
+	require.Equal(t, store.CreditPaused, b.Credit(t, p).Outcome)
+	require.Zero(t, b.CheckBooks(t).Postings)
+	require.NoError(t, b.DB.UnpauseChain(t.Context(), storetest.Chain, storetest.By(), "unpause"))
+	require.Equal(t, store.CreditDone, b.Credit(t, p).Outcome)
+}

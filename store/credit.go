@@ -36,6 +36,8 @@ const (
 	CreditStale CreditOutcome = "stale"
 	// CreditHalted: nothing is credited on this chain, or in this asset.
 	CreditHalted CreditOutcome = "halted"
+	// CreditPaused: the chain is paused. Nothing is wrong; look again later.
+	CreditPaused CreditOutcome = "paused"
 	// CreditIgnored: this payment is never posted.
 	CreditIgnored CreditOutcome = "ignored"
 )
@@ -49,7 +51,7 @@ type CreditResult struct {
 }
 
 // Credit posts a confirmed payment and moves its order, in one transaction that re-checks everything: the inclusion is the
-// payment's newest and canonical, its block and amount are what was seen, and nothing is halted. Of all calls for one
+// payment's newest and canonical, its block and amount are what was seen, and nothing is halted or paused. Of all calls for one
 // inclusion, whoever makes them, exactly one posts.
 //
 // Money in the order's asset may fulfil it; money in another asset is posted as what it is and labels the order; dust goes to
@@ -112,6 +114,8 @@ func (t txn) creditLocked(ctx context.Context, in CreditInput, order *orderRow, 
 		return CreditResult{Outcome: CreditStale}, nil
 	case about.halted() != "":
 		return CreditResult{Outcome: CreditHalted, Reason: payment.Reason(about.halted())}, nil
+	case about.ChainPaused:
+		return CreditResult{Outcome: CreditPaused}, nil
 	case about.Amount.IsZero():
 		if err := t.q.IgnorePayment(ctx, about.ID); err != nil {
 			return CreditResult{}, fmt.Errorf("ignore payment %s: %w", about.ID, err)

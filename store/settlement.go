@@ -37,6 +37,8 @@ type Settlement struct {
 	BlockTime time.Duration
 	// Halted is CodeChainHalted or CodeAssetHalted while nothing is credited, else "".
 	Halted payment.Code
+	// Paused: nothing is credited until somebody lets the chain go on.
+	Paused bool
 }
 
 // LoadSettlement reads what a receipt check needs. Error: CodeNotFound.
@@ -62,6 +64,7 @@ func (t txn) settlement(ctx context.Context, id payment.PaymentID) (Settlement, 
 		LogIndex: uint(deref(row.LogIndex)), Asset: row.asset, Amount: row.Amount.Amount,
 		Block:  payment.BlockRef{Number: uint64(row.BlockNumber), Hash: payment.Hash(row.BlockHash), Time: row.BlockTime.UTC()},
 		Policy: policyOf(row.Confirmations, row.FinalityTag), BlockTime: milliseconds(row.BlockTimeMs), Halted: row.halted(),
+		Paused: row.ChainPaused,
 	}
 	family := payment.Family(row.Family)
 	if s.From, err = payment.AddressFromBytes(family, row.Sender); err != nil {

@@ -236,6 +236,7 @@ SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id,
        i.canonical,
        a.contract, a.code, a.decimals, a.dust_below, a.halted_at AS asset_halted_at,
        c.family, c.block_time_ms, c.confirmations, c.finality_tag, c.halted_at AS chain_halted_at,
+       (c.paused_at IS NOT NULL)::boolean AS chain_paused,
        cur.block_number AS cursor_number,
        po.created_at AS credited_at, acc.kind AS credited_to,
        EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = p.id AND r.inclusion = i.n AND r.kind = 'reversal') AS reversed,
@@ -293,6 +294,7 @@ type PaymentInclusionsRow struct {
 	Confirmations     int32
 	FinalityTag       *string
 	ChainHaltedAt     *time.Time
+	ChainPaused       bool
 	CursorNumber      *int64
 	CreditedAt        *time.Time
 	CreditedTo        *string
@@ -347,6 +349,7 @@ func (q *Queries) PaymentInclusions(ctx context.Context, arg PaymentInclusionsPa
 			&i.Confirmations,
 			&i.FinalityTag,
 			&i.ChainHaltedAt,
+			&i.ChainPaused,
 			&i.CursorNumber,
 			&i.CreditedAt,
 			&i.CreditedTo,
