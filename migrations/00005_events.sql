@@ -75,6 +75,9 @@ ALTER TABLE webhook_endpoints ADD COLUMN target text NOT NULL GENERATED ALWAYS A
     COALESCE(substring(lower(url) FROM '^[a-z]+://[^/?#]*'), ''),
     ':0*([0-9]+)$', ':\1'), '^(?:(http://.*):80|(https://.*):443)$', '\1\2')) STORED;
 
+-- What failing_since rests on: how many failures since then, and the newest.
+ALTER TABLE webhook_endpoints ADD COLUMN failures integer NOT NULL DEFAULT 0, ADD COLUMN failed_at timestamptz;
+
 -- At most this many deliveries of a merchant in flight per server, over all workers: a sender holds one of its slots.
 CREATE TABLE endpoint_slots (
   merchant_id  text NOT NULL REFERENCES merchants,
@@ -123,4 +126,4 @@ CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 -- +goose Down
 DROP TABLE audit, endpoint_breakers, endpoint_slots, callback_leases, callback_attempts, callbacks, events;
 DROP FUNCTION history_append_only();
-ALTER TABLE webhook_endpoints DROP COLUMN target;
+ALTER TABLE webhook_endpoints DROP COLUMN target, DROP COLUMN failures, DROP COLUMN failed_at;

@@ -69,7 +69,14 @@ const (
 )
 
 // failureLimit is how long an endpoint may fail without one success in between before it is disabled.
-const failureLimit = 5 * 24 * time.Hour
+//
+// It must have failed throughout: so many times, and never for longer than failureGap without an attempt. The schedule's
+// longest step is a day and a tenth, so an endpoint that something is pending for has no such gap.
+const (
+	failureLimit = 5 * 24 * time.Hour
+	failureGap   = 2 * 24 * time.Hour
+	failureCount = 10
+)
 
 // Reasons for which an endpoint is disabled.
 const (
@@ -126,7 +133,9 @@ func (db *DB) parkAll(ctx context.Context, endpoint payment.EndpointID) {
 
 func (t txn) recordAttempt(ctx context.Context, d Delivery, attempt Attempt, next Next) (AttemptResult, error) {
 	// The endpoint first: whoever disables it goes on to park its callbacks.
-	endpoint, err := t.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: string(d.EndpointID), GiveUpAfterMs: failureLimit.Milliseconds()})
+	endpoint, err := t.q.LockEndpoint(ctx, sqlc.LockEndpointParams{
+		ID: string(d.EndpointID), GiveUpAfterMs: failureLimit.Milliseconds(), GapMs: failureGap.Milliseconds(), GiveUpFailures: failureCount,
+	})
 	if err != nil {
 		return AttemptResult{}, notFound(err, "endpoint")
 	}
@@ -248,7 +257,7 @@ func (t txn) endpointHealth(ctx context.Context, endpoint sqlc.LockEndpointRow, 
 	case endpoint.GivenUp:
 		return true, t.disableEndpoint(ctx, endpoint.ID, disabledFailing)
 	}
-	if err := t.q.EndpointFailed(ctx, endpoint.ID); err != nil {
+	if err := t.q.EndpointFailed(ctx, sqlc.EndpointFailedParams{ID: endpoint.ID, GapMs: failureGap.Milliseconds()}); err != nil {
 		return false, fmt.Errorf("note that endpoint %s fails: %w", endpoint.ID, err)
 	}
 	return endpoint.Disabled, nil

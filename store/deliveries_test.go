@@ -346,16 +346,36 @@ func TestFiveDaysOfFailureDisable(t *testing.T) {
 		return c.report(t, c.take(t, order, "w"), store.ReplyRefused, store.Next{After: time.Hour})
 	}
 	fail()
-	c.Exec(t, `UPDATE webhook_endpoints SET failing_since = now() - interval '4 days 23 hours'`)
+	c.Exec(t, `UPDATE webhook_endpoints SET failing_since = now() - interval '4 days 23 hours', failures = 50`)
 	require.Equal(t, store.AttemptResult{Status: "pending"}, fail())
 	c.report(t, c.take(t, other, "w"), store.ReplyAccepted, store.Next{})
 	require.Zero(t, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM webhook_endpoints WHERE failing_since IS NOT NULL`), "one success begins anew")
 
 	fail()
-	c.Exec(t, `UPDATE webhook_endpoints SET failing_since = now() - interval '5 days 1 hour'`)
+	c.Exec(t, `UPDATE webhook_endpoints SET failing_since = now() - interval '5 days 1 hour', failures = 9, failed_at = now() - interval '27 hours'`)
 	require.Equal(t, store.AttemptResult{Status: "parked", EndpointDisabled: true}, fail())
 	require.Equal(t, []string{"parked/endpoint_disabled"}, c.statuses(t, order))
 	require.Equal(t, "failing", storetest.Value[string](t, c.Bundle, `SELECT disabled_reason FROM webhook_endpoints`))
+}
+
+// TestAFewFailuresDaysApartDisableNothing: nobody knows how the endpoint was in between.
+func TestAFewFailuresDaysApartDisableNothing(t *testing.T) {
+	t.Parallel()
+	for name, past := range map[string]string{
+		"two, with nothing in between":  `failures = 1, failed_at = now() - interval '5 days 1 hour'`,
+		"many, with nothing in between": `failures = 50, failed_at = now() - interval '2 days 1 hour'`,
+		"nine, over the five days":      `failures = 8, failed_at = now() - interval '1 hour'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := setupCourier(t)
+			order := c.Order(t).ID
+			c.report(t, c.take(t, order, "w"), store.ReplyRefused, store.Next{})
+			c.Exec(t, `UPDATE webhook_endpoints SET failing_since = now() - interval '5 days 1 hour', `+past)
+			result := c.report(t, c.take(t, order, "w"), store.ReplyRefused, store.Next{})
+			require.Equal(t, store.AttemptResult{Status: "pending"}, result)
+		})
+	}
 }
 
 func TestRecordingManyAttemptsAtOnce(t *testing.T) {

@@ -33,20 +33,27 @@ SELECT merchant_id, target, url, secret, secret_key, previous_secret, previous_s
 
 -- name: LockEndpoint :one
 SELECT id, merchant_id, target, (disabled_at IS NOT NULL)::boolean AS disabled,
-       COALESCE(failing_since < now() - interval '1 millisecond' * sqlc.arg(give_up_after_ms)::bigint, false)::boolean AS given_up
+       COALESCE(failing_since < now() - interval '1 millisecond' * sqlc.arg(give_up_after_ms)::bigint
+                AND failed_at > now() - interval '1 millisecond' * sqlc.arg(gap_ms)::bigint
+                AND failures + 1 >= sqlc.arg(give_up_failures)::integer, false)::boolean AS given_up
   FROM webhook_endpoints WHERE id = @id FOR NO KEY UPDATE;
 
 -- name: EndpointHealthy :exec
-UPDATE webhook_endpoints SET failing_since = NULL WHERE id = @id AND failing_since IS NOT NULL;
+UPDATE webhook_endpoints SET failing_since = NULL, failures = 0, failed_at = NULL WHERE id = @id AND failing_since IS NOT NULL;
 
 -- name: EndpointFailed :exec
-UPDATE webhook_endpoints SET failing_since = now() WHERE id = @id AND failing_since IS NULL;
+-- After a gap nobody knows how the endpoint was meanwhile: it begins anew.
+UPDATE webhook_endpoints
+   SET failing_since = CASE WHEN failed_at > now() - interval '1 millisecond' * sqlc.arg(gap_ms)::bigint THEN COALESCE(failing_since, now()) ELSE now() END,
+       failures = CASE WHEN failed_at > now() - interval '1 millisecond' * sqlc.arg(gap_ms)::bigint THEN failures + 1 ELSE 1 END,
+       failed_at = now()
+ WHERE id = @id;
 
 -- name: DisableEndpoint :execrows
 UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = @reason WHERE id = @id AND disabled_at IS NULL;
 
 -- name: EnableEndpoint :execrows
-UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
+UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, failures = 0, failed_at = NULL
  WHERE id = @id AND disabled_at IS NOT NULL;
 
 -- name: ParkOrderCallbacks :execrows

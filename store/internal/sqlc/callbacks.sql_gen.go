@@ -288,7 +288,7 @@ func (q *Queries) DropCallbackLease(ctx context.Context, arg DropCallbackLeasePa
 }
 
 const enableEndpoint = `-- name: EnableEndpoint :execrows
-UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL
+UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, failures = 0, failed_at = NULL
  WHERE id = $1 AND disabled_at IS NOT NULL
 `
 
@@ -301,16 +301,26 @@ func (q *Queries) EnableEndpoint(ctx context.Context, id string) (int64, error) 
 }
 
 const endpointFailed = `-- name: EndpointFailed :exec
-UPDATE webhook_endpoints SET failing_since = now() WHERE id = $1 AND failing_since IS NULL
+UPDATE webhook_endpoints
+   SET failing_since = CASE WHEN failed_at > now() - interval '1 millisecond' * $1::bigint THEN COALESCE(failing_since, now()) ELSE now() END,
+       failures = CASE WHEN failed_at > now() - interval '1 millisecond' * $1::bigint THEN failures + 1 ELSE 1 END,
+       failed_at = now()
+ WHERE id = $2
 `
 
-func (q *Queries) EndpointFailed(ctx context.Context, id string) error {
-	_, err := q.db.Exec(ctx, endpointFailed, id)
+type EndpointFailedParams struct {
+	GapMs int64
+	ID    string
+}
+
+// After a gap nobody knows how the endpoint was meanwhile: it begins anew.
+func (q *Queries) EndpointFailed(ctx context.Context, arg EndpointFailedParams) error {
+	_, err := q.db.Exec(ctx, endpointFailed, arg.GapMs, arg.ID)
 	return err
 }
 
 const endpointHealthy = `-- name: EndpointHealthy :exec
-UPDATE webhook_endpoints SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL
+UPDATE webhook_endpoints SET failing_since = NULL, failures = 0, failed_at = NULL WHERE id = $1 AND failing_since IS NOT NULL
 `
 
 func (q *Queries) EndpointHealthy(ctx context.Context, id string) error {
@@ -462,13 +472,17 @@ func (q *Queries) LockCallback(ctx context.Context, id string) (LockCallbackRow,
 
 const lockEndpoint = `-- name: LockEndpoint :one
 SELECT id, merchant_id, target, (disabled_at IS NOT NULL)::boolean AS disabled,
-       COALESCE(failing_since < now() - interval '1 millisecond' * $1::bigint, false)::boolean AS given_up
-  FROM webhook_endpoints WHERE id = $2 FOR NO KEY UPDATE
+       COALESCE(failing_since < now() - interval '1 millisecond' * $1::bigint
+                AND failed_at > now() - interval '1 millisecond' * $2::bigint
+                AND failures + 1 >= $3::integer, false)::boolean AS given_up
+  FROM webhook_endpoints WHERE id = $4 FOR NO KEY UPDATE
 `
 
 type LockEndpointParams struct {
-	GiveUpAfterMs int64
-	ID            string
+	GiveUpAfterMs  int64
+	GapMs          int64
+	GiveUpFailures int32
+	ID             string
 }
 
 type LockEndpointRow struct {
@@ -480,7 +494,12 @@ type LockEndpointRow struct {
 }
 
 func (q *Queries) LockEndpoint(ctx context.Context, arg LockEndpointParams) (LockEndpointRow, error) {
-	row := q.db.QueryRow(ctx, lockEndpoint, arg.GiveUpAfterMs, arg.ID)
+	row := q.db.QueryRow(ctx, lockEndpoint,
+		arg.GiveUpAfterMs,
+		arg.GapMs,
+		arg.GiveUpFailures,
+		arg.ID,
+	)
 	var i LockEndpointRow
 	err := row.Scan(
 		&i.ID,
