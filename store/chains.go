@@ -222,6 +222,15 @@ func (db *DB) ListRPCEndpoints(ctx context.Context, chain string) ([]RPCEndpoint
 	return endpoints, nil
 }
 
+// OldestAddress is when the first address of a family was made; the zero time if there is none. It reads all of them.
+func (db *DB) OldestAddress(ctx context.Context, family payment.Family) (time.Time, error) {
+	made, err := db.q.OldestAddress(ctx, string(family))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return made, classify(err)
+}
+
 // AssetInfo is an asset as configured, with what else an order needs to know.
 type AssetInfo struct {
 	payment.Asset

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluicepay/sluice/chain/evm"
@@ -25,20 +26,22 @@ type chainEnable struct {
 	Name           string        `arg:"" help:"The name that orders use, such as ethereum."`
 	Family         string        `enum:"evm" default:"evm" help:"How its addresses and transactions look (${enum})."`
 	ChainID        uint64        `required:"" name:"chain-id" help:"The network's own number; the nodes are asked for it."`
-	DisplayName    string        `help:"For people. Default: the name."`
 	NativeSymbol   string        `required:"" help:"Code of the native coin, such as ETH."`
 	NativeDecimals uint8         `default:"18" help:"Decimals of the native coin."`
 	BlockTime      time.Duration `required:"" help:"Usual time between blocks."`
 	Confirmations  uint64        `required:"" help:"Blocks that a payment must have, its own being the first."`
-	FinalityTag    string        `enum:",safe,finalized" default:"" help:"Also wait for this tag (safe or finalized)."`
-	Horizon        uint64        `default:"256" help:"How many blocks deep a reorganisation is undone by itself."`
-	StartBlock     uint64        `help:"First block that is watched. Taken the first time only; default: the newest now."`
-	MaxRange       uint64        `default:"500" help:"Most blocks in one request when catching up."`
-	MaxLag         time.Duration `default:"10m" help:"A watcher further behind than this counts as lagging."`
 	RPC            []string      `name:"rpc" required:"" sep:"none" help:"URL of a node; may be given several times."`
 	WS             []string      `name:"ws" sep:"none" help:"WebSocket URL beside each --rpc, in the same order."`
 	Operator       []string      `required:"" help:"Who runs each node, in the same order; one name stands for all."`
-	DustBelow      string        `default:"0" help:"Native amounts below this are dust (decimal)."`
+
+	// What is left out keeps what is set; the first time, it takes the default.
+	DisplayName *string        `help:"For people. Default: the name."`
+	FinalityTag *string        `help:"Also wait for this tag (safe or finalized; empty for none). Default: none."`
+	Horizon     *uint64        `help:"How many blocks deep a reorganisation is undone by itself. Default: 256."`
+	MaxRange    *uint64        `help:"Most blocks in one request when catching up. Default: 500."`
+	MaxLag      *time.Duration `help:"A watcher further behind than this counts as lagging. Default: 10m."`
+	DustBelow   *string        `help:"Native amounts below this are dust (decimal). Default: 0."`
+	StartBlock  *uint64        `help:"First block watched, taken the first time only. Default: when the oldest address was made, else now."`
 	audited
 }
 
@@ -47,36 +50,98 @@ func (e chainEnable) Run(ctx context.Context, c console) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	dust, err := payment.ParseDecimal(e.DustBelow, e.NativeDecimals)
-	if err != nil {
-		return fmt.Errorf("--dust-below: %w", err)
-	}
 	genesis, head, err := e.askNodes(ctx)
 	if err != nil {
 		return err
 	}
-	settings := store.Chain{
-		Name: e.Name, Family: payment.Family(e.Family), ChainID: e.ChainID, Genesis: genesis, DisplayName: e.DisplayName,
-		BlockTime: e.BlockTime, Policy: payment.ConfirmationPolicy{Confirmations: e.Confirmations, Tag: payment.Tag(e.FinalityTag)},
-		Horizon: e.Horizon, StartBlock: e.StartBlock, MaxRange: e.MaxRange, MaxLag: e.MaxLag, Enabled: true,
-	}
-	if settings.DisplayName == "" {
-		settings.DisplayName = e.Name
-	}
-	if settings.StartBlock == 0 {
-		settings.StartBlock = head
-	}
-	native := store.NewAsset{
-		ID: payment.NativeAsset(e.Name), Code: e.NativeSymbol, Decimals: e.NativeDecimals, DustBelow: dust,
-	}
 	return withAdmin(ctx, e.audited, func(a admin) error {
+		settings, err := e.settings(ctx, a.db, head)
+		if err != nil {
+			return err
+		}
+		settings.Genesis = genesis
+		native, err := e.native(ctx, a.db)
+		if err != nil {
+			return err
+		}
 		if err := a.db.EnableChain(ctx, settings, native, e.endpoints(a.keys), a.by); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.out, "%s is enabled: chain id %d, %d confirmations, %d nodes; workers pick it up within a minute\n",
-			e.Name, e.ChainID, e.Confirmations, len(e.RPC))
+		fmt.Fprintf(c.out, "%s is enabled: chain id %d, %d confirmations, watched from block %d, %d nodes; workers pick it up within a minute\n",
+			e.Name, e.ChainID, e.Confirmations, settings.StartBlock, len(e.RPC))
 		return nil
 	})
+}
+
+const (
+	defaultHorizon  = 256
+	defaultMaxRange = 500
+	defaultMaxLag   = 10 * time.Minute
+)
+
+// settings is the chain as it is to be: what was not given stays as it is set.
+func (e chainEnable) settings(ctx context.Context, db *store.DB, head payment.BlockRef) (store.Chain, error) {
+	settings, err := db.GetChain(ctx, e.Name)
+	switch {
+	case payment.CodeOf(err) == payment.CodeUnknownChain:
+		settings = store.Chain{Name: e.Name, DisplayName: e.Name, Horizon: defaultHorizon, MaxRange: defaultMaxRange, MaxLag: defaultMaxLag}
+		if settings.StartBlock, err = e.startBlock(ctx, db, head); err != nil {
+			return store.Chain{}, err
+		}
+	case err != nil:
+		return store.Chain{}, err
+	}
+	settings.Family, settings.ChainID, settings.BlockTime, settings.Enabled = payment.Family(e.Family), e.ChainID, e.BlockTime, true
+	settings.Policy.Confirmations = e.Confirmations
+	override(&settings.DisplayName, e.DisplayName)
+	override(&settings.Horizon, e.Horizon)
+	override(&settings.MaxRange, e.MaxRange)
+	override(&settings.MaxLag, e.MaxLag)
+	if e.FinalityTag != nil {
+		settings.Policy.Tag = payment.Tag(*e.FinalityTag)
+	}
+	return settings, nil
+}
+
+// native is the native coin as it is to be.
+func (e chainEnable) native(ctx context.Context, db *store.DB) (store.NewAsset, error) {
+	native := store.NewAsset{ID: payment.NativeAsset(e.Name), Code: e.NativeSymbol, Decimals: e.NativeDecimals}
+	if err := keepLimits(ctx, db, &native); err != nil {
+		return store.NewAsset{}, err
+	}
+	return native, overrideAmount("--dust-below", &native.DustBelow, e.DustBelow, e.NativeDecimals)
+}
+
+// keepLimits takes over the limits of an asset that is configured already.
+func keepLimits(ctx context.Context, db *store.DB, asset *store.NewAsset) error {
+	assets, err := db.ListAssets(ctx, asset.ID.Chain)
+	if err != nil {
+		return err
+	}
+	for _, known := range assets {
+		if known.ID == asset.ID {
+			asset.DustBelow, asset.Tolerance = known.DustBelow, known.Tolerance
+		}
+	}
+	return nil
+}
+
+func override[T any](setting, given *T) {
+	if given != nil {
+		*setting = *given
+	}
+}
+
+func overrideAmount(flag string, setting *payment.Amount, given *string, decimals uint8) error {
+	if given == nil {
+		return nil
+	}
+	amount, err := payment.ParseDecimal(*given, decimals)
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	*setting = amount
+	return nil
 }
 
 func (e chainEnable) check() error {
@@ -85,30 +150,35 @@ func (e chainEnable) check() error {
 		return errors.New("give one --ws for each --rpc, or none")
 	case len(e.Operator) != 1 && len(e.Operator) != len(e.RPC):
 		return errors.New("give one --operator for each --rpc, or one for all")
+	case e.FinalityTag != nil && !slices.Contains([]string{"", string(payment.TagSafe), string(payment.TagFinalized)}, *e.FinalityTag):
+		return &exitError{code: 2, message: "--finality-tag is safe, finalized or empty"}
 	}
 	return nil
 }
 
 // askNodes returns the genesis that all nodes agree on and the newest block. Errors name a node by its position: its URL may hold a
 // key.
-func (e chainEnable) askNodes(ctx context.Context) (genesis payment.Hash, head uint64, err error) {
+func (e chainEnable) askNodes(ctx context.Context) (genesis payment.Hash, head payment.BlockRef, err error) {
 	for i, url := range e.RPC {
 		source, err := evm.New(evm.Options{URL: url})
 		if err != nil {
-			return genesis, 0, fmt.Errorf("--rpc number %d: %w", i+1, err)
+			return genesis, head, fmt.Errorf("--rpc number %d: %w", i+1, err)
 		}
 		identity, err := source.Identity(ctx)
 		newest, headErr := source.Head(ctx, payment.TagNone)
 		source.Close()
 		switch {
 		case err != nil || headErr != nil:
-			return genesis, 0, fmt.Errorf("--rpc number %d does not answer: %w", i+1, errors.Join(err, headErr))
+			return genesis, head, fmt.Errorf("--rpc number %d does not answer: %w", i+1, errors.Join(err, headErr))
 		case identity.ChainID != e.ChainID:
-			return genesis, 0, fmt.Errorf("--rpc number %d is on chain id %d, not %d", i+1, identity.ChainID, e.ChainID)
+			return genesis, head, fmt.Errorf("--rpc number %d is on chain id %d, not %d", i+1, identity.ChainID, e.ChainID)
 		case i > 0 && identity.Genesis != genesis:
-			return genesis, 0, fmt.Errorf("--rpc number %d has another genesis block than the first", i+1)
+			return genesis, head, fmt.Errorf("--rpc number %d has another genesis block than the first", i+1)
 		}
-		genesis, head = identity.Genesis, max(head, newest.Number)
+		genesis = identity.Genesis
+		if newest.Number >= head.Number {
+			head = newest
+		}
 	}
 	return genesis, head, nil
 }
@@ -132,12 +202,13 @@ type tokenCommands struct {
 }
 
 type tokenAdd struct {
-	Chain     string `required:"" help:"On which chain."`
-	Contract  string `required:"" help:"Address of the contract."`
-	Code      string `required:"" help:"The name that orders use, such as USDC; unique within the chain."`
-	Decimals  uint8  `required:"" help:"Decimals, pinned from now on; must be what the contract says."`
-	DustBelow string `default:"0" help:"Amounts below this are dust (decimal)."`
-	Tolerance string `default:"0" help:"This much less than due still fulfils an order (decimal)."`
+	Chain    string `required:"" help:"On which chain."`
+	Contract string `required:"" help:"Address of the contract."`
+	Code     string `required:"" help:"The name that orders use, such as USDC; unique within the chain."`
+	Decimals uint8  `required:"" help:"Decimals, pinned from now on; must be what the contract says."`
+	// What is left out keeps what is set; the first time, it is 0.
+	DustBelow *string `help:"Amounts below this are dust (decimal). Default: 0."`
+	Tolerance *string `help:"This much less than due still fulfils an order (decimal). Default: 0."`
 	audited
 }
 
@@ -148,7 +219,7 @@ func (t tokenAdd) Run(ctx context.Context, c console) error {
 		if err != nil {
 			return err
 		}
-		asset, err := t.asset(settings.Family)
+		asset, err := t.asset(ctx, a.db, settings.Family)
 		if err != nil {
 			return err
 		}
@@ -165,22 +236,17 @@ func (t tokenAdd) Run(ctx context.Context, c console) error {
 	})
 }
 
-func (t tokenAdd) asset(family payment.Family) (store.NewAsset, error) {
+func (t tokenAdd) asset(ctx context.Context, db *store.DB, family payment.Family) (store.NewAsset, error) {
 	contract, err := payment.ParseAddress(family, t.Contract)
 	if err != nil {
 		return store.NewAsset{}, fmt.Errorf("--contract: %w", err)
 	}
-	dust, err := payment.ParseDecimal(t.DustBelow, t.Decimals)
-	if err != nil {
-		return store.NewAsset{}, fmt.Errorf("--dust-below: %w", err)
+	asset := store.NewAsset{ID: payment.TokenAsset(t.Chain, contract), Code: t.Code, Decimals: t.Decimals}
+	if err := keepLimits(ctx, db, &asset); err != nil {
+		return store.NewAsset{}, err
 	}
-	tolerance, err := payment.ParseDecimal(t.Tolerance, t.Decimals)
-	if err != nil {
-		return store.NewAsset{}, fmt.Errorf("--tolerance: %w", err)
-	}
-	return store.NewAsset{
-		ID: payment.TokenAsset(t.Chain, contract), Code: t.Code, Decimals: t.Decimals, DustBelow: dust, Tolerance: tolerance,
-	}, nil
+	return asset, errors.Join(overrideAmount("--dust-below", &asset.DustBelow, t.DustBelow, t.Decimals),
+		overrideAmount("--tolerance", &asset.Tolerance, t.Tolerance, t.Decimals))
 }
 
 // ask compares the pinned decimals with the contract's own and pins its code.

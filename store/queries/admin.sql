@@ -51,12 +51,13 @@ ON CONFLICT (name) DO UPDATE
 INSERT INTO cursors (chain) VALUES (@chain) ON CONFLICT (chain) DO NOTHING;
 
 -- name: UpsertRPCEndpoint :exec
--- The same URL again: its operator and weight are set anew. The sealed URL is not: it opens the same.
+-- The same URL again: its operator and weight are set anew, its WebSocket URL if one is given. The sealed URL is not: it
+-- opens the same.
 INSERT INTO rpc_endpoints (chain, operator, url, url_key, ws_url, ws_url_key, url_fingerprint, weight)
 VALUES (@chain, @operator, @url, @url_key, @ws_url, @ws_url_key, @url_fingerprint, @weight)
 ON CONFLICT (chain, url_fingerprint) DO UPDATE
    SET operator = EXCLUDED.operator, weight = EXCLUDED.weight, enabled = true,
-       ws_url = EXCLUDED.ws_url, ws_url_key = EXCLUDED.ws_url_key;
+       ws_url = COALESCE(EXCLUDED.ws_url, rpc_endpoints.ws_url), ws_url_key = COALESCE(EXCLUDED.ws_url_key, rpc_endpoints.ws_url_key);
 
 -- name: ListChains :many
 SELECT * FROM chains ORDER BY name;
@@ -81,6 +82,9 @@ ON CONFLICT (id) DO UPDATE
    SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = true,
        code_hash = COALESCE(EXCLUDED.code_hash, assets.code_hash)
  WHERE assets.decimals = EXCLUDED.decimals;
+
+-- name: OldestAddress :one
+SELECT min(created_at)::timestamptz AS made FROM addresses WHERE family = @family HAVING count(*) > 0;
 
 -- name: ListAssets :many
 SELECT a.id, a.chain, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.code_hash, a.enabled, a.halted_reason, c.family

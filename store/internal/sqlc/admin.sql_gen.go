@@ -506,6 +506,17 @@ func (q *Queries) LockXpub(ctx context.Context, id string) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const oldestAddress = `-- name: OldestAddress :one
+SELECT min(created_at)::timestamptz AS made FROM addresses WHERE family = $1 HAVING count(*) > 0
+`
+
+func (q *Queries) OldestAddress(ctx context.Context, family string) (time.Time, error) {
+	row := q.db.QueryRow(ctx, oldestAddress, family)
+	var made time.Time
+	err := row.Scan(&made)
+	return made, err
+}
+
 const promoteEndpoint = `-- name: PromoteEndpoint :exec
 UPDATE webhook_endpoints SET source = 'merchant', events = $1 WHERE id = $2
 `
@@ -645,7 +656,7 @@ INSERT INTO rpc_endpoints (chain, operator, url, url_key, ws_url, ws_url_key, ur
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (chain, url_fingerprint) DO UPDATE
    SET operator = EXCLUDED.operator, weight = EXCLUDED.weight, enabled = true,
-       ws_url = EXCLUDED.ws_url, ws_url_key = EXCLUDED.ws_url_key
+       ws_url = COALESCE(EXCLUDED.ws_url, rpc_endpoints.ws_url), ws_url_key = COALESCE(EXCLUDED.ws_url_key, rpc_endpoints.ws_url_key)
 `
 
 type UpsertRPCEndpointParams struct {
@@ -659,7 +670,8 @@ type UpsertRPCEndpointParams struct {
 	Weight         int32
 }
 
-// The same URL again: its operator and weight are set anew. The sealed URL is not: it opens the same.
+// The same URL again: its operator and weight are set anew, its WebSocket URL if one is given. The sealed URL is not: it
+// opens the same.
 func (q *Queries) UpsertRPCEndpoint(ctx context.Context, arg UpsertRPCEndpointParams) error {
 	_, err := q.db.Exec(ctx, upsertRPCEndpoint,
 		arg.Chain,

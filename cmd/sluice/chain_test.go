@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/chain/chaintest"
+)
+
+// enable runs chain enable with what it needs, and more.
+func (b *bench) enable(node *chaintest.Fake, more ...string) {
+	b.Helper()
+	r := b.run("", append([]string{
+		"chain", "enable", "dev", "--chain-id", "1337", "--native-symbol", "ETH", "--block-time", "1s", "--confirmations", "3",
+		"--rpc", node.URL(), "--operator", "acme",
+	}, more...)...)
+	require.Zero(b, r.code, r.err)
+}
+
+func TestSettingsThatAreNotGivenAreKept(t *testing.T) {
+	b := setup(t)
+	node := chaintest.NewFake(t, nil)
+	b.enable(node, "--display-name", "Dev net", "--finality-tag", "safe", "--horizon", "64", "--max-range", "50", "--max-lag", "1m",
+		"--dust-below", "0.5", "--ws", "ws://127.0.0.1:1")
+	token := []string{"token", "add", "--chain", "dev", "--contract", node.Token().Text(), "--code", "USDC", "--decimals", "6"}
+	r := b.run("", append(token, "--dust-below", "0.01", "--tolerance", "0.02")...)
+	require.Zero(t, r.code, r.err)
+	kept := func() bool {
+		return b.count(`SELECT (SELECT count(*) FROM chains WHERE display_name = 'Dev net' AND finality_tag = 'safe' AND horizon = 64
+				AND max_range = 50 AND max_lag_seconds = 60)::int
+			+ (SELECT count(*) FROM assets WHERE code = 'ETH' AND dust_below = 500000000000000000)::int
+			+ (SELECT count(*) FROM assets WHERE code = 'USDC' AND dust_below = 10000 AND tolerance = 20000)::int
+			+ (SELECT count(*) FROM rpc_endpoints WHERE ws_url IS NOT NULL)::int`) == 4
+	}
+	require.True(t, kept())
+
+	b.enable(node)
+	require.Zero(t, b.run("", token...).code)
+	require.True(t, kept(), "nothing was given")
+
+	b.enable(node, "--finality-tag", "", "--dust-below", "0")
+	require.Zero(t, b.run("", append(token, "--tolerance", "0")...).code)
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM chains WHERE finality_tag IS NULL AND horizon = 64`))
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM assets WHERE code = 'ETH' AND dust_below = 0`))
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM assets WHERE code = 'USDC' AND dust_below = 10000 AND tolerance = 0`))
+	require.Equal(t, 2, b.run("", "chain", "enable", "dev", "--chain-id", "1337", "--native-symbol", "ETH", "--block-time", "1s",
+		"--confirmations", "3", "--rpc", node.URL(), "--operator", "acme", "--finality-tag", "latest").code)
+}
+
+func TestANewChainIsWatchedFromTheOldestAddress(t *testing.T) {
+	node := chaintest.NewFake(t, nil)
+	then := node.MineBlocks(40)
+	head := node.MineBlocks(60)
+	for name, c := range map[string]struct {
+		address *time.Time
+		flags   []string
+		start   uint64
+	}{
+		"no address":                           {start: head.Number},
+		"an address":                           {address: &then.Time, start: then.Number},
+		"block 0, asked for":                   {flags: []string{"--start-block", "0"}, start: 0},
+		"asked for, whatever the address says": {address: &then.Time, flags: []string{"--start-block", "7"}, start: 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := setup(t)
+			if c.address != nil {
+				b.address(c.address.Add(clockSkew))
+			}
+			b.enable(node, c.flags...)
+			require.EqualValues(t, c.start, b.count(`SELECT start_block::int FROM chains`))
+		})
+	}
+}
+
+// address records that an address was made at a time.
+func (b *bench) address(made time.Time) {
+	b.Helper()
+	merchant := b.object("", "merchant", "create", "--name", "Shop")["merchant_id"]
+	wallet := b.object(b.object("", "wallet", "new")["xpub"]+"\n", "wallet", "import")["wallet_id"]
+	b.exec(fmt.Sprintf(`INSERT INTO addresses (id, family, bytes, xpub_id, derivation_index, merchant_id, mode, customer_id, created_at)
+		VALUES ('adr_a', 'evm', decode(repeat('aa', 20), 'hex'), '%s', 0, '%s', 'test', 'kim', '%s')`,
+		wallet, merchant, made.Format(time.RFC3339Nano)))
+}
