@@ -184,12 +184,9 @@ func (c *Callbacks) message(d store.Delivery) (webhook.Message, error) {
 	return m, nil
 }
 
-// secret opens one: sealed for its endpoint, or, where an order named its own callback URL, for the merchant.
+// secret opens one, where the delivery says that it is sealed for.
 func (c *Callbacks) secret(d store.Delivery, s seal.Sealed) (webhook.Secret, error) {
-	text, err := c.Keys.Open(s, store.EndpointSecretPlace(d.EndpointID))
-	if errors.Is(err, seal.ErrOpen) {
-		text, err = c.Keys.Open(s, store.MerchantSecretPlace(d.MerchantID))
-	}
+	text, err := c.Keys.Open(s, d.SealedAt)
 	if err != nil {
 		return webhook.Secret{}, fmt.Errorf("signing secret of endpoint %s: %w", d.EndpointID, err)
 	}

@@ -52,7 +52,7 @@ func (d *desk) delivery(n, attempts int) store.Acquired {
 		Owner: "o", Token: fmt.Sprint(n), OrderID: "ord_a", EndpointID: deskEndpoint, MerchantID: "mer_a",
 		CallbackID: payment.CallbackID(fmt.Sprintf("cbk_%d", n)), EventID: payment.EventID(fmt.Sprintf("evt_%d", n)), Body: []byte(`{}`),
 		URL: "https://shop.example/hook?token=canary-token", Attempts: attempts, Round: 1,
-		Secret: d.keys.Seal([]byte(secret.Reveal()), store.EndpointSecretPlace(deskEndpoint)),
+		Secret: d.keys.Seal([]byte(secret.Reveal()), store.EndpointSecretPlace(deskEndpoint)), SealedAt: store.EndpointSecretPlace(deskEndpoint),
 	}}
 }
 
@@ -204,7 +204,8 @@ func TestBothSecretsSignDuringARotationAndOrdersUseTheMerchants(t *testing.T) {
 	own, old := webhook.NewSecret(), webhook.NewSecret()
 	rotating := d.delivery(1, 0)
 	rotating.Delivery.Secret = d.keys.Seal([]byte(own.Reveal()), store.MerchantSecretPlace("mer_a"))
-	previous := d.keys.Seal([]byte(old.Reveal()), store.EndpointSecretPlace(deskEndpoint))
+	previous := d.keys.Seal([]byte(old.Reveal()), store.MerchantSecretPlace("mer_a"))
+	rotating.Delivery.SealedAt = store.MerchantSecretPlace("mer_a")
 	rotating.Delivery.Previous = &previous
 	d.queue = []store.Acquired{rotating}
 	_, err := d.run()

@@ -30,6 +30,7 @@ type Delivery struct {
 	Body       []byte // exactly these bytes are signed and sent
 	URL        string
 	Secret     seal.Sealed
+	SealedAt   seal.Place // where Secret and Previous open
 	// Previous also signs during a rotation; nil otherwise.
 	Previous *seal.Sealed
 	// Attempts were recorded before this one, in this round of the schedule.
@@ -157,7 +158,11 @@ func (a *acquiring) run(ctx context.Context) error {
 		OrderID: payment.OrderID(a.order), EndpointID: payment.EndpointID(a.endpoint), MerchantID: payment.MerchantID(target.MerchantID),
 		CallbackID: payment.CallbackID(head.ID), EventID: payment.EventID(head.EventID), Type: payment.EventType(head.Type),
 		Body: head.Body, URL: target.Url, Secret: seal.Sealed{KeyID: target.SecretKey, Bytes: target.Secret},
+		SealedAt: EndpointSecretPlace(payment.EndpointID(a.endpoint)),
 		Attempts: int(head.Attempts), Round: int(head.Round),
+	}
+	if target.SealedForMerchant { // its own merchant's, whatever the row names: no other merchant's secret signs for it
+		a.found.Delivery.SealedAt = MerchantSecretPlace(payment.MerchantID(target.MerchantID))
 	}
 	if target.PreviousValid {
 		a.found.Delivery.Previous = &seal.Sealed{KeyID: deref(target.PreviousSecretKey), Bytes: target.PreviousSecret}

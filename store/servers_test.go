@@ -60,6 +60,15 @@ func TestURLsOfOneServerShareItsSlots(t *testing.T) {
 	at.take(t, order, "w")
 }
 
+// TestADeliverySaysWhereItsSecretOpens: for an order's own URL, with the merchant's secret.
+func TestADeliverySaysWhereItsSecretOpens(t *testing.T) {
+	t.Parallel()
+	c := setupCourier(t)
+	at, order := c.orderAt(t, "https://own.example/cb")
+	require.Equal(t, store.MerchantSecretPlace(c.Merchant), at.take(t, order, "w").SealedAt)
+	require.Equal(t, store.EndpointSecretPlace(c.endpoint), c.take(t, order, "w").SealedAt)
+}
+
 // TestTheBreakerIsTheServers: what one URL of it has shown holds for the others.
 func TestTheBreakerIsTheServers(t *testing.T) {
 	t.Parallel()

@@ -220,7 +220,7 @@ func (q *Queries) CountParkedCallbacks(ctx context.Context, arg CountParkedCallb
 }
 
 const deliveryEndpoint = `-- name: DeliveryEndpoint :one
-SELECT merchant_id, target, url, secret, secret_key, previous_secret, previous_secret_key,
+SELECT merchant_id, target, url, secret, secret_key, (sealed_for IS NOT NULL)::boolean AS sealed_for_merchant, previous_secret, previous_secret_key,
        (previous_secret IS NOT NULL AND COALESCE(previous_secret_until > now(), false))::boolean AS previous_valid,
        (disabled_at IS NOT NULL)::boolean AS disabled
   FROM webhook_endpoints WHERE id = $1
@@ -232,6 +232,7 @@ type DeliveryEndpointRow struct {
 	Url               string
 	Secret            []byte
 	SecretKey         string
+	SealedForMerchant bool
 	PreviousSecret    []byte
 	PreviousSecretKey *string
 	PreviousValid     bool
@@ -247,6 +248,7 @@ func (q *Queries) DeliveryEndpoint(ctx context.Context, id string) (DeliveryEndp
 		&i.Url,
 		&i.Secret,
 		&i.SecretKey,
+		&i.SealedForMerchant,
 		&i.PreviousSecret,
 		&i.PreviousSecretKey,
 		&i.PreviousValid,
