@@ -157,7 +157,7 @@ func (t txn) insertOrder(ctx context.Context, id payment.OrderID, n NewOrder) er
 	err = t.q.InsertOrder(ctx, sqlc.InsertOrderParams{
 		ID: string(id), MerchantID: string(n.Merchant), Mode: string(n.Mode),
 		Chain: n.Chain, AssetID: asset.ID.String(), Amount: dbtype.Of(n.Amount), FulfilAmount: dbtype.Of(fulfil),
-		DustBelow: dbtype.Of(asset.DustBelow),
+		DustBelow:     dbtype.Of(asset.DustBelow),
 		Confirmations: int32(policy.Confirmations), FinalityTag: optional(string(policy.Tag)),
 		ExpiresInSeconds: int32(n.ExpiresIn / time.Second),
 		PaymentPolicy:    merchant.PaymentPolicy, LatePolicy: merchant.LatePolicy, LateWindowSeconds: merchant.LateWindowSeconds,
