@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/sluicepay/sluice/payment"
@@ -91,7 +93,7 @@ func (o *orderRun) run() error {
 
 // open allocates the address, or learns the one there is. Blocked, it waits for a person.
 func (o *orderRun) open() error {
-	for !o.opened {
+	for wait := allocateAgain; !o.opened; wait = min(2*wait, allocateAtMost) {
 		began := o.views
 		view, err := transact[process.OrderView](o.ctx, process.ActivityAllocateAddress, o.in)
 		switch {
@@ -103,12 +105,21 @@ func (o *orderRun) open() error {
 		}
 		o.blocks.add(process.StepAllocate, "", codeOf(err))
 		o.publish()
-		if err := workflow.Await(o.ctx, o.blocks.none); err != nil {
+		// An operator unblocks all of them at once by mending the wallet, so each looks again by itself.
+		if _, err := workflow.AwaitWithTimeout(o.ctx, wait, o.blocks.none); err != nil {
 			return err
 		}
 	}
+	o.blocks.remove(process.StepAllocate, "")
 	return nil
 }
+
+// An order that got no address asks again by itself after allocateAgain, then after twice as long, up to allocateAtMost: a
+// wallet may stay locked for weeks, and each time adds to the history.
+const (
+	allocateAgain  = 5 * time.Minute
+	allocateAtMost = time.Hour
+)
 
 // learn takes the view that an operation returned, if no other was taken since it began.
 func (o *orderRun) learn(began int, view process.OrderView) {

@@ -107,6 +107,29 @@ func TestAllocationThatIsRefusedWaitsForAPerson(t *testing.T) {
 	require.Equal(t, []process.Step{process.StepAllocate, ""}, w.parked)
 }
 
+func TestAllocationIsTriedAgainByItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.truth.State = payment.StateOpening
+	broken := true
+	w.allocate = func() error {
+		if broken {
+			return refuse(payment.CodeAddressesExhausted)
+		}
+		w.truth.State = payment.StateAwaitingPayment
+		return nil
+	}
+	var opened *answer
+	w.at(0, func() { opened = w.update(process.UpdateOpen) })
+	w.at(time.Minute, func() { broken = false })
+	w.at(2*allocateAgain, func() {
+		require.True(t, opened.completed, "nobody had to unblock it")
+		require.Empty(t, w.state().BlockedStep)
+		w.pay()
+	})
+	w.runsWell()
+}
+
 func TestASecondPaymentKeepsAPaidOrdersRunOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
