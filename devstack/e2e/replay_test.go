@@ -23,8 +23,12 @@ func (w *world) replay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(executions) == 0 {
-		return errors.New("there is no run to replay")
+	var orders int
+	if err := w.db.QueryRow(ctx, `SELECT count(*) FROM orders`).Scan(&orders); err != nil {
+		return err
+	}
+	if len(executions) < orders {
+		return fmt.Errorf("%d orders have left %d runs", orders, len(executions))
 	}
 	replayer := worker.NewWorkflowReplayer()
 	workflows.Register(replayer)
