@@ -204,5 +204,8 @@ func TestClean(t *testing.T) {
 		require.NotContains(t, text, secret)
 	}
 	require.LessOrEqual(t, len(text), maxNodeText+len("…"))
+	for _, evasion := range []string{"0123456789ABCDEF", "01234567\u200b89abcdef", "0123456789\x00abcdef", "S3CR3T-KEY", "dXNlcjpwYXNzd29yZA=="} {
+		require.Equal(t, "no [redacted] here", scrub.clean("no "+evasion+" here"))
+	}
 	require.True(t, json.Valid([]byte(`"`+strings.ReplaceAll(text, `"`, ``)+`"`)))
 }
