@@ -63,7 +63,8 @@ type Result struct {
 	// to the failure.
 	Latency time.Duration
 	// Excerpt is the beginning of the reply's body, at most MaxExcerpt bytes of
-	// valid UTF-8 without control and bidirectional characters. It is the
+	// valid UTF-8 without control and bidirectional characters; what it repeats of
+	// the signing secrets, and of the tokens in the URL, is masked. It is the
 	// receiver's text: escape it wherever it is shown.
 	Excerpt string
 	// RetryAfter is the wait the reply asked for, between 0 and MaxRetryAfter; 0

@@ -2,10 +2,13 @@ package webhook
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sluicepay/sluice/internal/redact"
 )
 
 // MaxExcerpt is how many bytes of a reply's body are kept.
@@ -41,11 +44,53 @@ func retryAfterSeconds(digits string) time.Duration {
 	return seconds * time.Second //nolint:durationcheck // seconds is a count so far
 }
 
-// sanitize makes the beginning of a reply fit to be stored and shown: invalid
-// UTF-8 becomes U+FFFD, line ends and tabs become spaces, and control, format
-// (bidirectional and invisible ones among them), private and unassigned
-// characters go. The result has at most MaxExcerpt bytes and ends on a whole
-// character.
+// excerpt makes the beginning of a reply fit to be stored and shown: at most
+// MaxExcerpt bytes of whole characters, without secrets. Invisible characters go
+// first: taking one out from within a secret would put that together again.
+func excerpt(head []byte, secrets redact.Redactor) string {
+	text := secrets.CleanHead(sanitize(head), MaxExcerpt)
+	text = strings.ToValidUTF8(text[:min(len(text), MaxExcerpt)], "") // a character that was cut
+	return strings.TrimSpace(text)
+}
+
+// secretsOf knows what a receiver should not have repeated: what lets callers in at
+// its URL, or at the one that it redirects to, and the secrets that sign. Support
+// needs none of them to see what is wrong.
+func secretsOf(target *url.URL, reply *http.Response, signing []Secret) redact.Redactor {
+	secrets := capabilities(target)
+	if location := reply.Header.Get("Location"); location != "" {
+		if next, err := target.Parse(location); err == nil {
+			secrets = append(secrets, capabilities(next)...)
+		} else {
+			secrets = append(secrets, location)
+		}
+	}
+	for _, s := range signing {
+		secrets = append(secrets, s.Reveal(), strings.TrimPrefix(s.Reveal(), secretPrefix))
+	}
+	return redact.New(secrets...)
+}
+
+// tokenLength is the length from which a part of a path is taken for a token. Shorter
+// ones are mostly words.
+const tokenLength = 16
+
+// capabilities are the parts of a URL of which whoever knows them may call it.
+func capabilities(u *url.URL) []string {
+	secrets := redact.Credentials(u)
+	for _, path := range []string{u.Path, u.EscapedPath()} {
+		for part := range strings.SplitSeq(path, "/") {
+			if len(part) >= tokenLength {
+				secrets = append(secrets, part)
+			}
+		}
+	}
+	return secrets
+}
+
+// sanitize makes text of bytes: invalid UTF-8 becomes U+FFFD, line ends and tabs
+// become spaces, and control, format (bidirectional and invisible ones among them),
+// private and unassigned characters go.
 func sanitize(body []byte) string {
 	var out strings.Builder
 	for len(body) > 0 {
@@ -58,12 +103,9 @@ func sanitize(body []byte) string {
 		case !unicode.IsGraphic(r):
 			continue
 		}
-		if out.Len()+utf8.RuneLen(r) > MaxExcerpt {
-			break
-		}
 		out.WriteRune(r)
 	}
-	return strings.TrimSpace(out.String())
+	return out.String()
 }
 
 func isDigits(s string) bool {

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"html"
 	"io"
 	"net/http"
 	"strings"
@@ -93,6 +94,61 @@ func TestExcerpt(t *testing.T) {
 				}
 				return 'x'
 			}, excerpt), "!")
+		})
+	}
+}
+
+// Receivers show what they were asked for when something is wrong with them; it is not kept.
+func TestExcerptHoldsNoSecrets(t *testing.T) {
+	t.Parallel()
+	const path, query = "/services/T0AB/XCVbn45gh78Xcvbn45gh", "token=q-t0k%2Ben&shop=7"
+	secret := webhook.NewSecret()
+	page := func(r *http.Request) string {
+		return "POST " + r.RequestURI + " with " + r.URL.Query().Get("token") + " or " + html.EscapeString(query) + "; X-TOKEN: Q-T0K%2BEN; " +
+			secret.Reveal() + " " + strings.TrimPrefix(secret.Reveal(), "whsec_") + " q-t0\u200bk+en goes on"
+	}
+	tests := map[string]struct {
+		answer func(w http.ResponseWriter, r *http.Request)
+		want   string
+	}{
+		"error page": {
+			func(w http.ResponseWriter, r *http.Request) { http.Error(w, page(r), http.StatusInternalServerError) },
+			"POST /services/T0AB/[redacted]?[redacted] with [redacted] or [redacted]; X-TOKEN: [redacted]; [redacted] [redacted] [redacted] goes on",
+		},
+		"redirect": {
+			func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Location", "/login?session=abcdef012345")
+				w.WriteHeader(http.StatusFound)
+				_, _ = io.WriteString(w, `<a href="/login?session=abcdef012345">here</a>`)
+			},
+			`<a href="/login?[redacted]">here</a>`,
+		},
+		"redirect to what is no URL": {
+			func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Location", "http://[?session=abcdef012345")
+				w.WriteHeader(http.StatusFound)
+				_, _ = io.WriteString(w, "to http://[?session=abcdef012345")
+			},
+			"to [redacted]",
+		},
+		"across the end": {
+			func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.WriteString(w, strings.Repeat("a", webhook.MaxExcerpt-10)+" "+secret.Reveal()+" and more")
+			},
+			strings.Repeat("a", webhook.MaxExcerpt-10) + " [redacted",
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			receiver := newReceiver(t, tt.answer)
+			sender := webhook.NewSender(webhook.Config{Targets: receiver.allowed(t)})
+			t.Cleanup(sender.Close)
+			result, err := sender.Send(t.Context(), webhook.Message{
+				ID: "evt_1", URL: receiver.URL + path + "?" + query, Body: []byte(`{}`), Secrets: []webhook.Secret{secret},
+			})
+			require.NoError(t, err)
+			require.Equal(t, tt.want, result.Excerpt)
 		})
 	}
 }

@@ -136,13 +136,13 @@ func (s *Sender) Send(ctx context.Context, m Message) (Result, error) {
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("User-Agent", userAgent)
-	return s.attempt(ctx, target, header, m.Body)
+	return s.attempt(ctx, target, header, m)
 }
 
 // attempt sends the request and reads what is kept of the reply. It calls the
 // transport itself: an http.Client would follow redirects, keep cookies and put
 // the URL into its errors.
-func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Header, body []byte) (Result, error) {
+func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Header, m Message) (Result, error) {
 	attemptCtx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	var replied atomic.Bool
@@ -151,8 +151,8 @@ func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Heade
 	})
 	req := (&http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host, Header: header,
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+		Body: io.NopCloser(bytes.NewReader(m.Body)), ContentLength: int64(len(m.Body)),
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Body)), nil },
 	}).WithContext(traced)
 
 	start := time.Now()
@@ -170,23 +170,26 @@ func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Heade
 	if result.Outcome.Verdict() == VerdictRetry {
 		result.RetryAfter = ParseRetryAfter(reply.Header.Get("Retry-After"), s.now())
 	}
-	result.Excerpt = readExcerpt(reply, cancel)
+	if head := readHead(reply, cancel); len(head) > 0 {
+		result.Excerpt = excerpt(head, secretsOf(target, reply, m.Secrets))
+	}
 	return result, nil
 }
 
-// readExcerpt reads the beginning of a reply's body and closes it. A receiver that
-// is slow with it is cut off, and what had come by then is kept.
-func readExcerpt(reply *http.Response, cancel context.CancelFunc) string {
+// readHead reads the beginning of a reply's body, enough for the excerpt and what it is
+// cleaned of, and closes it. A receiver that is slow with it is cut off, and what had
+// come by then is kept.
+func readHead(reply *http.Response, cancel context.CancelFunc) []byte {
 	defer func() { _ = reply.Body.Close() }()
 	if reply.StatusCode == http.StatusSwitchingProtocols {
-		return "" // the body is the raw connection and has no end
+		return nil // the body is the raw connection and has no end
 	}
 	defer time.AfterFunc(excerptTimeout, cancel).Stop()
-	head, err := io.ReadAll(io.LimitReader(reply.Body, MaxExcerpt))
+	head, err := io.ReadAll(io.LimitReader(reply.Body, MaxExcerpt+MaxURL))
 	if err == nil {
 		_, _ = io.CopyN(io.Discard, reply.Body, maxDrain)
 	}
-	return sanitize(head)
+	return head
 }
 
 // failure names why no reply came. The attempt's own deadline comes first: what it
