@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,8 +107,27 @@ func TestScrub(t *testing.T) {
 		"xpub6BosfCnifzxcFwrSzQiqu2DBVTshkCXacvNsWGYJVVhhawA7d4R": "[hidden]",
 		"no such order ord_mfrggzdfmztwq2lknnwg23tpoa":            "no such order ord_mfrggzdfmztwq2lknnwg23tpoa",
 		"a task sk_ a publication, at 12:30://":                   "a task sk_ a publication, at 12:30://",
+		"mykeysk_test_abc or SK_TEST_ABC":                         "mykey[hidden] or [hidden]",
 	} {
 		require.Equal(t, want, scrub(text))
+	}
+}
+
+// A name that is not known is repeated, unless it is a secret in the place of a name.
+func TestEchoedName(t *testing.T) {
+	t.Parallel()
+	key, _, _ := NewAPIKey(payment.ModeTest)
+	for name, want := range map[string]string{
+		"amuont":                                "amuont",
+		"a_name_that_is_not_ours":               "a_name_that_is_not_ours",
+		`a "name" <b>`:                          "a??name???b?",
+		strings.Repeat("x", 100):                strings.Repeat("x", 64),
+		key:                                     "[hidden]",
+		"x" + key:                               "x[hidden]",
+		strings.Repeat("x", 60) + key:           strings.Repeat("x", 60) + "[hid",
+		"http://user:password@node.example/key": "[hidden]",
+	} {
+		require.Equal(t, want, echoedName(name))
 	}
 }
 

@@ -150,11 +150,19 @@ func unicodeEscape(text []byte) (uint64, bool) {
 	return n, err == nil
 }
 
-// maxEchoed bounds the names of unknown fields and parameters that an answer repeats.
-const maxEchoed = 64
+const (
+	// maxEchoed bounds the names of unknown fields and parameters that an answer repeats.
+	maxEchoed = 64
+	// longestWord is longer than any name of ours. What is longer may be a secret in the place of a name.
+	longestWord = 15
+)
 
-// echoedName is a name as an answer may repeat it: short, and of plain letters, or a question mark in place of others.
+// echoedName is a name as an answer may repeat it: short, without secrets, and of plain letters, or a question mark in place
+// of others.
 func echoedName(name string) string {
+	if len(name) > longestWord {
+		name = scrub(name)
+	}
 	plain := func(r rune) rune {
 		if r > ' ' && r < 0x7f && r != '"' && r != '<' && r != '>' && r != '&' && r != '\\' {
 			return r
