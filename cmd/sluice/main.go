@@ -12,9 +12,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sluicepay/sluice/internal/redact"
 )
 
 type cli struct {
@@ -73,7 +78,7 @@ func run(args []string, c console) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintln(c.err, "sluice:", err)
+		fmt.Fprintln(c.err, "sluice:", maskArguments(err.Error(), args))
 		return 2
 	}
 	if err := command.Run(); err != nil {
@@ -88,4 +93,28 @@ func run(args []string, c console) int {
 		return code
 	}
 	return 0
+}
+
+// longestWord is the longest argument that a message may repeat: longer than commands, shorter than keys and tokens.
+const longestWord = 15
+
+// maskArguments takes out of the parser's message what it repeats of the values it was given: one in the wrong place may be a
+// secret, and what commands say often ends in a log.
+func maskArguments(message string, args []string) string {
+	var values []string
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "-") {
+			_, arg, _ = strings.Cut(arg, "=")
+		}
+		for _, value := range append(strings.Split(arg, ","), arg) {
+			if len(value) > longestWord {
+				values = append(values, value, strings.Trim(strconv.Quote(value), `"`))
+			}
+		}
+	}
+	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
+	for _, value := range values {
+		message = strings.ReplaceAll(message, value, redact.Mask)
+	}
+	return message
 }

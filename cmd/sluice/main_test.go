@@ -85,6 +85,26 @@ func TestWrongCallsExitWithTwo(t *testing.T) {
 	require.Contains(t, r.out, "wallet new")
 }
 
+// What was typed in the wrong place may be a secret: the message says where, and does not repeat it.
+func TestWrongCallsRepeatNoSecrets(t *testing.T) {
+	const secret = `https://user:pass@node.example/"v2"/0123456789abcdef?key=a,b`
+	enable := []string{"chain", "enable", "x", "--native-symbol", "X", "--block-time", "1s", "--rpc", "http://a", "--operator", "o"}
+	for name, args := range map[string][]string{
+		"argument": {"wallet", "import", secret}, "command": {secret}, "number": {"wallet", "import", "--first-index", secret},
+		"choice": {"wallet", "import", "--family=" + secret}, "list": {"key", "create", "--merchant", "mer_x", "--mode", "test", "--scopes", "orders:read," + secret},
+		"flag": {"wallet", "import", "--xpub=" + secret}, "duration": append(enable, "--confirmations", "1", "--chain-id", "1", "--block-time", secret),
+	} {
+		r := runCLI("", args...)
+		require.Equal(t, 2, r.code, name)
+		require.NotEmpty(t, r.err, name)
+		for _, piece := range []string{"pass", "0123456789abcdef", "key=a"} {
+			require.NotContains(t, r.err+r.out, piece, name)
+		}
+	}
+	require.Contains(t, runCLI("", "wallet", "import", "--merchnt", secret).err, "--merchnt")
+	require.Contains(t, runCLI("", "wallet", "improt").err, "improt")
+}
+
 func TestMissingConfigurationIsNamed(t *testing.T) {
 	t.Setenv("SLUICE_DATABASE_URL", "")
 	r := runCLI("", "wallet", "list")
