@@ -62,9 +62,9 @@ func RunSluice(ctx context.Context, binary string, env []string, input io.Reader
 	return stdout.Bytes(), nil
 }
 
-// commandName is the words of a command without its options, whose values may be secret.
+// commandName is the words of a command without its options and arguments, which may be secret.
 func commandName(args []string) string {
-	end := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "-") })
+	end := slices.IndexFunc(args, func(arg string) bool { return strings.Trim(arg, "abcdefghijklmnopqrstuvwxyz") != "" })
 	if end < 0 {
 		end = len(args)
 	}
