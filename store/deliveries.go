@@ -109,7 +109,8 @@ func (db *DB) queue(ctx context.Context, at server) (time.Duration, error) {
 		return 0, fmt.Errorf("queue for a slot: %w", classify(err))
 	}
 	delay := max(time.Duration(wait)*time.Millisecond, busyDelay)
-	return delay - time.Duration(mathrand.Int64N(int64(delay)/5)), nil // those who share a moment do not all come at once
+	// Those who share a moment do not all come at once.
+	return delay - time.Duration(mathrand.Int64N(int64(delay)/5)), nil //nolint:gosec // jitter needs no secrecy
 }
 
 // server is what slots and breaker belong to: one server of one merchant, whichever of its URLs is called.

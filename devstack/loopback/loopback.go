@@ -28,7 +28,7 @@ func Addr(port int) string { return net.JoinHostPort(Host, strconv.Itoa(port)) }
 // asks again.
 func FreePorts(n int) ([]int, error) {
 	ports := make([]int, 0, n)
-	first := rand.IntN(highest - lowest + 1) //nolint:gosec // so that parallel tests do not look at the same ports
+	first := rand.IntN(highest - lowest + 1) // so that parallel tests do not look at the same ports
 	for i := range highest - lowest + 1 {
 		if len(ports) == n {
 			return ports, nil
