@@ -2,7 +2,6 @@ package redact_test
 
 import (
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,6 +59,6 @@ func TestCredentials(t *testing.T) {
 	cleaned := redact.New(secrets...).Clean(text)
 	require.NotContains(t, cleaned, "bcdef")
 	require.NotContains(t, cleaned, "word")
-	require.False(t, strings.Contains(cleaned, "b3Bl"), cleaned)
+	require.NotContains(t, cleaned, "b3Bl")
 	require.Contains(t, cleaned, "node.example/v3")
 }
