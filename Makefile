@@ -28,19 +28,20 @@ devstack:
 
 # --- Tests and checks. Tools are a module of their own, so that the product's go.mod stays readable.
 
+# One package of the local stack at a time (-p 1): each looks for free ports, and two that look at once may find the same.
 TOOL = go tool -modfile=tools/go.mod
 # A runner that starts one private PostgreSQL for all packages and leaves no process, port or file behind.
 TESTRUN = go build -o .build/testrun ./internal/testrun && .build/testrun -with-parent
 
 .PHONY: test
 test: ## Run the tests (under ten minutes warm; needs nothing running)
-	@$(TESTRUN) -- go test -short -timeout 8m ./... -- -C devstack go test -short -timeout 8m ./...
+	@$(TESTRUN) -- go test -short -timeout 8m ./... -- -C devstack go test -p 1 -short -timeout 8m ./...
 
 .PHONY: test-full
 test-full: ## Run what takes longer: race detector, long end-to-end tests, the demo (under 25 minutes warm)
 	@$(TESTRUN) \
 		-- go test -race -timeout 20m ./... \
-		-- -C devstack go test -timeout 20m ./...
+		-- -C devstack go test -p 1 -timeout 20m ./...
 	@$(MAKE) demo ONCE=1
 
 .PHONY: fuzz
