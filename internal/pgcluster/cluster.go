@@ -158,8 +158,12 @@ func serverArgs(data string, port int, opts Options) []string {
 		"timezone":                "UTC",
 		"log_timezone":            "UTC",
 		"password_encryption":     "scram-sha-256",
-		"max_connections":         "100",
-		"shared_buffers":          "64MB",
+		// The log holds no values: the detail of a refused statement would repeat the whole row.
+		"log_error_verbosity":               "terse",
+		"log_parameter_max_length":          "0",
+		"log_parameter_max_length_on_error": "0",
+		"max_connections":                   "100",
+		"shared_buffers":                    "64MB",
 	}
 	if !opts.Durable {
 		maps.Copy(settings, map[string]string{"fsync": "off", "full_page_writes": "off"})
