@@ -1,5 +1,3 @@
-//go:build canary
-
 package e2e_test
 
 import (
@@ -19,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	querypb "go.temporal.io/api/query/v1"
 	"go.temporal.io/api/temporalproto"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -26,9 +25,6 @@ import (
 
 	"github.com/sluicepay/sluice/process"
 )
-
-// marker begins the names of what must be found: without it, nothing was looked at.
-const marker = "marker: "
 
 // evidence is all that a run lets people and programs read, looked through as it comes in.
 type evidence struct {
@@ -84,6 +80,7 @@ func isAtHome(name string, homes []string) bool {
 // watch looks, all through a run, at what is gone later: what workflows and their pending activities say of themselves.
 // It returns what ends it.
 func (e *evidence) watch(t *testing.T, w *world) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -91,8 +88,13 @@ func (e *evidence) watch(t *testing.T, w *world) (stop func()) {
 		defer ticker.Stop()
 		for {
 			e.lookAtRuns(ctx, w, "ExecutionStatus = 'Running'")
-			if text, err := fetch(ctx, w.WorkerURL()+"/metrics"); err == nil {
-				e.add("metrics of the worker", text)
+			for place, url := range map[string]string{
+				"metrics of the worker": w.WorkerURL() + "/metrics", "readiness of the worker": w.WorkerURL() + "/readyz",
+				"readiness of the API": w.APIURL() + "/readyz",
+			} {
+				if text, err := fetch(ctx, url); err == nil {
+					e.add(place, text)
+				}
 			}
 			select {
 			case <-ctx.Done():
@@ -138,15 +140,15 @@ func (e *evidence) lookAtRun(ctx context.Context, w *world, id, run string) {
 		e.addMessage("descriptions of workflows", described)
 	}
 	for _, query := range []string{process.QueryState, "__temporal_workflow_metadata", "__stack_trace"} {
-		answer, err := w.temporal.QueryWorkflow(ctx, id, run, query)
+		answer, err := w.temporal.WorkflowService().QueryWorkflow(ctx, &workflowservice.QueryWorkflowRequest{
+			Namespace: w.Temporal.Namespace(), Execution: &commonpb.WorkflowExecution{WorkflowId: id, RunId: run},
+			Query: &querypb.WorkflowQuery{QueryType: query},
+		})
 		if err != nil {
 			e.add("answers to queries", err.Error())
 			continue
 		}
-		var value any
-		if err := answer.Get(&value); err == nil {
-			e.add("answers to queries", fmt.Sprintf("%+v", value))
-		}
+		e.addMessage("answers to queries", answer)
 	}
 }
 
@@ -210,7 +212,8 @@ func (e *evidence) readFiles(t *testing.T, w *world) {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.NotEmpty(t, text, path)
-		e.add("file "+filepath.Base(path), string(text))
+		name, _, _ := strings.Cut(filepath.Base(path), "-") // a database and what belongs to it
+		e.add("file "+name, string(text))
 		read++
 	}
 	err := filepath.WalkDir(w.Dir(), func(path string, entry fs.DirEntry, err error) error {

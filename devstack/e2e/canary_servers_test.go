@@ -1,5 +1,3 @@
-//go:build canary
-
 package e2e_test
 
 import (
@@ -22,13 +20,13 @@ import (
 
 // tally counts what servers saw. Its methods may be called concurrently.
 type tally struct {
-	mu    sync.Mutex
-	times map[string]int
+	counting sync.Mutex
+	times    map[string]int
 }
 
 func (c *tally) saw(what string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.counting.Lock()
+	defer c.counting.Unlock()
 	if c.times == nil {
 		c.times = map[string]int{}
 	}
@@ -36,8 +34,8 @@ func (c *tally) saw(what string) {
 }
 
 func (c *tally) count(what string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.counting.Lock()
+	defer c.counting.Unlock()
 	return c.times[what]
 }
 
@@ -97,6 +95,7 @@ func (n *keyedNode) stand(rpc, ws string) {
 }
 
 func forwardTo(t *testing.T, raw string) http.Handler {
+	t.Helper()
 	target, err := url.Parse(raw)
 	require.NoError(t, err)
 	target.Scheme = "http"

@@ -17,6 +17,12 @@
 // nothing is pending any more, so what it saw once is all there will be. Waiting is for signals where there are any, and
 // for conditions everywhere else; nothing sleeps.
 //
+// # Secrets
+//
+// TestCanariesDoNotSing lets everything fail that can, with all secrets of its world known, and then looks for every piece of
+// them, in every spelling, in all that was said and left behind. What it reads must also hold what is expected there, so
+// that it cannot pass by looking at nothing.
+//
 // # Histories
 //
 // TestRecordHistories writes the histories that package workflows replays. It runs when SLUICE_RECORD_HISTORIES names a
