@@ -119,7 +119,7 @@ func spellings(piece []byte) map[string][]string {
 	all := map[string][]string{
 		"hex":          {hex.EncodeToString(piece)},
 		"base64":       append(base64Cores(base64.RawStdEncoding, piece), base64Cores(base64.RawURLEncoding, piece)...),
-		"numbers":      {each(piece, " ", "%d"), each(piece, ",", "%d"), each(piece, ", ", "%d"), each(piece, ", ", "0x%02x")},
+		"numbers":      {each(piece, " ", "%d"), each(piece, ",", "%d"), each(piece, ", ", "%d"), each(piece, ", ", "0x%02x"), each(piece, ", ", "0x%x")},
 		"hex escapes":  {each(piece, "", `\x%02x`), each(piece, "", `\\x%02x`)},
 		"spaced hex":   {each(piece, " ", "%02x"), each(piece, ":", "%02x")},
 		"URL, escaped": {url.QueryEscape(string(piece)), url.PathEscape(string(piece)), each(piece, "", "%%%02x")},
