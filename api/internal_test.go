@@ -118,14 +118,15 @@ func TestEchoedName(t *testing.T) {
 	t.Parallel()
 	key, _, _ := NewAPIKey(payment.ModeTest)
 	for name, want := range map[string]string{
-		"amuont":                                "amuont",
-		"a_name_that_is_not_ours":               "a_name_that_is_not_ours",
-		`a "name" <b>`:                          "a??name???b?",
-		strings.Repeat("x", 100):                strings.Repeat("x", 64),
-		key:                                     "[hidden]",
-		"x" + key:                               "x[hidden]",
-		strings.Repeat("x", 60) + key:           strings.Repeat("x", 60) + "[hid",
-		"http://user:password@node.example/key": "[hidden]",
+		"amuont":                                 "amuont",
+		"a_name_that_is_not_ours":                "a_name_that_is_not_ours",
+		`a "name" <b>`:                           "a??name???b?",
+		strings.Repeat("x", 100):                 strings.Repeat("x", 64),
+		key:                                      "[hidden]",
+		"x" + key:                                "[hidden]",
+		strings.Repeat("x", 60) + key:            "[hidden]",
+		"whsec_MfKQ9r8GK qrTwjUPD8ILPZIo2LaLaSw": "[hidden]", // a plus sign in a query is a space
+		"http://user:password@node.example/key":  "[hidden]",
 	} {
 		require.Equal(t, want, echoedName(name))
 	}

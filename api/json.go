@@ -160,8 +160,9 @@ const (
 // echoedName is a name as an answer may repeat it: short, without secrets, and of plain letters, or a question mark in place
 // of others.
 func echoedName(name string) string {
-	if len(name) > longestWord {
-		name = scrub(name)
+	// A name that holds a secret is left out as a whole: where it ends cannot be told once a query was unescaped.
+	if len(name) > longestWord && scrub(name) != name {
+		return mask
 	}
 	plain := func(r rune) rune {
 		if r > ' ' && r < 0x7f && r != '"' && r != '<' && r != '>' && r != '&' && r != '\\' {
