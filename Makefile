@@ -28,7 +28,7 @@ devstack:
 
 # --- Tests and checks. Tools are a module of their own, so that the product's go.mod stays readable.
 
-# One package of the local stack at a time (-p 1): each looks for free ports, and two that look at once may find the same.
+# One package of the local stack at a time (-p 1): each runs whole stacks, and more at once only slow each other down.
 TOOL = go tool -modfile=tools/go.mod
 # A runner that starts one private PostgreSQL for all packages and leaves no process, port or file behind.
 TESTRUN = go build -o .build/testrun ./internal/testrun && .build/testrun -with-parent

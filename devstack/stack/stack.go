@@ -39,23 +39,49 @@ type Stack struct {
 	stopErr error
 }
 
+// startAttempts bounds how often Start begins again when another program takes a port between choosing and listening.
+const startAttempts = 3
+
 // Start starts every part in order and returns when the API is ready for orders. When a part fails or the context
-// ends, everything already started is stopped again.
+// ends, everything already started is stopped again. When a port that was left open was lost to another program in the
+// meantime, such as a second stack that starts beside this one, all is started again on other ports.
 //
 // Errors: ErrRunning, *pgcluster.NotInstalledError, *proc.DiedError, and those of the single parts.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
-	s, err := Open(ctx, cfg)
-	if err != nil {
-		return nil, err
+	for attempt := 1; ; attempt++ {
+		s, err := Open(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		if err = s.startAll(ctx); err == nil {
+			return s, nil
+		}
+		err = errors.Join(err, s.Stop())
+		if attempt == startAttempts || ctx.Err() != nil || !s.lostPort() {
+			return nil, err
+		}
 	}
+}
+
+func (s *Stack) startAll(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
 		s.StartPostgres, s.StartTemporal, s.StartNode, s.Migrate, s.SetUpChain, s.StartWorker, s.StartAPI, s.publish,
 	} {
 		if err := start(ctx); err != nil {
-			return nil, errors.Join(err, s.Stop())
+			return err
 		}
 	}
-	return s, nil
+	return nil
+}
+
+// lostPort tells, once everything is stopped, whether somebody else listens on a port that was chosen.
+func (s *Stack) lostPort() bool {
+	lost := false
+	_ = s.state.Ports.each(func(_ string, port *int) error {
+		lost = lost || !loopback.Free(*port)
+		return nil
+	})
+	return lost
 }
 
 // Open takes the state folder, chooses the ports and builds the sluice command, and starts nothing: whoever wants only

@@ -265,6 +265,31 @@ func TestPorts(t *testing.T) {
 	require.Equal(t, last, s.Ports())
 }
 
+// Another program, a second stack for instance, takes a port after it was chosen.
+func TestPortsLostWhileStarting(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	s, err := stack.Open(t.Context(), config(dir))
+	require.NoError(t, err)
+	lost := s.Ports()
+	require.NoError(t, s.Stop())
+
+	cfg := config(dir)
+	var thief net.Listener
+	cfg.Progress = func(e stack.Event) {
+		if e.Part == "temporal" && thief == nil {
+			var err error
+			thief, err = net.Listen("tcp", loopback.Addr(lost.Temporal))
+			require.NoError(t, err)
+		}
+	}
+	s = start(t, cfg)
+	require.NoError(t, thief.Close())
+	require.NotEqual(t, lost.Temporal, s.Ports().Temporal)
+	lost.Temporal = s.Ports().Temporal
+	require.Equal(t, lost, s.Ports())
+}
+
 func TestLostTokenIsDeployedAnew(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
