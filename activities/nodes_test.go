@@ -235,12 +235,12 @@ func TestANodeThatLacksTheBlockOfAPaymentIsLeft(t *testing.T) {
 		BlockNumber: mined.Number, BlockHash: mined.Hash, TxHash: mined.Txs[0], Native: true, To: ours, Amount: payment.AmountFromUint64(5),
 	}
 	s := source(t, newDirectory(behind.URL(), ahead.URL()), discard())
-	check, err := s.CheckInclusion(t.Context(), inclusion, payment.TagNone)
+	check, err := s.CheckInclusion(t.Context(), inclusion, chain.Demand{})
 	require.NoError(t, err)
 	require.NotEqual(t, chain.NodeBehind, check.Outcome)
 	require.EqualValues(t, 5, head(t, s), "the node that has it stays in use")
 	cut(ahead)
-	check, err = s.CheckInclusion(t.Context(), inclusion, payment.TagNone)
+	check, err = s.CheckInclusion(t.Context(), inclusion, chain.Demand{})
 	require.NoError(t, err)
 	require.Equal(t, chain.NodeBehind, check.Outcome)
 }

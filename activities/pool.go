@@ -231,10 +231,10 @@ func (p *pool) Resolve(ctx context.Context, block payment.BlockRef, candidates [
 }
 
 // CheckInclusion implements chain.Verifier. NodeBehind means that no node has the block.
-func (p *pool) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, needed payment.Tag) (chain.Check, error) {
+func (p *pool) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, demand chain.Demand) (chain.Check, error) {
 	var behind *chain.Check
 	check, err := ask(ctx, p, func(m *member) (chain.Check, error) {
-		check, err := m.CheckInclusion(ctx, inclusion, needed)
+		check, err := m.CheckInclusion(ctx, inclusion, demand)
 		if err == nil && check.Outcome == chain.NodeBehind && p.size() > 1 {
 			behind = &check
 			return check, errBehind

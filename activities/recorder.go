@@ -41,7 +41,7 @@ func (r StoreRecorder) Watch(ctx context.Context, s scan.Session) (scan.Watch, e
 	if err != nil {
 		return scan.Watch{}, translate(err)
 	}
-	watch := scan.Watch{Cursor: w.Cursor, Filter: chain.Filter{Native: w.Native, Tokens: w.Tokens}, Paused: w.Paused}
+	watch := scan.Watch{Cursor: w.Cursor, Filter: chain.Filter{Native: w.Native, Tokens: w.Tokens, AnyToken: w.AnyToken, Traces: w.Traces}, Paused: w.Paused}
 	for _, open := range w.Rescans {
 		watch.Rescans = append(watch.Rescans, scan.Rescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next})
 	}
@@ -81,7 +81,7 @@ func (r StoreRecorder) RecordRescan(ctx context.Context, s scan.Session, open sc
 func batch(b scan.Batch) store.Batch {
 	out := store.Batch{Native: b.Filter.Native, Tokens: b.Filter.Tokens, Blocks: make([]store.SeenBlock, 0, len(b.Blocks))}
 	for _, block := range b.Blocks {
-		seen := store.SeenBlock{BlockRef: block.BlockRef}
+		seen := store.SeenBlock{BlockRef: block.BlockRef, AnyToken: block.AnyToken, Traced: block.Traced}
 		for _, candidate := range block.Candidates {
 			switch candidate.Resolution {
 			case chain.Resolved:

@@ -124,7 +124,7 @@ func (c *Chain) check(ctx context.Context, s store.Settlement) (chain.Check, err
 	if !s.Native {
 		inclusion.Contract = s.Asset.ID.Contract
 	}
-	return source.CheckInclusion(ctx, inclusion, s.Policy.Tag)
+	return source.CheckInclusion(ctx, inclusion, chain.Demand{Tag: s.Policy.Tag})
 }
 
 // paused waits for whoever paused the chain, however long that takes.

@@ -68,7 +68,7 @@ type node struct {
 	*settling
 }
 
-func (n node) CheckInclusion(_ context.Context, in chain.Inclusion, _ payment.Tag) (chain.Check, error) {
+func (n node) CheckInclusion(_ context.Context, in chain.Inclusion, _ chain.Demand) (chain.Check, error) {
 	n.checked = append(n.checked, in)
 	return n.check, n.err
 }

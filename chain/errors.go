@@ -35,6 +35,8 @@ const (
 	ErrUnsupported ReasonError = "unsupported"
 	// ErrInconsistent: the answer contradicts itself: the node lies or is broken.
 	ErrInconsistent ReasonError = "inconsistent"
+	// ErrDisagreement: operators contradict each other about a block that each has.
+	ErrDisagreement ReasonError = "operators_disagree"
 	// ErrMalformed: the answer cannot be read: no JSON, invalid UTF-8, a number above
 	// 2^256-1, a hash of the wrong length, a missing or unmatched part of a batch.
 	ErrMalformed ReasonError = "malformed"

@@ -64,13 +64,20 @@ type Identity struct {
 type Filter struct {
 	Native bool              // top-level transfers of the chain's own coin
 	Tokens []payment.Address // Transfer logs of these contracts
+
+	// The rest is read where the node can, and Block says whether it was. What is lacking is no error.
+
+	// AnyToken: Transfer logs of every other contract as well.
+	AnyToken bool
+	// Traces: internal transfers of the chain's own coin.
+	Traces bool
 }
 
 // Normal returns the filter with its tokens sorted and each named once.
 func (f Filter) Normal() Filter {
 	tokens := slices.Clone(f.Tokens)
 	slices.SortFunc(tokens, compareAddresses)
-	return Filter{Native: f.Native, Tokens: slices.Compact(tokens)}
+	return Filter{Native: f.Native, Tokens: slices.Compact(tokens), AnyToken: f.AnyToken, Traces: f.Traces}
 }
 
 func compareAddresses(a, b payment.Address) int {
@@ -83,7 +90,9 @@ func compareAddresses(a, b payment.Address) int {
 // Block is a block with the candidates that a Filter found in it.
 type Block struct {
 	payment.BlockRef
-	Candidates []Candidate // by transaction index, native before logs, logs by log index
+	Candidates []Candidate // by transaction index, native by position before logs, logs by log index
+	// AnyToken and Traced tell whether these parts of the filter were asked for and read in full.
+	AnyToken, Traced bool
 }
 
 // Candidate is a transfer found in a block, before or after its receipt was read.

@@ -11,9 +11,18 @@ import (
 type Verifier interface {
 	// CheckInclusion asks one node, in one go, for the inclusion's receipt, for the
 	// canonical block at its height and for the heads. Of the tags safe and finalized
-	// it asks only for the one needed. Contradicting answers are ErrInconsistent; that
-	// the inclusion does not hold is an Outcome, not an error.
-	CheckInclusion(ctx context.Context, inclusion Inclusion, needed payment.Tag) (Check, error)
+	// it asks only for the one demanded. Contradicting answers are ErrInconsistent; that
+	// the inclusion does not hold is an Outcome, not an error. A verifier of several
+	// operators asks as many as the demanded evidence takes, and returns ErrDisagreement
+	// when they contradict each other; Check says what evidence there is, which may be
+	// less than was demanded.
+	CheckInclusion(ctx context.Context, inclusion Inclusion, demand Demand) (Check, error)
+}
+
+// Demand is what a check has to find out.
+type Demand struct {
+	Tag      payment.Tag      // the tag whose block is asked for
+	Evidence payment.Evidence // the least that is wished for
 }
 
 // Inclusion is a transfer's recorded place and content.
@@ -38,6 +47,11 @@ type Check struct {
 	// Depth is the number of confirmations, the inclusion's own block counting as the
 	// first; 0 unless Included.
 	Depth uint64
+	// Evidence says what the outcome rests on; EvidenceNone unless Included.
+	Evidence payment.Evidence
+	// Operators are those that said so, sorted; at least one when the verifier knows
+	// whom it asked.
+	Operators []string
 }
 
 // Outcome names how a recorded inclusion compares with the chain.

@@ -44,11 +44,13 @@ type ScanSession struct {
 
 // Watch is what a runner is asked to do.
 type Watch struct {
-	Cursor  *payment.BlockRef // the last block recorded; nil before the first
-	Native  bool              // look for top-level transfers of the chain's own coin
-	Tokens  []payment.Address // look for transfers of these contracts
-	Paused  bool              // read nothing, write nothing
-	Rescans []OpenRescan      // most urgent first
+	Cursor *payment.BlockRef // the last block recorded; nil before the first
+	Native bool              // look for top-level transfers of the chain's own coin
+	Tokens []payment.Address // look for transfers of these contracts
+	// AnyToken and Traces: look for transfers of other contracts and for internal transfers too, where a node can.
+	AnyToken, Traces bool
+	Paused           bool         // read nothing, write nothing
+	Rescans          []OpenRescan // most urgent first
 }
 
 // OpenRescan is a range to read again, as far as the cursor has come.
@@ -78,6 +80,8 @@ type Sighting struct {
 type SeenBlock struct {
 	payment.BlockRef
 	Sightings []Sighting
+	// AnyToken and Traced: transfers of any contract, and internal transfers, were looked for.
+	AnyToken, Traced bool
 }
 
 // Batch is a run of blocks to record, and what was looked for in them.

@@ -63,7 +63,7 @@ func (s *suite) check(in chain.Inclusion, change func(*chain.Inclusion)) chain.C
 	if change != nil {
 		change(&in)
 	}
-	check, err := s.source.CheckInclusion(s.Context(), in, payment.TagNone)
+	check, err := s.source.CheckInclusion(s.Context(), in, chain.Demand{})
 	require.NoError(s, err)
 	if check.Outcome != chain.Included {
 		require.Zero(s, check.Depth)
@@ -81,11 +81,11 @@ func (s *suite) checkToken() {
 	require.EqualValues(s, 1, good.Position)
 
 	check := s.check(good, nil)
-	require.Equal(s, chain.Check{Outcome: chain.Included, Depth: 1, Heads: payment.Heads{Latest: mined.Number}}, check)
+	require.Equal(s, chain.Check{Outcome: chain.Included, Depth: 1, Heads: payment.Heads{Latest: mined.Number}, Evidence: payment.EvidenceSingle}, check)
 	s.mine()
 	top := s.mine()
 	check = s.check(good, nil)
-	require.Equal(s, chain.Check{Outcome: chain.Included, Depth: 3, Heads: payment.Heads{Latest: top.Number}}, check)
+	require.Equal(s, chain.Check{Outcome: chain.Included, Depth: 3, Heads: payment.Heads{Latest: top.Number}, Evidence: payment.EvidenceSingle}, check)
 
 	changes := map[string]struct {
 		change func(*chain.Inclusion)
@@ -108,11 +108,11 @@ func (s *suite) checkToken() {
 		require.Equal(s, test.want, s.check(good, test.change).Outcome, name)
 	}
 
-	safe, err := s.source.CheckInclusion(s.Context(), good, payment.TagSafe)
+	safe, err := s.source.CheckInclusion(s.Context(), good, chain.Demand{Tag: payment.TagSafe})
 	require.NoError(s, err)
 	require.Equal(s, top.Number, safe.Heads.Safe)
 	require.Zero(s, safe.Heads.Finalized)
-	finalized, err := s.source.CheckInclusion(s.Context(), good, payment.TagFinalized)
+	finalized, err := s.source.CheckInclusion(s.Context(), good, chain.Demand{Tag: payment.TagFinalized})
 	require.NoError(s, err)
 	require.Zero(s, finalized.Heads.Finalized) // every 32 blocks
 }
@@ -125,7 +125,7 @@ func (s *suite) checkNative() {
 	)
 	found := s.read(mined.BlockRef, chain.Filter{Native: true})
 	good := inclusion(mined.BlockRef, found[0])
-	require.Equal(s, chain.Check{Outcome: chain.Included, Depth: 1, Heads: payment.Heads{Latest: mined.Number}}, s.check(good, nil))
+	require.Equal(s, chain.Check{Outcome: chain.Included, Depth: 1, Heads: payment.Heads{Latest: mined.Number}, Evidence: payment.EvidenceSingle}, s.check(good, nil))
 	require.Equal(s, chain.Reverted, s.check(inclusion(mined.BlockRef, found[1]), nil).Outcome)
 	changes := map[string]func(*chain.Inclusion){
 		"amount":    func(in *chain.Inclusion) { in.Amount = payment.AmountFromUint64(6) },

@@ -446,7 +446,7 @@ func TestALaggingNodeIsBehindNotEmpty(t *testing.T) {
 	require.ErrorIs(t, err, chain.ErrBlockUnknown)
 	_, err = b.source.Range(t.Context(), 0, 1, b.filter)
 	require.ErrorIs(t, err, chain.ErrBlockUnknown)
-	check, err := b.source.CheckInclusion(t.Context(), chain.Inclusion{BlockNumber: 1, BlockHash: mined.Hash, TxHash: mined.Txs[0]}, payment.TagNone)
+	check, err := b.source.CheckInclusion(t.Context(), chain.Inclusion{BlockNumber: 1, BlockHash: mined.Hash, TxHash: mined.Txs[0]}, chain.Demand{})
 	require.NoError(t, err)
 	require.Equal(t, chain.NodeBehind, check.Outcome)
 }
@@ -461,7 +461,7 @@ func TestTagsThatANodeDoesNotKnow(t *testing.T) {
 	})
 	_, err := b.source.Head(t.Context(), payment.TagFinalized)
 	require.ErrorIs(t, err, chain.ErrUnsupported)
-	_, err = b.source.CheckInclusion(t.Context(), chain.Inclusion{}, payment.TagFinalized)
+	_, err = b.source.CheckInclusion(t.Context(), chain.Inclusion{}, chain.Demand{Tag: payment.TagFinalized})
 	require.ErrorIs(t, err, chain.ErrUnsupported)
 	b.answer("eth_getBlockByNumber", func(a *chaintest.Answer) {
 		if string(a.Params[0]) == `"finalized"` {

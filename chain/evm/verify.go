@@ -47,12 +47,12 @@ func (c checkCalls) all() []*call {
 }
 
 // CheckInclusion implements chain.Verifier.
-func (s *Source) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, needed payment.Tag) (chain.Check, error) {
-	calls := newCheckCalls(inclusion, needed)
+func (s *Source) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, demand chain.Demand) (chain.Check, error) {
+	calls := newCheckCalls(inclusion, demand.Tag)
 	if err := s.batch(ctx, s.opts.MaxBatch, calls.all()...); err != nil {
 		return chain.Check{}, err
 	}
-	heads, err := s.heads(calls, needed)
+	heads, err := s.heads(calls, demand.Tag)
 	if err != nil {
 		return chain.Check{}, err
 	}
@@ -67,6 +67,7 @@ func (s *Source) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, 
 	}
 	if check.Outcome == chain.Included {
 		check.Depth = heads.Depth(inclusion.BlockNumber)
+		check.Evidence = payment.EvidenceSingle
 	}
 	return check, nil
 }
