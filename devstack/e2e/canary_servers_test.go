@@ -222,7 +222,7 @@ const (
 	shopBreaks = "/breaks" // 500, with a page that shows the request
 	shopMoved  = "/moved"  // redirects to a URL with a token
 	shopLanded = "/landed" // where that redirect leads
-	shopAway   = "/away"   // refuses connections
+	shopAway   = "/away"   // ends connections without an answer
 )
 
 func newShop(t *testing.T, listener net.Listener) *shop {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -35,7 +36,7 @@ type canaries struct {
 
 	node                         *keyedNode
 	shop                         *shop
-	away                         string // a callback URL that refuses connections
+	away                         string // a callback URL where connections end without an answer
 	metrics                      string // the API's
 	merchant                     string
 	key, revoked                 string
@@ -107,10 +108,25 @@ func newCanaries(t *testing.T) *canaries {
 	c.shop = newShop(t, <-c.receivers)
 	closed := <-c.receivers
 	c.away = "http://" + closed.Addr().String() + shopAway + "?token=" + c.shop.tokens[shopAway]
-	require.NoError(t, closed.Close())
+	hangUp(t, closed)
 	c.makeMerchant(t)
 	c.evidence = newEvidence(c.makeFinder(t))
 	return c
+}
+
+// hangUp ends every connection without an answer. A listener that is closed would leave its port to another test.
+func hangUp(t *testing.T, listener net.Listener) {
+	t.Helper()
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
 }
 
 // enableChain gives the chain's WebSocket URL keys too.
