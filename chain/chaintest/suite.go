@@ -26,6 +26,7 @@ func RunSource(t *testing.T, start func(t *testing.T) Bench) {
 		{"PositionsCountTheCompleteReceipt", (*suite).positions},
 		{"NativeTransfers", (*suite).nativeTransfers},
 		{"LogsThatAreNoTransfers", (*suite).noTransfers},
+		{"TransfersOfEveryContract", (*suite).anyToken},
 		{"ThousandsOfTokens", (*suite).manyTokens},
 		{"RangeEqualsBlockByBlock", (*suite).ranges},
 		{"Reorg", (*suite).reorg},
@@ -260,7 +261,7 @@ func (s *suite) ranges() {
 		s.mine()
 	}
 	last := s.mine().Number
-	for _, filter := range []chain.Filter{{}, s.tokens(), {Native: true}, s.everything()} {
+	for _, filter := range []chain.Filter{{}, s.tokens(), {Native: true}, s.everything(), {Native: true, AnyToken: true}} {
 		for _, bounds := range [][2]uint64{{first, last}, {first, first}, {last, last}, {first + 3, last - 5}} {
 			blocks, err := s.source.Range(s.Context(), bounds[0], bounds[1], filter)
 			require.NoError(s, err)

@@ -3,6 +3,7 @@ package evm
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/ethereum/go-ethereum/core/types"
 
@@ -51,21 +52,24 @@ func (s *Source) block(c *call) (*block, error) {
 	}
 }
 
-// logCalls asks for the Transfers of the tokens in a block or range, as many
-// tokens at once as allowed. No tokens, no call: an empty list of addresses would
-// mean every contract there is.
-func (s *Source) logCalls(place map[string]any, tokens []payment.Address) []*call {
+// logCalls asks for the Transfers in a block or range: of the tokens, as many at
+// once as allowed, or of every contract. No tokens, no call: an empty list of
+// addresses would mean every contract there is.
+func (s *Source) logCalls(place map[string]any, want watch) []*call {
+	if want.any {
+		filter := map[string]any{"topics": []any{s.topic}}
+		maps.Copy(filter, place)
+		return []*call{{method: methodGetLogs, args: []any{filter}}}
+	}
 	var calls []*call
-	for start := 0; start < len(tokens); start += s.opts.MaxTokens {
-		part := tokens[start:min(start+s.opts.MaxTokens, len(tokens))]
+	for start := 0; start < len(want.order); start += s.opts.MaxTokens {
+		part := want.order[start:min(start+s.opts.MaxTokens, len(want.order))]
 		addresses := make([]string, len(part))
 		for i, token := range part {
 			addresses[i] = token.Lower()
 		}
 		filter := map[string]any{"address": addresses, "topics": []any{s.topic}}
-		for key, value := range place {
-			filter[key] = value
-		}
+		maps.Copy(filter, place)
 		calls = append(calls, &call{method: methodGetLogs, args: []any{filter}})
 	}
 	return calls
@@ -96,28 +100,41 @@ func (s *Source) logs(calls []*call) ([]rawLog, error) {
 // BlockByHash implements chain.Source.
 func (s *Source) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
 	want := newWatch(filter)
-	asked := blockByHash(hash, bodyFor(want.native))
-	logCalls := s.logCalls(inBlock(hash), want.order)
-	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{asked}, logCalls...)...); err != nil {
-		return chain.Block{}, err
+	want.any = want.any && s.anyInBlock.open()
+	b, logs, err := s.readBlock(ctx, hash, want)
+	if want.any && refused(err) {
+		want.any = false
+		if b, logs, err = s.readBlock(ctx, hash, want); err == nil {
+			s.anyInBlock.shut()
+		}
 	}
-	// The block before the logs: a node that lacks the block may answer for its logs
-	// with anything.
-	if asked.err != nil {
-		return chain.Block{}, asked.err
-	}
-	b, err := s.block(asked)
-	if err != nil {
-		return chain.Block{}, err
-	}
-	if b.ref.Hash != hash {
-		return chain.Block{}, inconsistent("asked for block %s, got %s", hash, b.ref.Hash)
-	}
-	logs, err := s.logs(logCalls)
 	if err != nil {
 		return chain.Block{}, err
 	}
 	return s.assemble(ctx, b, logs, want)
+}
+
+// readBlock reads a block and its logs in one batch.
+func (s *Source) readBlock(ctx context.Context, hash payment.Hash, want watch) (*block, []rawLog, error) {
+	asked := blockByHash(hash, bodyFor(want.native))
+	logCalls := s.logCalls(inBlock(hash), want)
+	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{asked}, logCalls...)...); err != nil {
+		return nil, nil, err
+	}
+	// The block before the logs: a node that lacks the block may answer for its logs
+	// with anything.
+	if asked.err != nil {
+		return nil, nil, asked.err
+	}
+	b, err := s.block(asked)
+	if err != nil {
+		return nil, nil, err
+	}
+	if b.ref.Hash != hash {
+		return nil, nil, inconsistent("asked for block %s, got %s", hash, b.ref.Hash)
+	}
+	logs, err := s.logs(logCalls)
+	return b, logs, err
 }
 
 // assemble checks the parts of a block against each other and makes them one.
@@ -135,7 +152,7 @@ func (s *Source) assemble(ctx context.Context, b *block, logs []rawLog, want wat
 			return chain.Block{}, err
 		}
 	}
-	return chain.Block{BlockRef: b.ref, Candidates: s.candidates(b, logs, want)}, nil
+	return chain.Block{BlockRef: b.ref, Candidates: s.candidates(b, logs, want), AnyToken: want.any}, nil
 }
 
 // checkLogs makes sure that the logs are this block's and that each is there once.
@@ -181,6 +198,9 @@ func (s *Source) mayHold(bloom types.Bloom, want watch) bool {
 	if s.opts.IgnoreBloom || bloom == (types.Bloom{}) || !bloom.Test(s.topic[:]) {
 		return false
 	}
+	if want.any {
+		return true
+	}
 	for _, token := range want.order {
 		if bloom.Test([]byte(token.Raw)) {
 			return true
@@ -208,7 +228,7 @@ func (s *Source) checkEmpty(ctx context.Context, b *block, want watch) error {
 		return inconsistent("block %d has a bloom filter that its logs do not give", b.ref.Number)
 	}
 	for i := range logs {
-		if l := &logs[i]; want.tokens[l.Address.account] && len(l.Topics) > 0 && l.Topics[0] == s.topic {
+		if l := &logs[i]; (want.any || want.tokens[l.Address.account]) && len(l.Topics) > 0 && l.Topics[0] == s.topic {
 			return inconsistent("block %d has transfers that the node left out when asked for them", b.ref.Number)
 		}
 	}

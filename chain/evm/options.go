@@ -28,6 +28,9 @@ type Options struct {
 	IgnoreBloom bool
 	// Transport carries HTTP requests; nil takes a copy of http.DefaultTransport.
 	Transport http.RoundTripper
+	// Reprobe is how long an endpoint is not asked again for an optional part of a
+	// block that it refused. Default 10 min.
+	Reprobe time.Duration
 	// Silence is how long a subscription may stay silent before it is made anew.
 	// Default 2 min.
 	Silence time.Duration
@@ -47,6 +50,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxTokens <= 0 {
 		o.MaxTokens = 500
+	}
+	if o.Reprobe <= 0 {
+		o.Reprobe = 10 * time.Minute
 	}
 	if o.Silence <= 0 {
 		o.Silence = 2 * time.Minute

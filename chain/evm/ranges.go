@@ -18,21 +18,14 @@ func (s *Source) Range(ctx context.Context, from, to uint64, filter chain.Filter
 		return nil, nil
 	}
 	want := newWatch(filter)
-	// The last block and the logs in one batch, so that one node answers both: a node
-	// that has the last block has the logs below it.
-	last := blockByNumber(to, bodyFor(want.native))
-	logCalls := s.logCalls(inRange(from, to), want.order)
-	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{last}, logCalls...)...); err != nil {
-		return nil, smaller(err)
+	want.any = want.any && s.anyInRange.open()
+	end, logs, err := s.readRange(ctx, from, to, want)
+	if want.any && refused(err) {
+		want.any = false
+		if end, logs, err = s.readRange(ctx, from, to, want); err == nil {
+			s.anyInRange.shut()
+		}
 	}
-	if last.err != nil {
-		return nil, smaller(last.err)
-	}
-	end, err := s.block(last)
-	if err != nil {
-		return nil, err
-	}
-	logs, err := s.logs(logCalls)
 	if err != nil {
 		return nil, smaller(err)
 	}
@@ -41,6 +34,25 @@ func (s *Source) Range(ctx context.Context, from, to uint64, filter chain.Filter
 		return nil, smaller(err)
 	}
 	return s.assembleAll(ctx, blocks, logs, want)
+}
+
+// readRange reads the last block and the logs in one batch, so that one node answers
+// both: a node that has the last block has the logs below it.
+func (s *Source) readRange(ctx context.Context, from, to uint64, want watch) (*block, []rawLog, error) {
+	last := blockByNumber(to, bodyFor(want.native))
+	logCalls := s.logCalls(inRange(from, to), want)
+	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{last}, logCalls...)...); err != nil {
+		return nil, nil, err
+	}
+	if last.err != nil {
+		return nil, nil, last.err
+	}
+	end, err := s.block(last)
+	if err != nil {
+		return nil, nil, err
+	}
+	logs, err := s.logs(logCalls)
+	return end, logs, err
 }
 
 // smaller says of an answer that was too large that smaller ranges will do.

@@ -30,6 +30,8 @@ type Source struct {
 	topic word // of a Transfer
 	http  *http.Client
 
+	anyInBlock, anyInRange gate // for the Transfers of every contract
+
 	mu     sync.Mutex
 	client *rpc.Client // nil until first used
 	closed bool
@@ -57,6 +59,7 @@ func New(opts Options) (*Source, error) {
 	}
 	s.scrub = newScrubber(s.url, s.ws)
 	s.http = httpClient(opts)
+	s.anyInBlock.pause, s.anyInRange.pause = opts.Reprobe, opts.Reprobe
 	return s, nil
 }
 

@@ -29,8 +29,7 @@ const (
 	skipNoRecipient  skip = "no_recipient"  // creates a contract
 )
 
-// transferOfLog reads an ERC-20 Transfer out of a log of a watched contract. The
-// position is left for the receipt.
+// transferOfLog reads an ERC-20 Transfer out of a log. The position is left for the receipt.
 func transferOfLog(l *rawLog, topic word) (payment.Transfer, skip) {
 	if len(l.Topics) == 0 || l.Topics[0] != topic {
 		return payment.Transfer{}, skipOtherEvent
@@ -120,7 +119,7 @@ func (s *Source) candidates(b *block, logs []rawLog, filter watch) []chain.Candi
 		}
 	}
 	for i := range logs {
-		if !filter.tokens[logs[i].Address.account] {
+		if !filter.any && !filter.tokens[logs[i].Address.account] {
 			continue // a node that answers more than it was asked for
 		}
 		if transfer, skipped := transferOfLog(&logs[i], s.topic); skipped == "" {
@@ -148,13 +147,14 @@ func kind(c chain.Candidate) int {
 // watch is a chain.Filter made ready for look-ups.
 type watch struct {
 	native bool
+	any    bool // Transfers of every contract, the tokens among them
 	tokens map[payment.Address]bool
 	order  []payment.Address // the tokens, sorted
 }
 
 func newWatch(filter chain.Filter) watch {
 	normal := filter.Normal()
-	w := watch{native: filter.Native, tokens: make(map[payment.Address]bool, len(normal.Tokens)), order: normal.Tokens}
+	w := watch{native: filter.Native, any: filter.AnyToken, tokens: make(map[payment.Address]bool, len(normal.Tokens)), order: normal.Tokens}
 	for _, token := range normal.Tokens {
 		w.tokens[token] = true
 	}
