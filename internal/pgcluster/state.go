@@ -232,7 +232,13 @@ func (s *state) close(remove bool) error {
 	if remove {
 		err = removeAll(s.dir)
 	}
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, unlock(s.lock))
+}
+
+// unlock lets go of the lock and not only of the file: a child that is just being started has a copy of the file for a
+// moment, which would keep the lock.
+func unlock(lock *os.File) error {
+	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 }
 
 // Remove deletes a stopped cluster: its state folder and its data, also where that lies elsewhere. It is no error when
@@ -245,7 +251,7 @@ func Remove(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.Close() }()
+	defer func() { _ = unlock(lock) }()
 	if err := endLeftovers(filepath.Join(dir, dataName)); err != nil {
 		return err
 	}
