@@ -44,6 +44,10 @@ test-full: ## Run what takes longer: race detector, long end-to-end tests, the d
 		-- -C devstack go test -p 1 -timeout 20m ./...
 	@$(MAKE) demo ONCE=1
 
+.PHONY: mutants
+mutants: ## Plant known bugs one by one and show which test finds each (RUN=words of a name; under ten minutes)
+	@$(TESTRUN) -- go run ./internal/mutants -run "$(RUN)"
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser of hostile input for a minute each (FUZZTIME=1m)
 	@scripts/fuzz $(or $(FUZZTIME),1m)

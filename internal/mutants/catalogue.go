@@ -1,0 +1,178 @@
+package main
+
+import "slices"
+
+// The packages whose tests kill.
+const (
+	inStore     = "./store"
+	inEVM       = "./chain/evm"
+	inCrashtest = "./internal/crashtest"
+)
+
+// catalogue lists the bugs. Each is as small as it can be and still the real thing.
+func catalogue() []mutant {
+	return slices.Concat(identities(), crediting(), matching(), covering())
+}
+
+// identities: what makes a payment that payment, and an effect that effect.
+func identities() []mutant {
+	return []mutant{
+		{
+			name: "identity by block-wide log index", breaks: "a payment keeps its identity when it is mined again",
+			edits: []edit{{
+				file: "chain/evm/receipts.go",
+				old:  "c.Position, c.Resolution = uint32(i), chain.Resolved",
+				new:  "c.Position, c.Resolution = uint32(c.LogIndex+0*uint(i)), chain.Resolved",
+			}},
+			tests: []suite{{inEVM, "^TestConformsOnFake$"}},
+		},
+		{
+			name: "identity by filtered log index", breaks: "enabling a token shifts no payment's identity",
+			edits: []edit{
+				{
+					file: "chain/evm/receipts.go",
+					old:  "\tfor i := range r.Logs {\n\t\tif l := &r.Logs[i]; uint64(*l.Index) == uint64(c.LogIndex) {",
+					new:  "\ti := -1\n\tfor at := range r.Logs {\n\t\tif r.Logs[at].Address.account == c.Contract {\n\t\t\ti++\n\t\t}\n\t\tif l := &r.Logs[at]; uint64(*l.Index) == uint64(c.LogIndex) {",
+				},
+			},
+			tests: []suite{{inEVM, "^TestConformsOnFake$"}},
+		},
+		{
+			name: "no inclusion in keys", breaks: "credit, reversal and second credit are three effects",
+			edits: []edit{{
+				file: "payment/observation.go",
+				old:  `fmt.Sprintf("%s/%d/%s", r.Payment, r.Inclusion, kind)`,
+				new:  `fmt.Sprintf("%s/%s", r.Payment, kind)`,
+			}},
+			tests: []suite{{inStore, "^TestCreditReversalCredit$"}},
+		},
+	}
+}
+
+// crediting: when money counts.
+func crediting() []mutant {
+	return []mutant{
+		{
+			name: "credit without the canonical re-check", breaks: "a credit posts only what the check saw and the chain still holds",
+			edits: []edit{{
+				file: "store/credit.go",
+				old:  "!about.Canonical, payment.Hash(about.BlockHash) != in.BlockHash, about.Amount.Amount != in.Amount:",
+				new:  "false:",
+			}},
+			tests: []suite{{inStore, "^(TestStaleCreditsPostNothing|TestCreditAgainstRollback)$"}},
+		},
+	}
+}
+
+// matching: whose money it is.
+func matching() []mutant {
+	return []mutant{
+		{
+			name: "matching by id > last", breaks: "an address is found in whatever order ids were committed",
+			edits: []edit{
+				{
+					file: "store/internal/sqlc/recorder.sql_gen.go",
+					old:  "\trows, err := q.db.Query(ctx, matchRecipients, arg.Family, arg.Recipients)\n",
+					new: `	var database string
+	if err := q.db.QueryRow(ctx, "SELECT current_database()").Scan(&database); err != nil {
+		return nil, err
+	}
+	mutantCache.Lock()
+	defer mutantCache.Unlock()
+	cache := mutantCache.of[database]
+	if cache == nil {
+		cache = &mutantAddresses{rows: map[string]MatchRecipientsRow{}}
+		mutantCache.of[database] = cache
+	}
+	fresh, err := q.db.Query(ctx, "SELECT a.id, a.bytes, a.order_id, a.merchant_id, a.mode FROM addresses a WHERE a.family = $1 AND a.id > $2", arg.Family, cache.last)
+	if err != nil {
+		return nil, err
+	}
+	for fresh.Next() {
+		var i MatchRecipientsRow
+		if err := fresh.Scan(&i.ID, &i.Bytes, &i.OrderID, &i.MerchantID, &i.Mode); err != nil {
+			return nil, err
+		}
+		cache.rows[string(i.Bytes)], cache.last = i, max(cache.last, i.ID)
+	}
+	var found []MatchRecipientsRow
+	for _, raw := range arg.Recipients {
+		if i, ok := cache.rows[string(raw)]; ok {
+			found = append(found, i)
+		}
+	}
+	if fresh.Err() == nil {
+		return found, nil
+	}
+	rows, err := q.db.Query(ctx, matchRecipients, arg.Family, arg.Recipients)
+`,
+				},
+				{
+					file: "store/internal/sqlc/recorder.sql_gen.go",
+					old:  "type MatchRecipientsParams struct {",
+					new: `type mutantAddresses struct {
+	rows map[string]MatchRecipientsRow
+	last string
+}
+
+var mutantCache = struct {
+	sync.Mutex
+	of map[string]*mutantAddresses
+}{of: map[string]*mutantAddresses{}}
+
+type MatchRecipientsParams struct {`,
+				},
+				{
+					file: "store/internal/sqlc/recorder.sql_gen.go",
+					old:  "import (\n",
+					new:  "import (\n\t\"sync\"\n",
+				},
+			},
+			tests: []suite{{inStore, "^TestAnAddressThatCommitsLateIsFound$"}, {inCrashtest, "^TestKilledWhileRecordingABlock$"}},
+		},
+	}
+}
+
+// covering: which blocks were read, and what may rest on that.
+func covering() []mutant {
+	return []mutant{
+		{
+			name: "coverage from the cursor only", breaks: "no order expires across a block that nobody read for its asset",
+			edits: []edit{{
+				file: "store/transition.go",
+				old:  "return p.Covered && !p.Quarantined",
+				new:  "return p.BlockNumber != nil",
+			}},
+			tests: []suite{{inStore, "^(TestExpiryWaitsForTheChain|TestAQuarantinedBlockIsAHole|TestNativeOrdersNeedNativeCoverage)$"}},
+		},
+		{
+			name: "no backfill below the cursor", breaks: "a token that is enabled late is looked for from the oldest address on",
+			edits: []edit{{
+				file: "store/record.go",
+				old:  "return t.planBackfill(ctx, s, int64(batch.last().Number))",
+				new:  "return nil",
+			}},
+			tests: []suite{{inStore, "^(TestATokenEnabledWhileABlockIsReadIsReadAgain|TestAHoleThatARescanDidNotCloseIsAskedForAgain)$"}},
+		},
+		{
+			name: "expiry by wall clock", breaks: "an order expires on the chain's clock as recorded, never on ours",
+			edits: []edit{{
+				file: "store/transition.go",
+				old:  "return p.BlockTime != nil && deadline != nil && p.BlockTime.After(*deadline)",
+				new:  "return deadline != nil && p.Now.After(*deadline)",
+			}},
+			tests: []suite{{inStore, "^TestExpiryWaitsForTheChain$"}},
+		},
+		{
+			name: "cursor before payments", breaks: "a block's payments and the cursor are one transaction",
+			edits: []edit{
+				{
+					file: "store/record.go",
+					old:  "\tvar recorded Recorded\n\terr := r.db.tx(ctx, func(ctx context.Context, t txn) error {\n\t\tturn, err := t.advance(ctx, s, batch)\n\t\tif errors.Is(err, errRecordedAlready) {\n\t\t\trecorded, err = t.recount(ctx, s, batch)\n\t\t\treturn err\n\t\t}\n",
+					new:  "\tvar recorded Recorded\n\tvar turn chainTurn\n\tdone := false\n\terr := r.db.tx(ctx, func(ctx context.Context, t txn) (err error) {\n\t\tturn, err = t.advance(ctx, s, batch)\n\t\tif errors.Is(err, errRecordedAlready) {\n\t\t\tdone = true\n\t\t\trecorded, err = t.recount(ctx, s, batch)\n\t\t}\n\t\treturn err\n\t})\n\tif err != nil || done {\n\t\treturn recorded, err\n\t}\n\terr = r.db.tx(ctx, func(ctx context.Context, t txn) (err error) {\n",
+				},
+			},
+			tests: []suite{{inCrashtest, "^TestKilledWhileRecordingABlock$"}},
+		},
+	}
+}
