@@ -69,7 +69,7 @@ type Filter struct {
 
 	// AnyToken: Transfer logs of every other contract as well.
 	AnyToken bool
-	// Traces: internal transfers of the chain's own coin.
+	// Traces: internal transfers of the chain's own coin. They are resolved already.
 	Traces bool
 }
 

@@ -1,9 +1,11 @@
 package chaintest
 
 import (
+	"math"
 	"testing"
 
 	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -29,6 +31,8 @@ type Bench interface {
 	// Caller is a contract that makes calls; it is the sender of the parts of a Multi,
 	// and holds tokens for that.
 	Caller() payment.Address
+	// Actor is one of two contracts that a Script runs on, 0 or 1.
+	Actor(i int) payment.Address
 	// Payer is the sender of everything else.
 	Payer() payment.Address
 	// Mine makes one block of these transactions, in this order.
@@ -89,6 +93,26 @@ type RawLog struct {
 // Deploy creates a contract, sending it no value.
 type Deploy struct{}
 
+// Script sends wei to Actor(0) and makes it do things.
+type Script struct {
+	Value uint64
+	Acts  []Act
+}
+
+// Act is one thing that an actor does.
+type Act struct {
+	Kind gethnode.ActKind
+	// To is called, or gets what a created contract holds when that destroys itself at
+	// once. The zero address creates a contract that stays.
+	To    payment.Address
+	Value uint64 // wei; TooMuch is more than anybody has
+	Acts  []Act  // what To does, when it is an actor
+}
+
+// TooMuch is a value that no actor has.
+const TooMuch = math.MaxUint64
+
+func (Script) tx()        {}
 func (Native) tx()        {}
 func (FailingNative) tx() {}
 func (TokenTransfer) tx() {}

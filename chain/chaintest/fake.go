@@ -52,6 +52,7 @@ type FakeTx struct {
 	Value  uint64          // wei
 	Failed bool
 	Logs   []FakeLog
+	Frames []FakeFrame    // the calls below the transaction's own
 	Extra  map[string]any // fields of the JSON that are added or replaced, such as "type"
 }
 
@@ -147,6 +148,9 @@ func (f *Fake) Other() payment.Address { return otherAddress() }
 
 // Caller implements Bench.
 func (f *Fake) Caller() payment.Address { return callerAddress() }
+
+// Actor implements Bench.
+func (f *Fake) Actor(i int) payment.Address { return actorAddress(i) }
 
 // Payer implements Bench.
 func (f *Fake) Payer() payment.Address { return payerAddress() }
@@ -317,6 +321,11 @@ func fakeTx(tx Tx) *FakeTx {
 			made.Logs = append(made.Logs, TransferLog(part.Token, callerAddress(), part.To, part.Amount))
 		}
 		return made
+	case Script:
+		var made uint64
+		paid := &FakeTx{From: payerAddress(), To: actorAddress(0), Value: tx.Value}
+		paid.Frames, paid.Failed = perform(actorAddress(0), tx.Value, tx.Acts, &made)
+		return paid
 	case RawLog:
 		return &FakeTx{From: payerAddress(), To: tx.Token, Logs: []FakeLog{{Address: tx.Token, Topics: tx.Topics, Data: tx.Data}}}
 	case Deploy:

@@ -85,6 +85,10 @@ func mustJSON(v any) []byte {
 
 func (f *Fake) call(a *Answer) {
 	switch a.Method {
+	case "debug_traceBlockByHash":
+		f.traceBlock(a)
+	case "debug_traceTransaction":
+		f.traceTx(a)
 	case "eth_chainId":
 		a.Result = hexOf(f.chainID)
 	case "eth_getBlockByNumber":

@@ -20,6 +20,7 @@ type Geth struct {
 	payer  *gethnode.Payer
 
 	token, other, caller common.Address
+	actors               [2]common.Address
 }
 
 var _ Bench = (*Geth)(nil)
@@ -48,6 +49,10 @@ func (g *Geth) deploy(t *testing.T) {
 	require.NoError(t, err)
 	g.caller, _, err = g.payer.DeployCaller(t.Context())
 	require.NoError(t, err)
+	for i := range g.actors {
+		g.actors[i], _, err = g.payer.DeployActor(t.Context())
+		require.NoError(t, err)
+	}
 	g.seal(t)
 	for _, token := range []common.Address{g.token, g.other} {
 		for _, owner := range []common.Address{g.caller, g.payer.Address()} {
@@ -77,6 +82,9 @@ func (g *Geth) Other() payment.Address { return fromCommon(g.other) }
 
 // Caller implements Bench.
 func (g *Geth) Caller() payment.Address { return fromCommon(g.caller) }
+
+// Actor implements Bench.
+func (g *Geth) Actor(i int) payment.Address { return fromCommon(g.actors[i]) }
 
 // Payer implements Bench.
 func (g *Geth) Payer() payment.Address { return fromCommon(g.payer.Address()) }
@@ -112,6 +120,8 @@ func (g *Geth) transaction(tx Tx) gethnode.Tx {
 			calls = append(calls, gethnode.Call{To: *toCommon(part.Token), Data: transferData(part)})
 		}
 		return gethnode.Tx{To: &g.caller, Data: gethnode.CallerData(calls...), Gas: 2_000_000}
+	case Script:
+		return gethnode.Tx{To: &g.actors[0], Value: new(big.Int).SetUint64(tx.Value), Data: gethnode.ActorData(acts(tx.Acts)...), Gas: 3_000_000}
 	case RawLog:
 		topics := make([]common.Hash, len(tx.Topics))
 		for i, topic := range tx.Topics {
@@ -123,6 +133,20 @@ func (g *Geth) transaction(tx Tx) gethnode.Tx {
 	default:
 		panic("chaintest: unknown kind of transaction")
 	}
+}
+
+func acts(list []Act) []gethnode.Act {
+	out := make([]gethnode.Act, len(list))
+	for i, act := range list {
+		out[i] = gethnode.Act{Kind: act.Kind, To: common.BytesToAddress(act.To.Bytes()), Value: new(big.Int).SetUint64(act.Value)}
+		switch {
+		case act.Kind != gethnode.ActCreate && act.Kind != gethnode.ActCreate2:
+			out[i].Data = gethnode.ActorData(acts(act.Acts)...)
+		case !act.To.IsZero():
+			out[i].Data = gethnode.DestroyedAtOnce(out[i].To)
+		}
+	}
+	return out
 }
 
 func transferData(tx TokenTransfer) []byte {

@@ -25,6 +25,10 @@ func RunSource(t *testing.T, start func(t *testing.T) Bench) {
 		{"TokenTransfers", (*suite).tokenTransfers},
 		{"PositionsCountTheCompleteReceipt", (*suite).positions},
 		{"NativeTransfers", (*suite).nativeTransfers},
+		{"InternalTransfers", (*suite).internalTransfers},
+		{"InternalTransfersOfFailedTransactions", (*suite).internalFailures},
+		{"InternalTransfersAfterReorg", (*suite).internalReorg},
+		{"CheckInclusionOfInternal", (*suite).checkInternal},
 		{"LogsThatAreNoTransfers", (*suite).noTransfers},
 		{"TransfersOfEveryContract", (*suite).anyToken},
 		{"ThousandsOfTokens", (*suite).manyTokens},
@@ -62,7 +66,11 @@ func (s *suite) read(block payment.BlockRef, filter chain.Filter) []chain.Candid
 	require.NoError(s, err)
 	require.Equal(s, block, read.BlockRef)
 	for _, candidate := range read.Candidates {
-		require.Equal(s, chain.Unresolved, candidate.Resolution)
+		want := chain.Unresolved
+		if candidate.Native && candidate.Position > 0 {
+			want = chain.Resolved // by the trace
+		}
+		require.Equal(s, want, candidate.Resolution)
 	}
 	resolved, err := s.source.Resolve(s.Context(), block, read.Candidates)
 	require.NoError(s, err)
@@ -257,11 +265,12 @@ func (s *suite) ranges() {
 			TokenTransfer{Token: s.Token(), To: Account(byte(i)), Amount: amount},
 			Native{To: Account(1), Amount: amount},
 			Multi{{Token: s.Other(), To: Account(2), Amount: amount}, {Token: s.Token(), To: Account(3), Amount: amount}},
+			Script{Value: amount, Acts: []Act{{To: Account(4), Value: amount}}},
 		)
 		s.mine()
 	}
 	last := s.mine().Number
-	for _, filter := range []chain.Filter{{}, s.tokens(), {Native: true}, s.everything(), {Native: true, AnyToken: true}} {
+	for _, filter := range []chain.Filter{{}, s.tokens(), {Native: true}, s.everything(), {Native: true, AnyToken: true}, {Native: true, Traces: true}} {
 		for _, bounds := range [][2]uint64{{first, last}, {first, first}, {last, last}, {first + 3, last - 5}} {
 			blocks, err := s.source.Range(s.Context(), bounds[0], bounds[1], filter)
 			require.NoError(s, err)

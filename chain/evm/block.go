@@ -21,7 +21,8 @@ const (
 	withTxs     body = true
 )
 
-func bodyFor(native bool) body { return body(native) }
+// body is what of a block's transactions is needed: traces are compared with them.
+func (w watch) body() body { return body(w.native || w.traces) }
 
 func blockByNumber(number uint64, txs body) *call {
 	return &call{method: "eth_getBlockByNumber", args: []any{hexNumber(number), bool(txs)}}
@@ -116,7 +117,7 @@ func (s *Source) BlockByHash(ctx context.Context, hash payment.Hash, filter chai
 
 // readBlock reads a block and its logs in one batch.
 func (s *Source) readBlock(ctx context.Context, hash payment.Hash, want watch) (*block, []rawLog, error) {
-	asked := blockByHash(hash, bodyFor(want.native))
+	asked := blockByHash(hash, want.body())
 	logCalls := s.logCalls(inBlock(hash), want)
 	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{asked}, logCalls...)...); err != nil {
 		return nil, nil, err
@@ -147,12 +148,21 @@ func (s *Source) assemble(ctx context.Context, b *block, logs []rawLog, want wat
 			return chain.Block{}, err
 		}
 	}
-	if want.native {
+	if want.body() == withTxs {
 		if err := b.checkTxs(); err != nil {
 			return chain.Block{}, err
 		}
 	}
-	return chain.Block{BlockRef: b.ref, Candidates: s.candidates(b, logs, want), AnyToken: want.any}, nil
+	done := chain.Block{BlockRef: b.ref, Candidates: s.candidates(b, logs, want), AnyToken: want.any}
+	if want.traces {
+		internal, traced, err := s.trace(ctx, b)
+		if err != nil {
+			return chain.Block{}, err
+		}
+		done.Candidates, done.Traced = append(done.Candidates, internal...), traced
+	}
+	done.Candidates = inOrder(done.Candidates)
+	return done, nil
 }
 
 // checkLogs makes sure that the logs are this block's and that each is there once.

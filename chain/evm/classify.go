@@ -95,7 +95,7 @@ func reasonOf(method string, e *nodeError) chain.ReasonError {
 		return chain.ErrTooLarge
 	case method == methodGetLogs && (e.code == codeLimitExceeded || e.code == codeNodeTimeout || isRange(text)):
 		return chain.ErrRangeTooLarge
-	case containsAny(text, "not supported", "unsupported"):
+	case containsAny(text, "not supported", "unsupported"), strings.HasPrefix(method, "debug_") && isNoTrace(e, text):
 		return chain.ErrUnsupported
 	case e.code == codeNodeTimeout || containsAny(text, "timed out", "timeout") || e.status == http.StatusGatewayTimeout:
 		return chain.ErrTimeout
@@ -112,6 +112,15 @@ func isRate(text string) bool {
 func isUnknownBlock(text string) bool {
 	return containsAny(text, "unknown block", "block not found", "header not found", "header for hash not found",
 		"could not find block", "cannot find block", "beyond current head", "beyond the head", "block does not exist", "unfinalized")
+}
+
+// isNoTrace is for endpoints that do not trace, not for this customer, or not so far
+// back because they keep no state of old blocks.
+func isNoTrace(e *nodeError, text string) bool {
+	return e.status == http.StatusForbidden || e.status == http.StatusUnauthorized || e.status == http.StatusNotFound ||
+		containsAny(text, "not available", "not allowed", "not enabled", "disabled", "forbidden", "unauthorized", "upgrade",
+			"archive", "historical state", "state not available", "state is not available", "missing trie node", "pruned",
+			"tracer not found", "not whitelisted", "unknown method", "invalid method", "no such method")
 }
 
 func isRange(text string) bool {

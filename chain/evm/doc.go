@@ -31,6 +31,27 @@
 // topics that are addresses (upper 12 bytes zero) and 32 bytes of data. Other logs
 // of the contract are not transfers, whatever they look like.
 //
+// # Optional parts
+//
+// Two parts of a block are read where the endpoint allows it: the Transfers of every
+// contract (eth_getLogs by topic alone), and internal transfers. An endpoint that
+// refuses one is left alone with it for Options.Reprobe, shorter when it only failed;
+// the block then says that the part is lacking. When every contract is too much, the
+// configured ones are asked for again.
+//
+// # Internal transfers
+//
+// Contracts pay by calls that no receipt lists. debug_traceBlockByHash with the
+// callTracer tells them: every CALL, CREATE, CREATE2 and SELFDESTRUCT frame below a
+// transaction's own call that carries a value and took effect, numbered from 1 in
+// the order of execution, whoever received it; the transaction's own value is number
+// 0. A frame with an error undoes all below it, although those frames carry no error
+// of their own. DELEGATECALL and CALLCODE frames carry a value and credit nobody; what
+// they call may. A trace counts only as a whole: one for each transaction of the
+// block, in order, without an error of the tracer, and no frame of a type that is not
+// known here. Such a trace shows that the transaction succeeded, so its internal
+// transfers are resolved without a receipt.
+//
 // # Secrets
 //
 // URLs of providers hold keys, and Go's HTTP errors hold URLs. No error of this

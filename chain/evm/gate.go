@@ -24,10 +24,12 @@ func (g *gate) open() bool {
 	return !time.Now().Before(g.next)
 }
 
-func (g *gate) shut() {
+func (g *gate) shut() { g.shutFor(g.pause) }
+
+func (g *gate) shutFor(pause time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.next = time.Now().Add(g.pause)
+	g.next = time.Now().Add(pause)
 }
 
 // refused tells whether an error may mean that the question was too much, or none that

@@ -18,6 +18,9 @@ func (s *Source) Range(ctx context.Context, from, to uint64, filter chain.Filter
 		return nil, nil
 	}
 	want := newWatch(filter)
+	if want.traces = want.traces && s.traces.open(); want.traces && to-from >= maxTraced {
+		return nil, fmt.Errorf("%w: traces of %d blocks", chain.ErrRangeTooLarge, to-from+1)
+	}
 	want.any = want.any && s.anyInRange.open()
 	end, logs, err := s.readRange(ctx, from, to, want)
 	if want.any && refused(err) {
@@ -29,7 +32,7 @@ func (s *Source) Range(ctx context.Context, from, to uint64, filter chain.Filter
 	if err != nil {
 		return nil, smaller(err)
 	}
-	blocks, err := s.blocksBelow(ctx, from, end, want.native)
+	blocks, err := s.blocksBelow(ctx, from, end, want.body())
 	if err != nil {
 		return nil, smaller(err)
 	}
@@ -39,7 +42,7 @@ func (s *Source) Range(ctx context.Context, from, to uint64, filter chain.Filter
 // readRange reads the last block and the logs in one batch, so that one node answers
 // both: a node that has the last block has the logs below it.
 func (s *Source) readRange(ctx context.Context, from, to uint64, want watch) (*block, []rawLog, error) {
-	last := blockByNumber(to, bodyFor(want.native))
+	last := blockByNumber(to, want.body())
 	logCalls := s.logCalls(inRange(from, to), want)
 	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{last}, logCalls...)...); err != nil {
 		return nil, nil, err
@@ -65,13 +68,13 @@ func smaller(err error) error {
 
 // blocksBelow reads the blocks from..end, end itself being read already, and
 // checks that they are one chain.
-func (s *Source) blocksBelow(ctx context.Context, from uint64, end *block, native bool) ([]*block, error) {
+func (s *Source) blocksBelow(ctx context.Context, from uint64, end *block, txs body) ([]*block, error) {
 	var calls []*call
 	for n := from; n < end.ref.Number; n++ {
-		calls = append(calls, blockByNumber(n, bodyFor(native)))
+		calls = append(calls, blockByNumber(n, txs))
 	}
 	limit := s.opts.MaxBatch
-	if native {
+	if txs {
 		limit = max(1, limit/fullBlocks)
 	}
 	if err := s.batch(ctx, limit, calls...); err != nil {

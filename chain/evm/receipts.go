@@ -102,7 +102,7 @@ func (s *Source) receipts(ctx context.Context, ref payment.BlockRef, candidates 
 func (s *Source) resolve(c *chain.Candidate, r *rawReceipt) error {
 	succeeded := *r.Status == statusSuccess
 	if c.Native {
-		c.Position, c.Resolution = 0, chain.Void
+		c.Resolution = chain.Void
 		if succeeded {
 			c.Resolution = chain.Resolved
 		}

@@ -31,6 +31,7 @@ type Source struct {
 	http  *http.Client
 
 	anyInBlock, anyInRange gate // for the Transfers of every contract
+	traces                 gate
 
 	mu     sync.Mutex
 	client *rpc.Client // nil until first used
@@ -59,7 +60,7 @@ func New(opts Options) (*Source, error) {
 	}
 	s.scrub = newScrubber(s.url, s.ws)
 	s.http = httpClient(opts)
-	s.anyInBlock.pause, s.anyInRange.pause = opts.Reprobe, opts.Reprobe
+	s.anyInBlock.pause, s.anyInRange.pause, s.traces.pause = opts.Reprobe, opts.Reprobe, opts.Reprobe
 	return s, nil
 }
 

@@ -107,8 +107,8 @@ func wordOfAddress(a payment.Address) word {
 	return w
 }
 
-// candidates lists what filter asks for in a block: native transfers out of its
-// transactions and Transfers out of its logs, in the order of the block.
+// candidates lists what filter asks for in a block without tracing it: native
+// transfers out of its transactions and Transfers out of its logs.
 func (s *Source) candidates(b *block, logs []rawLog, filter watch) []chain.Candidate {
 	var found []chain.Candidate
 	if filter.native {
@@ -126,17 +126,25 @@ func (s *Source) candidates(b *block, logs []rawLog, filter watch) []chain.Candi
 			found = append(found, chain.Candidate{Transfer: transfer})
 		}
 	}
+	return found
+}
+
+// inOrder sorts candidates as they are in the block: by transaction, native ones by
+// position before logs by index.
+func inOrder(found []chain.Candidate) []chain.Candidate {
 	slices.SortStableFunc(found, func(a, b chain.Candidate) int {
-		return cmp.Or(
-			cmp.Compare(a.TxIndex, b.TxIndex),
-			cmp.Compare(kind(a), kind(b)),
-			cmp.Compare(a.LogIndex, b.LogIndex),
-		)
+		if order := cmp.Or(cmp.Compare(a.TxIndex, b.TxIndex), cmp.Compare(kind(a), kind(b))); order != 0 {
+			return order
+		}
+		if a.Native {
+			return cmp.Compare(a.Position, b.Position)
+		}
+		return cmp.Compare(a.LogIndex, b.LogIndex)
 	})
 	return found
 }
 
-// kind sorts the native transfer of a transaction before its logs.
+// kind sorts the native transfers of a transaction before its logs.
 func kind(c chain.Candidate) int {
 	if c.Native {
 		return 0
@@ -148,13 +156,17 @@ func kind(c chain.Candidate) int {
 type watch struct {
 	native bool
 	any    bool // Transfers of every contract, the tokens among them
+	traces bool // internal transfers
 	tokens map[payment.Address]bool
 	order  []payment.Address // the tokens, sorted
 }
 
 func newWatch(filter chain.Filter) watch {
 	normal := filter.Normal()
-	w := watch{native: filter.Native, any: filter.AnyToken, tokens: make(map[payment.Address]bool, len(normal.Tokens)), order: normal.Tokens}
+	w := watch{
+		native: filter.Native, any: filter.AnyToken, traces: filter.Traces,
+		tokens: make(map[payment.Address]bool, len(normal.Tokens)), order: normal.Tokens,
+	}
 	for _, token := range normal.Tokens {
 		w.tokens[token] = true
 	}

@@ -28,7 +28,7 @@ func newCheckCalls(inclusion chain.Inclusion, needed payment.Tag) checkCalls {
 	if needed != payment.TagNone {
 		c.tagged = blockByTag(needed)
 	}
-	if inclusion.Native {
+	if inclusion.Native && inclusion.Position == 0 {
 		c.tx = &call{method: "eth_getTransactionByHash", args: []any{inclusion.TxHash}}
 	}
 	return c
@@ -61,7 +61,7 @@ func (s *Source) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, 
 		return chain.Check{}, err
 	}
 	if check.Outcome == chain.Included {
-		if check.Outcome, err = s.content(calls, inclusion); err != nil {
+		if check.Outcome, err = s.content(ctx, calls, inclusion); err != nil {
 			return chain.Check{}, err
 		}
 	}
@@ -156,12 +156,15 @@ func (s *Source) place(calls checkCalls, inclusion chain.Inclusion, heads paymen
 }
 
 // content compares the transfer itself. The receipt was checked by place.
-func (s *Source) content(calls checkCalls, inclusion chain.Inclusion) (chain.Outcome, error) {
+func (s *Source) content(ctx context.Context, calls checkCalls, inclusion chain.Inclusion) (chain.Outcome, error) {
 	transfer := payment.Transfer{
 		TxHash: inclusion.TxHash, Position: inclusion.Position, Native: inclusion.Native, Contract: inclusion.Contract,
 		From: inclusion.From, To: inclusion.To, Amount: inclusion.Amount,
 	}
-	if inclusion.Native {
+	switch {
+	case inclusion.Native && inclusion.Position > 0:
+		return s.internalContent(ctx, transfer)
+	case inclusion.Native:
 		return s.nativeContent(calls.tx, inclusion, transfer)
 	}
 	receipt, err := s.receipt(calls.receipt, inclusion.TxHash)
@@ -176,10 +179,6 @@ func (s *Source) content(calls checkCalls, inclusion chain.Inclusion) (chain.Out
 }
 
 func (s *Source) nativeContent(c *call, inclusion chain.Inclusion, recorded payment.Transfer) (chain.Outcome, error) {
-	if inclusion.Position != 0 {
-		// Internal frames need a trace; nothing records them here, so nothing can match.
-		return chain.ContentChanged, nil
-	}
 	if c.err != nil {
 		return "", c.err
 	}
