@@ -18,7 +18,7 @@ func (s *suite) list(mined Mined, found []chain.Candidate) []string {
 	s.Helper()
 	names := map[payment.Address]string{s.Payer(): "payer", s.Actor(0): "a", s.Actor(1): "b", s.Caller(): "caller"}
 	for i := range byte(10) {
-		names[Account(i)] = fmt.Sprint(i)
+		names[Account(i)] = string('0' + rune(i))
 	}
 	name := func(a payment.Address) string {
 		if n, ok := names[a]; ok {
