@@ -18,7 +18,7 @@ import (
 
 // CallbackStore is what delivering needs of the store.
 type CallbackStore interface {
-	AcquireDelivery(ctx context.Context, order payment.OrderID, endpoint payment.EndpointID, owner string, ttl time.Duration) (store.Acquired, error)
+	AcquireDelivery(ctx context.Context, stream process.Stream, endpoint payment.EndpointID, owner string, ttl time.Duration) (store.Acquired, error)
 	RecordAttempt(ctx context.Context, d store.Delivery, attempt store.Attempt, next store.Next) (store.AttemptResult, error)
 	ReleaseDelivery(ctx context.Context, d store.Delivery) error
 }
@@ -54,7 +54,7 @@ const (
 	recordTimeout = 6 * time.Second
 )
 
-// DeliverCallbacks sends an order's callbacks to one endpoint, oldest event first, until none is pending. When one is
+// DeliverCallbacks sends a stream's callbacks to one endpoint, oldest event first, until none is pending. When one is
 // pending and not due, or another sender or too many others are at it, it waits; waiting counts no attempt. The position
 // in the schedule is the number of recorded attempts. Refusal: not_found.
 func (c *Callbacks) DeliverCallbacks(ctx context.Context, in process.DeliverInput) (process.DeliverResult, error) {
@@ -68,7 +68,7 @@ func (c *Callbacks) deliver(ctx context.Context, in process.DeliverInput) (proce
 	over := time.Now().Add(orDefault(c.Shift, time.Minute))
 	for {
 		activity.RecordHeartbeat(ctx)
-		acquired, err := c.Store.AcquireDelivery(ctx, in.OrderID, in.EndpointID, owner, c.Timeout+leaseSlack)
+		acquired, err := c.Store.AcquireDelivery(ctx, in.Stream(), in.EndpointID, owner, c.Timeout+leaseSlack)
 		switch {
 		case err != nil:
 			return result, err

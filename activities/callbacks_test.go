@@ -49,14 +49,14 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) delivery(n, attempts int) store.Acquired {
 	secret := webhook.NewSecret()
 	return store.Acquired{Delivery: &store.Delivery{
-		Owner: "o", Token: fmt.Sprint(n), OrderID: "ord_a", EndpointID: deskEndpoint, MerchantID: "mer_a",
+		Owner: "o", Token: fmt.Sprint(n), Stream: "ord_a", EndpointID: deskEndpoint, MerchantID: "mer_a",
 		CallbackID: payment.CallbackID(fmt.Sprintf("cbk_%d", n)), EventID: payment.EventID(fmt.Sprintf("evt_%d", n)), Body: []byte(`{}`),
 		URL: "https://shop.example/hook?token=canary-token", Attempts: attempts, Round: 1,
 		Secret: d.keys.Seal([]byte(secret.Reveal()), store.EndpointSecretPlace(deskEndpoint)), SealedAt: store.EndpointSecretPlace(deskEndpoint),
 	}}
 }
 
-func (d *desk) AcquireDelivery(_ context.Context, _ payment.OrderID, _ payment.EndpointID, owner string, ttl time.Duration) (store.Acquired, error) {
+func (d *desk) AcquireDelivery(_ context.Context, _ process.Stream, _ payment.EndpointID, owner string, ttl time.Duration) (store.Acquired, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	require.Greater(d.t, ttl, 15*time.Second, "the lease outlives the longest attempt")

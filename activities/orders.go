@@ -25,7 +25,8 @@ type OrderStore interface {
 	ResolveOrder(ctx context.Context, in process.ResolveInput) (process.OrderResult, error)
 	ParkOrder(ctx context.Context, in process.ParkInput) error
 	Redeliver(ctx context.Context, in process.RedeliverInput) (process.OrderResult, error)
-	ReadCallbacks(ctx context.Context, id payment.OrderID) (process.CallbackView, error)
+	LeaveCallbacks(ctx context.Context, in process.LeaveInput) error
+	ReadCallbacks(ctx context.Context, of process.Stream) (process.CallbackView, error)
 	RequestRescan(ctx context.Context, chain string, blocks store.Interval, by process.By, requestID string) (store.Rescan, error)
 	RequestOrderRescan(ctx context.Context, id payment.OrderID, blocks store.Interval, by process.By, requestID string) (store.Rescan, error)
 	ReadReview(ctx context.Context, in process.ReviewInput) (process.ReviewView, error)
@@ -145,8 +146,12 @@ func (o *Orders) ResolveOrder(ctx context.Context, in process.ResolveInput) (pro
 	return result, failure(ctx, o.Log, err)
 }
 
-// leave writes down who left an order's parked callbacks as they are. Nothing else changes.
+// leave writes down who left parked callbacks of an order or payment as they are. Nothing else changes.
 func (o *Orders) leave(ctx context.Context, in process.ResolveInput) (process.OrderResult, error) {
+	if in.PaymentID != "" {
+		err := o.Store.LeaveCallbacks(ctx, process.LeaveInput{PaymentID: in.PaymentID, By: in.By, RequestID: in.RequestID})
+		return process.OrderResult{Outcome: process.OutcomeDone}, err
+	}
 	err := o.Store.ParkOrder(ctx, process.ParkInput{
 		OrderID: in.OrderID, RequestID: in.RequestID, Reason: fmt.Sprintf("closed by %s: %s", in.By.Actor, in.By.Reason),
 	})
@@ -168,9 +173,9 @@ func (o *Orders) Redeliver(ctx context.Context, in process.RedeliverInput) (proc
 	return result, failure(ctx, o.Log, err)
 }
 
-// ReadCallbacks reads what the order still has to tell. Refusal: not_found.
+// ReadCallbacks reads what the order or payment still has to tell. Refusal: not_found.
 func (o *Orders) ReadCallbacks(ctx context.Context, in process.CallbackInput) (process.CallbackView, error) {
-	view, err := o.Store.ReadCallbacks(ctx, in.OrderID)
+	view, err := o.Store.ReadCallbacks(ctx, in.Stream())
 	return view, failure(ctx, o.Log, err)
 }
 

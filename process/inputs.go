@@ -22,12 +22,20 @@ type ExtendInput struct {
 
 // ResolveInput tells a blocked order how to go on.
 type ResolveInput struct {
-	OrderID   payment.OrderID `json:"order_id"`
-	By        By              `json:"by"`
-	RequestID string          `json:"request_id"`
-	Move      Move            `json:"move"`
+	OrderID   payment.OrderID   `json:"order_id"`
+	PaymentID payment.PaymentID `json:"payment_id,omitempty"` // when it is about the callbacks of a payment that is for no order
+	By        By                `json:"by"`
+	RequestID string            `json:"request_id"`
+	Move      Move              `json:"move"`
 	// Step is where the workflow was blocked, for the audit row; empty when it was not.
 	Step Step `json:"step,omitempty"`
+}
+
+// LeaveInput records that the parked callbacks of a payment that is for no order are left as they are.
+type LeaveInput struct {
+	PaymentID payment.PaymentID `json:"payment_id"`
+	By        By                `json:"by"`
+	RequestID string            `json:"request_id"`
 }
 
 // ParkInput records that an order's workflow waits for a person at a step, or with no Step that it no longer does.
@@ -51,9 +59,10 @@ type RescanInput struct {
 	To        uint64          `json:"to,omitempty"`
 }
 
-// RedeliverInput asks for parked callbacks of an order to be sent again. No CallbackID: all of them.
+// RedeliverInput asks for parked callbacks of an order or payment to be sent again. No CallbackID: all of them.
 type RedeliverInput struct {
 	OrderID    payment.OrderID    `json:"order_id"`
+	PaymentID  payment.PaymentID  `json:"payment_id,omitempty"` // when it is for no order
 	CallbackID payment.CallbackID `json:"callback_id,omitempty"`
 	By         By                 `json:"by"`
 	RequestID  string             `json:"request_id"`
@@ -93,6 +102,7 @@ type ParkedCallback struct {
 // CallbackView is the truth about an order's callbacks: at most the 100 oldest of each kind.
 type CallbackView struct {
 	OrderID    payment.OrderID    `json:"order_id"`
+	PaymentID  payment.PaymentID  `json:"payment_id,omitempty"` // when it is for no order
 	MerchantID payment.MerchantID `json:"merchant_id"`
 	// PendingEndpoints have callbacks still to be sent.
 	PendingEndpoints []payment.EndpointID `json:"pending_endpoints,omitempty"`

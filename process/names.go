@@ -34,8 +34,8 @@ func OrderWorkflowID(id payment.OrderID) string { return "order/" + string(id) }
 // WatcherWorkflowID names the one watcher of a chain.
 func WatcherWorkflowID(chain string) string { return "watcher/" + chain }
 
-// CallbackWorkflowID names the workflow for callbacks that outlive their order's run.
-func CallbackWorkflowID(id payment.OrderID) string { return "callbacks/" + string(id) }
+// CallbackWorkflowID names the workflow for callbacks that outlive the run of their order or review.
+func CallbackWorkflowID(of Stream) string { return "callbacks/" + string(of) }
 
 // ReviewWorkflowID names the review of one inclusion of a payment for one cause.
 func ReviewWorkflowID(in ReviewInput) string {

@@ -28,6 +28,8 @@ const (
 	CauseHeld         ReviewCause = "held"
 	CauseDisagreement ReviewCause = "disagreement"
 	CauseStuck        ReviewCause = "stuck"
+	// CauseDeposit is no question to anybody: the money is for no order. Its review confirms it and is resolved by itself.
+	CauseDeposit ReviewCause = "deposit"
 )
 
 // ReviewInput starts a PaymentReviewWorkflow.
@@ -37,9 +39,10 @@ type ReviewInput struct {
 	Cause     ReviewCause       `json:"cause"`
 }
 
-// CallbackInput starts a CallbackWorkflow.
+// CallbackInput starts a CallbackWorkflow: of an order, or of a payment that is for none.
 type CallbackInput struct {
-	OrderID payment.OrderID `json:"order_id"`
+	OrderID   payment.OrderID   `json:"order_id"`
+	PaymentID payment.PaymentID `json:"payment_id,omitempty"`
 }
 
 // PaymentSignal is the payload of both signals: a hint where to look.
@@ -203,9 +206,11 @@ type ExpireResult struct {
 	Order   OrderView     `json:"order"`
 }
 
-// DeliverInput asks for one order's callbacks to one endpoint to be sent, oldest event first, until none is due.
+// DeliverInput asks for the callbacks of one order, or of one payment that is for none, to one endpoint to be sent, oldest
+// event first, until none is due.
 type DeliverInput struct {
 	OrderID    payment.OrderID    `json:"order_id"`
+	PaymentID  payment.PaymentID  `json:"payment_id,omitempty"`
 	EndpointID payment.EndpointID `json:"endpoint_id"`
 }
 

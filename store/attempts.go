@@ -166,8 +166,8 @@ func (t txn) recordAttempt(ctx context.Context, d Delivery, attempt Attempt, nex
 		return AttemptResult{}, err
 	}
 	if result.EndpointDisabled && result.Status == callbackPending {
-		_, err := t.q.ParkOrderCallbacks(ctx, sqlc.ParkOrderCallbacksParams{
-			OrderID: optional(string(d.OrderID)), EndpointID: endpoint.ID, Reason: optional(string(ParkEndpointDisabled)),
+		_, err := t.q.ParkStreamCallbacks(ctx, sqlc.ParkStreamCallbacksParams{
+			Stream: string(d.Stream), EndpointID: endpoint.ID, Reason: optional(string(ParkEndpointDisabled)),
 		})
 		if err != nil {
 			return AttemptResult{}, fmt.Errorf("park callbacks of endpoint %s: %w", endpoint.ID, err)
@@ -179,7 +179,7 @@ func (t txn) recordAttempt(ctx context.Context, d Delivery, attempt Attempt, nex
 
 // holdsLease returns ErrLeaseLost when somebody else has the lease. One that ran out and that nobody took is still good.
 func (t txn) holdsLease(ctx context.Context, d Delivery) error {
-	lease, err := t.q.CallbackLease(ctx, sqlc.CallbackLeaseParams{OrderID: string(d.OrderID), EndpointID: string(d.EndpointID)})
+	lease, err := t.q.CallbackLease(ctx, sqlc.CallbackLeaseParams{Stream: string(d.Stream), EndpointID: string(d.EndpointID)})
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && lease.Owner != d.Owner {
 		return ErrLeaseLost
 	}

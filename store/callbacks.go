@@ -10,23 +10,23 @@ import (
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
-// ReadCallbacks returns what an order still has to tell: which endpoints have something pending, and what is parked.
+// ReadCallbacks returns what a stream still has to tell: which endpoints have something pending, and what is parked.
 // Error: CodeNotFound.
-func (db *DB) ReadCallbacks(ctx context.Context, id payment.OrderID) (process.CallbackView, error) {
-	order := string(id)
-	merchant, err := db.q.OrderMerchant(ctx, order)
+func (db *DB) ReadCallbacks(ctx context.Context, of process.Stream) (process.CallbackView, error) {
+	stream := string(of)
+	merchant, err := db.q.StreamMerchant(ctx, stream)
 	if err != nil {
-		return process.CallbackView{}, notFound(err, "order")
+		return process.CallbackView{}, notFound(err, "order or payment")
 	}
-	view := process.CallbackView{OrderID: id, MerchantID: payment.MerchantID(merchant)}
-	endpoints, err := db.q.PendingEndpoints(ctx, &order)
+	view := process.CallbackView{OrderID: of.OrderID(), PaymentID: of.PaymentID(), MerchantID: payment.MerchantID(merchant)}
+	endpoints, err := db.q.PendingEndpoints(ctx, stream)
 	if err != nil {
 		return process.CallbackView{}, fmt.Errorf("read pending callbacks: %w", classify(err))
 	}
 	for _, endpoint := range endpoints {
 		view.PendingEndpoints = append(view.PendingEndpoints, payment.EndpointID(endpoint))
 	}
-	parked, err := db.q.ParkedCallbacks(ctx, &order)
+	parked, err := db.q.ParkedCallbacks(ctx, stream)
 	if err != nil {
 		return process.CallbackView{}, fmt.Errorf("read parked callbacks: %w", classify(err))
 	}
@@ -65,13 +65,13 @@ func (db *DB) CallbackAttempts(ctx context.Context, id payment.CallbackID) ([]Re
 	return attempts, nil
 }
 
-// Redeliver puts parked callbacks of an order back to the beginning of their schedule, in a new round: one of them, or all
+// Redeliver puts parked callbacks of an order, or of a payment that is for none, back to the beginning of their schedule, in a new round: one of them, or all
 // when the request names none. Callbacks of a disabled endpoint stay parked. The request's id makes it one deed.
 // Errors: CodeNotFound; CodeOrderState when the one callback named is not parked or its endpoint is disabled.
 func (db *DB) Redeliver(ctx context.Context, in process.RedeliverInput) (process.OrderResult, error) {
 	result := process.OrderResult{Outcome: process.OutcomeDone}
 	err := db.tx(ctx, func(ctx context.Context, t txn) error {
-		order, err := t.lockOrder(ctx, in.OrderID)
+		order, err := t.lockStream(ctx, in.Stream())
 		if err != nil {
 			return err
 		}
@@ -84,16 +84,39 @@ func (db *DB) Redeliver(ctx context.Context, in process.RedeliverInput) (process
 				return err
 			}
 		}
-		result.Order, err = t.view(ctx, order)
+		if order != nil {
+			result.Order, err = t.view(ctx, order)
+		}
 		return err
 	})
 	return result, err
 }
 
+// lockStream locks the stream's order and returns it, or the payment that the stream is about. Error: CodeNotFound.
+func (t txn) lockStream(ctx context.Context, of process.Stream) (*orderRow, error) {
+	if id := of.PaymentID(); id != "" {
+		_, err := t.lockPayment(ctx, id)
+		return nil, err
+	}
+	return t.lockOrder(ctx, of.OrderID())
+}
+
+// LeaveCallbacks writes down who left the parked callbacks of a payment that is for no order as they are. Nothing else
+// changes. Error: CodeNotFound.
+func (db *DB) LeaveCallbacks(ctx context.Context, in process.LeaveInput) error {
+	return db.tx(ctx, func(ctx context.Context, t txn) error {
+		if _, err := t.lockPayment(ctx, in.PaymentID); err != nil {
+			return err
+		}
+		_, err := t.audit(ctx, deed{By: in.By, Action: "callbacks.leave", Subject: string(in.PaymentID), RequestID: in.RequestID})
+		return err
+	})
+}
+
 func (t txn) redeliver(ctx context.Context, in process.RedeliverInput) error {
-	order := string(in.OrderID)
+	stream := string(in.Stream())
 	if in.CallbackID != "" {
-		row, err := t.q.CallbackOfOrder(ctx, sqlc.CallbackOfOrderParams{ID: string(in.CallbackID), OrderID: &order})
+		row, err := t.q.CallbackOfStream(ctx, sqlc.CallbackOfStreamParams{ID: string(in.CallbackID), Stream: stream})
 		switch {
 		case err != nil:
 			return notFound(err, "callback")
@@ -103,16 +126,16 @@ func (t txn) redeliver(ctx context.Context, in process.RedeliverInput) error {
 			return payment.E(payment.CodeOrderState, "callback_id", "the callback's endpoint is disabled")
 		}
 	}
-	rows, err := t.q.RedeliverCallbacks(ctx, sqlc.RedeliverCallbacksParams{OrderID: &order, CallbackID: string(in.CallbackID)})
+	rows, err := t.q.RedeliverCallbacks(ctx, sqlc.RedeliverCallbacksParams{Stream: stream, CallbackID: string(in.CallbackID)})
 	if err != nil {
-		return fmt.Errorf("redeliver callbacks of order %s: %w", in.OrderID, err)
+		return fmt.Errorf("redeliver callbacks of %s: %w", stream, err)
 	}
 	callbacks := make([]string, 0, len(rows))
 	for _, row := range rows {
 		callbacks = append(callbacks, row.ID)
 	}
 	_, err = t.audit(ctx, deed{
-		By: in.By, Action: "callbacks.redeliver", Subject: order, RequestID: in.RequestID,
+		By: in.By, Action: "callbacks.redeliver", Subject: stream, RequestID: in.RequestID,
 		Detail: map[string]any{"callbacks": callbacks},
 	})
 	return err

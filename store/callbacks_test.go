@@ -32,7 +32,7 @@ func TestRedeliverBeginsANewRound(t *testing.T) {
 	c := setupCourier(t)
 	order := c.cancelled(t)
 	parked := c.exhaust(t, order, 2)
-	view, err := c.DB.ReadCallbacks(t.Context(), order)
+	view, err := c.DB.ReadCallbacks(t.Context(), process.OrderStream(order))
 	require.NoError(t, err)
 	require.Empty(t, view.PendingEndpoints)
 	require.Equal(t, c.Merchant, view.MerchantID)
@@ -79,7 +79,7 @@ func TestRedeliverRefusals(t *testing.T) {
 	require.Equal(t, payment.CodeNotFound, payment.CodeOf(err))
 	_, err = c.DB.Redeliver(t.Context(), redeliver(payment.NewOrderID(), "", "no order"))
 	require.Equal(t, payment.CodeNotFound, payment.CodeOf(err))
-	_, err = c.DB.ReadCallbacks(t.Context(), payment.NewOrderID())
+	_, err = c.DB.ReadCallbacks(t.Context(), process.OrderStream(payment.NewOrderID()))
 	require.Equal(t, payment.CodeNotFound, payment.CodeOf(err))
 	require.Zero(t, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM audit WHERE action = 'callbacks.redeliver'`))
 }

@@ -13,15 +13,16 @@ import (
 
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
-// Delivery is one attempt that may be made now. Its sender holds the lease of the order and endpoint and one of the
+// Delivery is one attempt that may be made now. Its sender holds the lease of the stream and endpoint and one of the
 // server's slots until RecordAttempt or ReleaseDelivery, or until they run out.
 type Delivery struct {
 	Owner      string
 	Token      string // names the attempt: recording it twice is one attempt
-	OrderID    payment.OrderID
+	Stream     process.Stream
 	EndpointID payment.EndpointID
 	MerchantID payment.MerchantID
 	CallbackID payment.CallbackID
@@ -78,12 +79,12 @@ const (
 // errWait undoes what was taken on the way to finding that nothing can be sent.
 var errWait = errors.New("store: nothing can be sent now")
 
-// AcquireDelivery takes the order's oldest event that the endpoint has not got, if it may be sent now. Nobody else gets it
+// AcquireDelivery takes the stream's oldest event that the endpoint has not got, if it may be sent now. Nobody else gets it
 // until ttl is over, so ttl must exceed the longest attempt. owner names the sender, a different one for each run of the
 // activity; asking again as the same owner returns the same delivery under a new token. Callbacks of a disabled endpoint
 // are parked on sight.
-func (db *DB) AcquireDelivery(ctx context.Context, order payment.OrderID, endpoint payment.EndpointID, owner string, ttl time.Duration) (Acquired, error) {
-	a := acquiring{order: string(order), endpoint: string(endpoint), owner: owner, ttl: ttl}
+func (db *DB) AcquireDelivery(ctx context.Context, stream process.Stream, endpoint payment.EndpointID, owner string, ttl time.Duration) (Acquired, error) {
+	a := acquiring{stream: string(stream), endpoint: string(endpoint), owner: owner, ttl: ttl}
 	err := db.tx(ctx, func(ctx context.Context, t txn) error {
 		a.txn, a.found = t, Acquired{}
 		return a.run(ctx)
@@ -118,14 +119,14 @@ type server struct{ merchant, target string }
 
 type acquiring struct {
 	txn
-	at                     server // known once the endpoint was read
-	order, endpoint, owner string
-	ttl                    time.Duration
-	found                  Acquired
+	at                      server // known once the endpoint was read
+	stream, endpoint, owner string
+	ttl                     time.Duration
+	found                   Acquired
 }
 
 func (a *acquiring) run(ctx context.Context) error {
-	parked, err := a.q.CountParkedCallbacks(ctx, sqlc.CountParkedCallbacksParams{OrderID: &a.order, EndpointID: a.endpoint})
+	parked, err := a.q.CountParkedCallbacks(ctx, sqlc.CountParkedCallbacksParams{Stream: a.stream, EndpointID: a.endpoint})
 	if err != nil {
 		return fmt.Errorf("count parked callbacks: %w", err)
 	}
@@ -156,7 +157,7 @@ func (a *acquiring) run(ctx context.Context) error {
 	}
 	a.found.Delivery = &Delivery{
 		Owner: a.owner, Token: rand.Text(),
-		OrderID: payment.OrderID(a.order), EndpointID: payment.EndpointID(a.endpoint), MerchantID: payment.MerchantID(target.MerchantID),
+		Stream: process.Stream(a.stream), EndpointID: payment.EndpointID(a.endpoint), MerchantID: payment.MerchantID(target.MerchantID),
 		CallbackID: payment.CallbackID(head.ID), EventID: payment.EventID(head.EventID), Type: payment.EventType(head.Type),
 		Body: head.Body, URL: target.Url, Secret: seal.Sealed{KeyID: target.SecretKey, Bytes: target.Secret},
 		SealedAt: EndpointSecretPlace(payment.EndpointID(a.endpoint)),
@@ -179,7 +180,7 @@ func (a *acquiring) wait(reason WaitReason, delay time.Duration) error {
 
 func (a *acquiring) lease(ctx context.Context) error {
 	taken, err := a.q.TakeCallbackLease(ctx, sqlc.TakeCallbackLeaseParams{
-		OrderID: a.order, EndpointID: a.endpoint, Owner: a.owner, TtlMs: a.ttl.Milliseconds(),
+		Stream: a.stream, EndpointID: a.endpoint, Owner: a.owner, TtlMs: a.ttl.Milliseconds(),
 	})
 	if err != nil {
 		return fmt.Errorf("take the lease: %w", err)
@@ -187,7 +188,7 @@ func (a *acquiring) lease(ctx context.Context) error {
 	if taken == 1 {
 		return nil
 	}
-	lease, err := a.q.CallbackLease(ctx, sqlc.CallbackLeaseParams{OrderID: a.order, EndpointID: a.endpoint})
+	lease, err := a.q.CallbackLease(ctx, sqlc.CallbackLeaseParams{Stream: a.stream, EndpointID: a.endpoint})
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // no row: it was given back just now
 		return fmt.Errorf("read the lease: %w", err)
 	}
@@ -196,7 +197,7 @@ func (a *acquiring) lease(ctx context.Context) error {
 
 // head reads the oldest pending callback, in a statement that begins under the lease.
 func (a *acquiring) head(ctx context.Context) (sqlc.HeadCallbackRow, error) {
-	head, err := a.q.HeadCallback(ctx, sqlc.HeadCallbackParams{OrderID: &a.order, EndpointID: a.endpoint})
+	head, err := a.q.HeadCallback(ctx, sqlc.HeadCallbackParams{Stream: a.stream, EndpointID: a.endpoint})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return head, errWait // nothing is pending: no reason and no delay
 	}
@@ -211,8 +212,8 @@ func (a *acquiring) parkDisabled(ctx context.Context) error {
 	if _, err := a.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: a.endpoint}); err != nil {
 		return fmt.Errorf("lock endpoint %s: %w", a.endpoint, err)
 	}
-	parked, err := a.q.ParkOrderCallbacks(ctx, sqlc.ParkOrderCallbacksParams{
-		OrderID: &a.order, EndpointID: a.endpoint, Reason: optional(string(ParkEndpointDisabled)),
+	parked, err := a.q.ParkStreamCallbacks(ctx, sqlc.ParkStreamCallbacksParams{
+		Stream: a.stream, EndpointID: a.endpoint, Reason: optional(string(ParkEndpointDisabled)),
 	})
 	if err != nil {
 		return fmt.Errorf("park callbacks of endpoint %s: %w", a.endpoint, err)
@@ -223,7 +224,7 @@ func (a *acquiring) parkDisabled(ctx context.Context) error {
 
 // slot takes one of the server's slots, or keeps the one that this sender has.
 func (a *acquiring) slot(ctx context.Context) error {
-	owner := slotOwner(a.owner, a.order, a.endpoint)
+	owner := slotOwner(a.owner, a.stream, a.endpoint)
 	held, err := a.q.HeldEndpointSlot(ctx, sqlc.HeldEndpointSlotParams{
 		MerchantID: a.at.merchant, Target: a.at.target, Owner: owner, TtlMs: a.ttl.Milliseconds(),
 	})
@@ -251,8 +252,8 @@ func (a *acquiring) slot(ctx context.Context) error {
 	return a.wait(WaitBusy, busyDelay)
 }
 
-// slotOwner is the owner of a slot: a sender may be at several orders and endpoints of one server.
-func slotOwner(owner, order, endpoint string) string { return owner + " " + order + " " + endpoint }
+// slotOwner is the owner of a slot: a sender may be at several streams and endpoints of one server.
+func slotOwner(owner, stream, endpoint string) string { return owner + " " + stream + " " + endpoint }
 
 // breaker waits while the server is left alone. When that time is over one sender may try; its attempt decides.
 func (a *acquiring) breaker(ctx context.Context) error {
@@ -283,20 +284,20 @@ func (a *acquiring) breaker(ctx context.Context) error {
 
 func (a *acquiring) free(ctx context.Context) error {
 	return a.giveBack(ctx, Delivery{
-		Owner: a.owner, OrderID: payment.OrderID(a.order), EndpointID: payment.EndpointID(a.endpoint),
+		Owner: a.owner, Stream: process.Stream(a.stream), EndpointID: payment.EndpointID(a.endpoint),
 	}, a.at)
 }
 
 // giveBack gives back the sender's slot and lease, if they are still the sender's.
 func (t txn) giveBack(ctx context.Context, d Delivery, at server) error {
 	err := t.q.FreeEndpointSlot(ctx, sqlc.FreeEndpointSlotParams{
-		MerchantID: at.merchant, Target: at.target, Owner: slotOwner(d.Owner, string(d.OrderID), string(d.EndpointID)),
+		MerchantID: at.merchant, Target: at.target, Owner: slotOwner(d.Owner, string(d.Stream), string(d.EndpointID)),
 	})
 	if err != nil {
 		return fmt.Errorf("free the slot: %w", err)
 	}
 	err = t.q.DropCallbackLease(ctx, sqlc.DropCallbackLeaseParams{
-		OrderID: string(d.OrderID), EndpointID: string(d.EndpointID), Owner: d.Owner,
+		Stream: string(d.Stream), EndpointID: string(d.EndpointID), Owner: d.Owner,
 	})
 	if err != nil {
 		return fmt.Errorf("drop the lease: %w", err)

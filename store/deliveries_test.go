@@ -31,7 +31,7 @@ func setupCourier(t *testing.T) courier {
 
 func (c courier) acquire(t *testing.T, order payment.OrderID, owner string) store.Acquired {
 	t.Helper()
-	acquired, err := c.DB.AcquireDelivery(t.Context(), order, c.endpoint, owner, leaseTTL)
+	acquired, err := c.DB.AcquireDelivery(t.Context(), process.OrderStream(order), c.endpoint, owner, leaseTTL)
 	require.NoError(t, err)
 	return acquired
 }
@@ -109,7 +109,7 @@ func TestOneSenderPerOrderAndEndpoint(t *testing.T) {
 	results := make(chan store.Acquired, 12)
 	for i := range 12 {
 		go func() {
-			acquired, err := c.DB.AcquireDelivery(context.WithoutCancel(t.Context()), order, c.endpoint, fmt.Sprint("w", i), leaseTTL)
+			acquired, err := c.DB.AcquireDelivery(context.WithoutCancel(t.Context()), process.OrderStream(order), c.endpoint, fmt.Sprint("w", i), leaseTTL)
 			if err != nil {
 				t.Error(err)
 			}
@@ -145,7 +145,7 @@ func TestFourInFlightPerServer(t *testing.T) {
 	results := make(chan store.Acquired, len(orders))
 	for i, order := range orders {
 		go func() {
-			acquired, err := c.DB.AcquireDelivery(context.WithoutCancel(t.Context()), order, c.endpoint, fmt.Sprint("w", i), leaseTTL)
+			acquired, err := c.DB.AcquireDelivery(context.WithoutCancel(t.Context()), process.OrderStream(order), c.endpoint, fmt.Sprint("w", i), leaseTTL)
 			if err != nil {
 				t.Error(err)
 			}

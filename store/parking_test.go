@@ -40,7 +40,7 @@ func TestAllCallbacksOfAGoneEndpointAreParked(t *testing.T) {
 	d := c.take(t, order, "w")
 	c.Exec(t, `INSERT INTO events (id, merchant_id, mode, type, order_id, seq, key, body)
 		SELECT 'evt_c' || i, merchant_id, mode, 'order.paid', id, 100 + i, 'c' || i, '{}' FROM orders, generate_series(1, 1234) i`)
-	c.Exec(t, `INSERT INTO callbacks (id, event_id, endpoint_id, seq) SELECT 'cbk_c' || seq, id, $1, seq FROM events WHERE seq > 100`, c.endpoint)
+	c.Exec(t, `INSERT INTO callbacks (id, event_id, endpoint_id, order_id, seq) SELECT 'cbk_c' || seq, id, $1, order_id, seq FROM events WHERE seq > 100`, c.endpoint)
 	c.report(t, d, store.ReplyGone, store.Next{Park: store.ParkGone})
 	require.Equal(t, 1235, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM callbacks WHERE status = 'parked'`))
 	require.Equal(t, 1, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM pg_indexes WHERE tablename = 'callbacks'

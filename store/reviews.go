@@ -125,12 +125,9 @@ func (t txn) reviewView(ctx context.Context, r reviewRow) (process.ReviewView, e
 		Chain: r.Chain, AssetCode: asset.Symbol, Amount: asset.Format(r.Amount.Amount), Address: address,
 		Status: r.Status, Settled: r.settled(), Held: r.held(),
 	}
-	if r.OrderID == nil {
-		return view, nil
-	}
-	endpoints, err := t.q.PendingEndpoints(ctx, r.OrderID)
+	endpoints, err := t.q.PendingEndpoints(ctx, string(view.Stream()))
 	if err != nil {
-		return process.ReviewView{}, fmt.Errorf("read the callbacks of order %s: %w", *r.OrderID, err)
+		return process.ReviewView{}, fmt.Errorf("read the callbacks of %s: %w", view.Stream(), err)
 	}
 	for _, id := range endpoints {
 		view.PendingEndpoints = append(view.PendingEndpoints, payment.EndpointID(id))

@@ -36,7 +36,7 @@ func (t txn) view(ctx context.Context, order *orderRow) (process.OrderView, erro
 			Uncounted: !p.Counts,
 		})
 	}
-	backlog, err := t.q.CallbackBacklog(ctx, &order.ID)
+	backlog, err := t.q.CallbackBacklog(ctx, order.ID)
 	if err != nil {
 		return v, fmt.Errorf("count callbacks of order %s: %w", order.ID, err)
 	}

@@ -165,7 +165,7 @@ type receiver struct {
 	signals []string
 	orders  []payment.OrderID
 	reviews []process.ReviewInput
-	others  []payment.OrderID
+	others  []process.Stream
 }
 
 func (r *receiver) SignalWorkflow(_ context.Context, workflowID, signal, requestID string, _ process.PaymentSignal) error {
@@ -185,8 +185,8 @@ func (r *receiver) StartReview(_ context.Context, in process.ReviewInput) error 
 	return r.start
 }
 
-func (r *receiver) StartCallbacks(_ context.Context, id payment.OrderID) error {
-	r.others = append(r.others, id)
+func (r *receiver) StartCallbacks(_ context.Context, of process.Stream) error {
+	r.others = append(r.others, of)
 	return r.start
 }
 

@@ -229,13 +229,13 @@ func (t temporalSignaller) StartReview(ctx context.Context, in process.ReviewInp
 	return err
 }
 
-// StartCallbacks starts the workflow of an order's outstanding callbacks, or leaves the running one alone.
-func (t temporalSignaller) StartCallbacks(ctx context.Context, id payment.OrderID) error {
+// StartCallbacks starts the workflow of a stream's outstanding callbacks, or leaves the running one alone.
+func (t temporalSignaller) StartCallbacks(ctx context.Context, of process.Stream) error {
 	_, err := t.client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: process.CallbackWorkflowID(id), TaskQueue: process.OrdersQueue,
+		ID: process.CallbackWorkflowID(of), TaskQueue: process.OrdersQueue,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:            "callbacks of " + string(id),
-	}, process.CallbackWorkflow, process.CallbackInput{OrderID: id})
+		StaticSummary:            "callbacks of " + string(of),
+	}, process.CallbackWorkflow, process.CallbacksOf(of))
 	return err
 }

@@ -257,7 +257,7 @@ func TestTheUpkeepDoesItsRounds(t *testing.T) {
 	keeper.round(t.Context())
 	require.Equal(t, []string{"one", "two"}, b.swept)
 	require.Equal(t, []payment.OrderID{"ord_a"}, r.orders)
-	require.Equal(t, []payment.OrderID{"ord_b"}, r.others, "one that cannot be started holds up no other")
+	require.Equal(t, []process.Stream{"ord_b"}, r.others, "one that cannot be started holds up no other")
 	require.Equal(t, 2, b.pruned)
 	b.err = errAway
 	keeper.round(t.Context())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
 )
 
@@ -21,7 +22,7 @@ type Sweeper interface {
 // Starter starts workflows that may be missing; one that runs is left alone.
 type Starter interface {
 	StartOrder(ctx context.Context, id payment.OrderID) error
-	StartCallbacks(ctx context.Context, id payment.OrderID) error
+	StartCallbacks(ctx context.Context, of process.Stream) error
 }
 
 const (
@@ -102,11 +103,11 @@ func (u upkeep) report(ctx context.Context, what string, err error, about ...any
 func (u upkeep) startStalled(ctx context.Context) {
 	stalled, err := u.store.SweepOrders(ctx, sweepSilent, upkeepBatch)
 	for _, order := range stalled {
-		start := u.to.StartCallbacks
+		start := func() error { return u.to.StartCallbacks(ctx, process.OrderStream(order.ID)) }
 		if order.TakesPayments {
-			start = u.to.StartOrder
+			start = func() error { return u.to.StartOrder(ctx, order.ID) }
 		}
-		if startErr := start(ctx, order.ID); startErr != nil {
+		if startErr := start(); startErr != nil {
 			err = startErr // the next sweep finds it again
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicepay/sluice/process"
 )
 
-// CallbackWorkflow takes care of an order's callbacks when no other run does: it shows the parked ones, sends them again
+// CallbackWorkflow takes care of the callbacks of an order, or of a payment that is for none, when no other run does: it shows the parked ones, sends them again
 // when told to, and ends when nothing is parked or pending any more.
 func CallbackWorkflow(ctx workflow.Context, in process.CallbackInput) error {
 	c := &callbackRun{
@@ -19,7 +19,7 @@ func CallbackWorkflow(ctx workflow.Context, in process.CallbackInput) error {
 			workflow.SignalChannelOptions{Description: "Look at the callbacks again"}),
 		stale: true,
 	}
-	c.deliveries = newDeliveries(c.ctx, in.OrderID, c.delivered)
+	c.deliveries = newDeliveries(c.ctx, in.Stream(), c.delivered)
 	if err := c.setup(); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (c *callbackRun) checkRedeliver(req process.RedeliverRequest) error { retur
 
 func (c *callbackRun) onRedeliver(ctx workflow.Context, req process.RedeliverRequest) (process.UpdateResult, error) {
 	result, err := transact[process.OrderResult](detached(ctx), process.ActivityRedeliver, process.RedeliverInput{
-		OrderID: c.in.OrderID, CallbackID: req.CallbackID, By: req.By, RequestID: updateID(ctx),
+		OrderID: c.in.OrderID, PaymentID: c.in.PaymentID, CallbackID: req.CallbackID, By: req.By, RequestID: updateID(ctx),
 	})
 	if err != nil {
 		return process.UpdateResult{}, told(err)
@@ -133,7 +133,7 @@ func (c *callbackRun) checkResolve(req process.ResolveRequest) error {
 
 func (c *callbackRun) onResolve(ctx workflow.Context, req process.ResolveRequest) (process.UpdateResult, error) {
 	result, err := transact[process.OrderResult](detached(ctx), process.ActivityResolveOrder, process.ResolveInput{
-		OrderID: c.in.OrderID, By: req.By, RequestID: updateID(ctx), Move: req.Move, Step: process.StepCallback,
+		OrderID: c.in.OrderID, PaymentID: c.in.PaymentID, By: req.By, RequestID: updateID(ctx), Move: req.Move, Step: process.StepCallback,
 	})
 	if err != nil {
 		return process.UpdateResult{}, told(err)
@@ -168,7 +168,7 @@ func (c *callbackRun) publish() {
 	status, step := c.status()
 	attributes{Merchant: string(c.view.MerchantID), Blocked: step}.upsert(c.ctx)
 	p := &page{}
-	p.line("Callbacks of ", escape(string(c.in.OrderID)), " · **", escape(status), "**")
+	p.line("Callbacks of ", escape(string(c.in.Stream())), " · **", escape(status), "**")
 	p.line("Awaiting ", c.awaiting())
 	for _, cb := range c.view.Parked {
 		p.item(escape(fmt.Sprintf("%s · %s to %s · %s after %d attempt(s)", cb.ID, cb.Event, cb.EndpointID, cb.Reason, cb.Attempts)))
@@ -180,12 +180,12 @@ func (c *callbackRun) publish() {
 }
 
 // callbackChild are the options with which a run leaves its parked callbacks behind. The child outlives it.
-func callbackChild(id string, order payment.OrderID) workflow.ChildWorkflowOptions {
+func callbackChild(id string, of process.Stream) workflow.ChildWorkflowOptions {
 	return workflow.ChildWorkflowOptions{
 		WorkflowID:            id,
 		TaskQueue:             process.OrdersQueue,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		StaticSummary:         "Parked callbacks of " + string(order),
+		StaticSummary:         "Parked callbacks of " + string(of),
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/sluicepay/sluice/process"
 )
 
-// deliveries sends an order's callbacks: one activity per endpoint at a time, each until nothing of the endpoint is due
+// deliveries sends a stream's callbacks: one activity per endpoint at a time, each until nothing of the endpoint is due
 // any more. It is used by every workflow that may have callbacks to send.
 type deliveries struct {
 	ctx     workflow.Context
-	order   payment.OrderID
+	stream  process.Stream
 	running map[payment.EndpointID]*delivery
 	// parked counts what each endpoint's last activity left to a person.
 	parked map[payment.EndpointID]int
@@ -29,10 +29,10 @@ type delivery struct {
 	cancel workflow.CancelFunc
 }
 
-func newDeliveries(ctx workflow.Context, order payment.OrderID, onEnd func(payment.EndpointID, error)) *deliveries {
+func newDeliveries(ctx workflow.Context, stream process.Stream, onEnd func(payment.EndpointID, error)) *deliveries {
 	return &deliveries{
 		ctx:     ctx,
-		order:   order,
+		stream:  stream,
 		running: map[payment.EndpointID]*delivery{},
 		parked:  map[payment.EndpointID]int{},
 		refused: map[payment.EndpointID]bool{},
@@ -80,7 +80,7 @@ func (d *deliveries) start(endpoint payment.EndpointID) {
 }
 
 func (d *deliveries) deliver(ctx workflow.Context, endpoint payment.EndpointID, current *delivery) error {
-	in := process.DeliverInput{OrderID: d.order, EndpointID: endpoint}
+	in := process.DeliverInput{OrderID: d.stream.OrderID(), PaymentID: d.stream.PaymentID(), EndpointID: endpoint}
 	for {
 		current.again = false
 		attempt, cancel := workflow.WithCancel(ctx)
@@ -122,13 +122,13 @@ func (o *orderRun) delivered(endpoint payment.EndpointID, err error) {
 // activities' answers are newer.
 func (o *orderRun) parked() int { return max(o.view.ParkedCallbacks, o.deliveries.parkedCount()) }
 
-// handOverCallbacks starts the workflow in which an order's parked callbacks outlive its run, or tells the one that runs to
+// handOverCallbacks starts the workflow in which a stream's parked callbacks outlive the run, or tells the one that runs to
 // look again. That it cannot be started is no reason to keep the run: the callbacks stay parked in the database, and
 // asking for their redelivery starts it too.
-func handOverCallbacks(ctx workflow.Context, order payment.OrderID) {
-	id := process.CallbackWorkflowID(order)
-	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, callbackChild(id, order)),
-		process.CallbackWorkflow, process.CallbackInput{OrderID: order})
+func handOverCallbacks(ctx workflow.Context, of process.Stream) {
+	id := process.CallbackWorkflowID(of)
+	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, callbackChild(id, of)),
+		process.CallbackWorkflow, process.CallbacksOf(of))
 	err := child.GetChildWorkflowExecution().Get(ctx, nil)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		err = workflow.SignalExternalWorkflow(ctx, id, "", process.SignalCallbacksChanged, nil).Get(ctx, nil)

@@ -58,7 +58,7 @@ func newOrderRun(ctx workflow.Context, in process.OrderInput) *orderRun {
 		settled:  map[payment.PaymentID]int{},
 		blocks:   blocks{order: in.OrderID},
 	}
-	o.deliveries = newDeliveries(o.ctx, in.OrderID, o.delivered)
+	o.deliveries = newDeliveries(o.ctx, process.OrderStream(in.OrderID), o.delivered)
 	return o
 }
 
@@ -194,7 +194,7 @@ func (o *orderRun) leave() bool {
 	}
 	if o.parked() > 0 && !o.handedOver {
 		o.handedOver = true
-		handOverCallbacks(o.ctx, o.in.OrderID)
+		handOverCallbacks(o.ctx, process.OrderStream(o.in.OrderID))
 	}
 	return !o.woken()
 }

@@ -317,7 +317,7 @@ func TestARunThatIsStartedAgainFindsItsPlace(t *testing.T) {
 func TestDetailsSayWhatSupportNeeds(t *testing.T) {
 	t.Parallel()
 	o := &orderRun{opened: true, settling: map[payment.PaymentID]bool{}, settled: map[payment.PaymentID]int{}}
-	o.deliveries = newDeliveries(nil, testOrder, nil)
+	o.deliveries = newDeliveries(nil, process.OrderStream(testOrder), nil)
 	w := newWorld(t)
 	w.put(testPayment, 1, payment.StatusDetected)
 	o.view = w.view()

@@ -92,11 +92,9 @@ func (r *reviewRun) read() error {
 		r.view = view
 		r.loaded = true
 		if r.deliveries == nil {
-			r.deliveries = newDeliveries(r.ctx, view.OrderID, r.delivered)
+			r.deliveries = newDeliveries(r.ctx, view.Stream(), r.delivered)
 		}
-		if view.OrderID != "" {
-			r.deliveries.want(view.PendingEndpoints)
-		}
+		r.deliveries.want(view.PendingEndpoints)
 	}
 	return nil
 }
@@ -163,8 +161,8 @@ func (r *reviewRun) finished() bool {
 
 // leave returns; callbacks that are parked by now go on in a workflow of their own.
 func (r *reviewRun) leave() error {
-	if r.view.OrderID != "" && r.deliveries.parkedCount() > 0 {
-		handOverCallbacks(r.ctx, r.view.OrderID)
+	if r.deliveries.parkedCount() > 0 {
+		handOverCallbacks(r.ctx, r.view.Stream())
 	}
 	return nil
 }

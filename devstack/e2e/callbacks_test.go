@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 
-	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 )
 
@@ -60,7 +59,7 @@ func TestParkedCallbackIsRedelivered(t *testing.T) {
 		want.wire = append(want.wire, "order.paid 503")
 	}
 	m.requireEnd(t, o.ID, want)
-	parked := process.CallbackWorkflowID(payment.OrderID(o.ID))
+	parked := process.CallbackWorkflowID(process.Stream(o.ID))
 	w.awaitRun(t, parked, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING)
 	w.awaitQuery(t, parked, func(s process.WorkflowState) bool {
 		return s.Status == "parked" && s.Callbacks != nil && len(s.Callbacks.Parked) == 1 && s.Callbacks.Parked[0].Reason == "exhausted"

@@ -33,7 +33,7 @@ func (c *canaries) ordersFail(t *testing.T) order {
 		c.awaitRow(t, "callbacks of "+o.ID+" are parked",
 			`SELECT count(*) FILTER (WHERE status = 'parked') > 1 AND count(*) FILTER (WHERE status = 'pending') = 0 FROM callbacks WHERE order_id = $1`, o.ID)
 	}
-	c.awaitQuery(t, process.CallbackWorkflowID(payment.OrderID(breaks.ID)), func(s process.WorkflowState) bool { return s.Status == "parked" })
+	c.awaitQuery(t, process.CallbackWorkflowID(process.Stream(breaks.ID)), func(s process.WorkflowState) bool { return s.Status == "parked" })
 	c.awaitRow(t, "nobody answers for "+away.ID, `SELECT count(*) > 1 FROM callback_attempts a JOIN callbacks b ON b.id = a.callback_id
 		WHERE b.order_id = $1 AND a.outcome = 'connection_error'`, away.ID)
 	for _, path := range []string{"", "/payments"} {

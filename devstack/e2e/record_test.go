@@ -205,7 +205,7 @@ func (r *recorder) parked(t *testing.T) {
 	}
 	o := m.order(t, request{Asset: token, Amount: "25"})
 	r.pay(t, o, "25")
-	callbacks := process.CallbackWorkflowID(payment.OrderID(o.ID))
+	callbacks := process.CallbackWorkflowID(process.Stream(o.ID))
 	r.awaitQuery(t, callbacks, func(s process.WorkflowState) bool { return s.Status == "parked" })
 	mended.Store(true)
 	_, err := r.update(t, callbacks, process.UpdateRedeliver, process.RedeliverRequest{By: by()})

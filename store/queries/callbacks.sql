@@ -1,29 +1,29 @@
 -- Sending an event to an endpoint: leases, slots, breaker, attempts, redelivery.
 
 -- name: TakeCallbackLease :execrows
--- One sender per order and endpoint. Zero rows: the lease of another sender still runs.
+-- One sender per stream and endpoint. Zero rows: the lease of another sender still runs.
 INSERT INTO callback_leases (order_id, endpoint_id, owner, until)
-VALUES (@order_id, @endpoint_id, @owner, now() + interval '1 millisecond' * sqlc.arg(ttl_ms)::bigint)
+VALUES (@stream, @endpoint_id, @owner, now() + interval '1 millisecond' * sqlc.arg(ttl_ms)::bigint)
 ON CONFLICT (order_id, endpoint_id) DO UPDATE SET owner = EXCLUDED.owner, until = EXCLUDED.until
 WHERE callback_leases.until < now() OR callback_leases.owner = EXCLUDED.owner;
 
 -- name: CallbackLease :one
 SELECT owner, (GREATEST(0, extract(epoch FROM until - now())) * 1000)::bigint AS remaining_ms
-  FROM callback_leases WHERE order_id = @order_id AND endpoint_id = @endpoint_id;
+  FROM callback_leases WHERE order_id = @stream AND endpoint_id = @endpoint_id;
 
 -- name: DropCallbackLease :exec
-DELETE FROM callback_leases WHERE order_id = @order_id AND endpoint_id = @endpoint_id AND owner = @owner;
+DELETE FROM callback_leases WHERE order_id = @stream AND endpoint_id = @endpoint_id AND owner = @owner;
 
 -- name: HeadCallback :one
--- The oldest event of the order that this endpoint has not got: the only one that may be sent to it.
+-- The oldest event of the stream that this endpoint has not got: the only one that may be sent to it.
 SELECT c.id, c.event_id, c.seq, c.attempts, c.round, e.type, e.body,
        (GREATEST(0, extract(epoch FROM c.due_at - now())) * 1000)::bigint AS wait_ms
   FROM callbacks c JOIN events e ON e.id = c.event_id
- WHERE c.order_id = @order_id AND c.endpoint_id = @endpoint_id AND c.status = 'pending'
+ WHERE c.stream = @stream AND c.endpoint_id = @endpoint_id AND c.status = 'pending'
  ORDER BY c.seq, c.id LIMIT 1;
 
 -- name: CountParkedCallbacks :one
-SELECT count(*) FROM callbacks WHERE order_id = @order_id AND endpoint_id = @endpoint_id AND status = 'parked';
+SELECT count(*) FROM callbacks WHERE stream = @stream AND endpoint_id = @endpoint_id AND status = 'parked';
 
 -- name: DeliveryEndpoint :one
 SELECT merchant_id, target, url, secret, secret_key, (sealed_for IS NOT NULL)::boolean AS sealed_for_merchant, previous_secret, previous_secret_key,
@@ -56,9 +56,9 @@ UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = @reason WHER
 UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, failures = 0, failed_at = NULL
  WHERE id = @id AND disabled_at IS NOT NULL;
 
--- name: ParkOrderCallbacks :execrows
+-- name: ParkStreamCallbacks :execrows
 UPDATE callbacks SET status = 'parked', park_reason = @reason
- WHERE order_id = @order_id AND endpoint_id = @endpoint_id AND status = 'pending';
+ WHERE stream = @stream AND endpoint_id = @endpoint_id AND status = 'pending';
 
 -- name: ParkEndpointCallbacks :execrows
 -- Some of them; the caller has the endpoint's row and sees that it is disabled. One that somebody else has is left to him.
@@ -117,7 +117,7 @@ UPDATE endpoint_slots s SET owner = @owner::text, until = now() + interval '1 mi
 UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE merchant_id = @merchant_id AND target = @target AND owner = @owner::text;
 
 -- name: LockCallback :one
-SELECT id, endpoint_id, order_id, status, park_reason, attempts, round FROM callbacks WHERE id = @id FOR NO KEY UPDATE;
+SELECT id, endpoint_id, status, park_reason, attempts, round FROM callbacks WHERE id = @id FOR NO KEY UPDATE;
 
 -- name: AttemptExists :one
 SELECT EXISTS (SELECT FROM callback_attempts WHERE token = @token);
@@ -138,29 +138,31 @@ UPDATE callbacks SET attempts = attempts + 1, due_at = now() + interval '1 milli
 UPDATE callbacks SET attempts = attempts + 1, status = 'parked', park_reason = @reason WHERE id = @id;
 
 -- name: RedeliverCallbacks :many
--- Parked callbacks of one order go back to the beginning of the schedule. Those of a disabled endpoint stay parked.
+-- Parked callbacks of one stream go back to the beginning of the schedule. Those of a disabled endpoint stay parked.
 UPDATE callbacks c SET status = 'pending', park_reason = NULL, attempts = 0, round = c.round + 1, due_at = now()
   FROM webhook_endpoints w
- WHERE c.order_id = @order_id AND c.status = 'parked' AND w.id = c.endpoint_id AND w.disabled_at IS NULL
+ WHERE c.stream = @stream AND c.status = 'parked' AND w.id = c.endpoint_id AND w.disabled_at IS NULL
    AND (@callback_id::text = '' OR c.id = @callback_id)
 RETURNING c.id, c.endpoint_id;
 
 -- name: ParkedCallbacks :many
 SELECT c.id, c.endpoint_id, e.type, c.park_reason, c.attempts
   FROM callbacks c JOIN events e ON e.id = c.event_id
- WHERE c.order_id = @order_id AND c.status = 'parked'
+ WHERE c.stream = @stream AND c.status = 'parked'
  ORDER BY c.seq, c.id LIMIT 100;
 
 -- name: PendingEndpoints :many
-SELECT DISTINCT endpoint_id FROM callbacks WHERE order_id = @order_id AND status = 'pending' ORDER BY endpoint_id LIMIT 100;
+SELECT DISTINCT endpoint_id FROM callbacks WHERE stream = @stream AND status = 'pending' ORDER BY endpoint_id LIMIT 100;
 
--- name: OrderMerchant :one
-SELECT merchant_id FROM orders WHERE id = @id;
+-- name: StreamMerchant :one
+SELECT o.merchant_id FROM orders o WHERE o.id = @stream::text
+UNION ALL
+SELECT p.merchant_id FROM payments p WHERE p.id = @stream::text;
 
--- name: CallbackOfOrder :one
+-- name: CallbackOfStream :one
 SELECT c.status, (w.disabled_at IS NOT NULL)::boolean AS endpoint_disabled
   FROM callbacks c JOIN webhook_endpoints w ON w.id = c.endpoint_id
- WHERE c.id = @id AND c.order_id = @order_id;
+ WHERE c.id = @id AND c.stream = @stream;
 
 -- name: CallbackAttempts :many
 SELECT round, n, outcome, status, latency_ms, excerpt, started_at

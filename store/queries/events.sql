@@ -25,5 +25,5 @@ SELECT o.id, (o.disabled_at IS NOT NULL)::boolean AS disabled FROM webhook_endpo
  ORDER BY id;
 
 -- name: InsertCallback :exec
-INSERT INTO callbacks (id, event_id, endpoint_id, order_id, seq, status, park_reason)
-VALUES (@id, @event_id, @endpoint_id, @order_id, @seq, @status, @park_reason);
+INSERT INTO callbacks (id, event_id, endpoint_id, order_id, payment_id, seq, status, park_reason)
+VALUES (@id, @event_id, @endpoint_id, @order_id, @payment_id, @seq, @status, @park_reason);

@@ -16,7 +16,7 @@ SELECT (i.asset_id = o.asset_id AND i.amount >= o.dust_below)::boolean AS counts
 -- name: CallbackBacklog :one
 SELECT array_remove(array_agg(DISTINCT CASE WHEN status = 'pending' THEN endpoint_id END), NULL)::text[] AS pending_endpoints,
        count(*) FILTER (WHERE status = 'parked') AS parked
-  FROM callbacks WHERE order_id = @order_id AND status <> 'delivered';
+  FROM callbacks WHERE stream = @stream AND status <> 'delivered';
 
 -- name: SetBlockedStep :exec
 UPDATE orders SET blocked_step = @blocked_step, updated_at = clock_timestamp() WHERE id = @id;

@@ -122,7 +122,7 @@ SELECT owner, (GREATEST(0, extract(epoch FROM until - now())) * 1000)::bigint AS
 `
 
 type CallbackLeaseParams struct {
-	OrderID    string
+	Stream     string
 	EndpointID string
 }
 
@@ -132,31 +132,31 @@ type CallbackLeaseRow struct {
 }
 
 func (q *Queries) CallbackLease(ctx context.Context, arg CallbackLeaseParams) (CallbackLeaseRow, error) {
-	row := q.db.QueryRow(ctx, callbackLease, arg.OrderID, arg.EndpointID)
+	row := q.db.QueryRow(ctx, callbackLease, arg.Stream, arg.EndpointID)
 	var i CallbackLeaseRow
 	err := row.Scan(&i.Owner, &i.RemainingMs)
 	return i, err
 }
 
-const callbackOfOrder = `-- name: CallbackOfOrder :one
+const callbackOfStream = `-- name: CallbackOfStream :one
 SELECT c.status, (w.disabled_at IS NOT NULL)::boolean AS endpoint_disabled
   FROM callbacks c JOIN webhook_endpoints w ON w.id = c.endpoint_id
- WHERE c.id = $1 AND c.order_id = $2
+ WHERE c.id = $1 AND c.stream = $2
 `
 
-type CallbackOfOrderParams struct {
-	ID      string
-	OrderID *string
+type CallbackOfStreamParams struct {
+	ID     string
+	Stream string
 }
 
-type CallbackOfOrderRow struct {
+type CallbackOfStreamRow struct {
 	Status           string
 	EndpointDisabled bool
 }
 
-func (q *Queries) CallbackOfOrder(ctx context.Context, arg CallbackOfOrderParams) (CallbackOfOrderRow, error) {
-	row := q.db.QueryRow(ctx, callbackOfOrder, arg.ID, arg.OrderID)
-	var i CallbackOfOrderRow
+func (q *Queries) CallbackOfStream(ctx context.Context, arg CallbackOfStreamParams) (CallbackOfStreamRow, error) {
+	row := q.db.QueryRow(ctx, callbackOfStream, arg.ID, arg.Stream)
+	var i CallbackOfStreamRow
 	err := row.Scan(&i.Status, &i.EndpointDisabled)
 	return i, err
 }
@@ -204,16 +204,16 @@ func (q *Queries) CloseBreaker(ctx context.Context, arg CloseBreakerParams) erro
 }
 
 const countParkedCallbacks = `-- name: CountParkedCallbacks :one
-SELECT count(*) FROM callbacks WHERE order_id = $1 AND endpoint_id = $2 AND status = 'parked'
+SELECT count(*) FROM callbacks WHERE stream = $1 AND endpoint_id = $2 AND status = 'parked'
 `
 
 type CountParkedCallbacksParams struct {
-	OrderID    *string
+	Stream     string
 	EndpointID string
 }
 
 func (q *Queries) CountParkedCallbacks(ctx context.Context, arg CountParkedCallbacksParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countParkedCallbacks, arg.OrderID, arg.EndpointID)
+	row := q.db.QueryRow(ctx, countParkedCallbacks, arg.Stream, arg.EndpointID)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -279,13 +279,13 @@ DELETE FROM callback_leases WHERE order_id = $1 AND endpoint_id = $2 AND owner =
 `
 
 type DropCallbackLeaseParams struct {
-	OrderID    string
+	Stream     string
 	EndpointID string
 	Owner      string
 }
 
 func (q *Queries) DropCallbackLease(ctx context.Context, arg DropCallbackLeaseParams) error {
-	_, err := q.db.Exec(ctx, dropCallbackLease, arg.OrderID, arg.EndpointID, arg.Owner)
+	_, err := q.db.Exec(ctx, dropCallbackLease, arg.Stream, arg.EndpointID, arg.Owner)
 	return err
 }
 
@@ -349,12 +349,12 @@ const headCallback = `-- name: HeadCallback :one
 SELECT c.id, c.event_id, c.seq, c.attempts, c.round, e.type, e.body,
        (GREATEST(0, extract(epoch FROM c.due_at - now())) * 1000)::bigint AS wait_ms
   FROM callbacks c JOIN events e ON e.id = c.event_id
- WHERE c.order_id = $1 AND c.endpoint_id = $2 AND c.status = 'pending'
+ WHERE c.stream = $1 AND c.endpoint_id = $2 AND c.status = 'pending'
  ORDER BY c.seq, c.id LIMIT 1
 `
 
 type HeadCallbackParams struct {
-	OrderID    *string
+	Stream     string
 	EndpointID string
 }
 
@@ -369,9 +369,9 @@ type HeadCallbackRow struct {
 	WaitMs   int64
 }
 
-// The oldest event of the order that this endpoint has not got: the only one that may be sent to it.
+// The oldest event of the stream that this endpoint has not got: the only one that may be sent to it.
 func (q *Queries) HeadCallback(ctx context.Context, arg HeadCallbackParams) (HeadCallbackRow, error) {
-	row := q.db.QueryRow(ctx, headCallback, arg.OrderID, arg.EndpointID)
+	row := q.db.QueryRow(ctx, headCallback, arg.Stream, arg.EndpointID)
 	var i HeadCallbackRow
 	err := row.Scan(
 		&i.ID,
@@ -444,13 +444,12 @@ func (q *Queries) InsertAttempt(ctx context.Context, arg InsertAttemptParams) er
 }
 
 const lockCallback = `-- name: LockCallback :one
-SELECT id, endpoint_id, order_id, status, park_reason, attempts, round FROM callbacks WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, endpoint_id, status, park_reason, attempts, round FROM callbacks WHERE id = $1 FOR NO KEY UPDATE
 `
 
 type LockCallbackRow struct {
 	ID         string
 	EndpointID string
-	OrderID    *string
 	Status     string
 	ParkReason *string
 	Attempts   int32
@@ -463,7 +462,6 @@ func (q *Queries) LockCallback(ctx context.Context, id string) (LockCallbackRow,
 	err := row.Scan(
 		&i.ID,
 		&i.EndpointID,
-		&i.OrderID,
 		&i.Status,
 		&i.ParkReason,
 		&i.Attempts,
@@ -542,17 +540,6 @@ func (q *Queries) OpenBreaker(ctx context.Context, arg OpenBreakerParams) error 
 	return err
 }
 
-const orderMerchant = `-- name: OrderMerchant :one
-SELECT merchant_id FROM orders WHERE id = $1
-`
-
-func (q *Queries) OrderMerchant(ctx context.Context, id string) (string, error) {
-	row := q.db.QueryRow(ctx, orderMerchant, id)
-	var merchant_id string
-	err := row.Scan(&merchant_id)
-	return merchant_id, err
-}
-
 const parkEndpointCallbacks = `-- name: ParkEndpointCallbacks :execrows
 UPDATE callbacks SET status = 'parked', park_reason = $1
  WHERE id IN (SELECT c.id FROM callbacks c
@@ -575,19 +562,19 @@ func (q *Queries) ParkEndpointCallbacks(ctx context.Context, arg ParkEndpointCal
 	return result.RowsAffected(), nil
 }
 
-const parkOrderCallbacks = `-- name: ParkOrderCallbacks :execrows
+const parkStreamCallbacks = `-- name: ParkStreamCallbacks :execrows
 UPDATE callbacks SET status = 'parked', park_reason = $1
- WHERE order_id = $2 AND endpoint_id = $3 AND status = 'pending'
+ WHERE stream = $2 AND endpoint_id = $3 AND status = 'pending'
 `
 
-type ParkOrderCallbacksParams struct {
+type ParkStreamCallbacksParams struct {
 	Reason     *string
-	OrderID    *string
+	Stream     string
 	EndpointID string
 }
 
-func (q *Queries) ParkOrderCallbacks(ctx context.Context, arg ParkOrderCallbacksParams) (int64, error) {
-	result, err := q.db.Exec(ctx, parkOrderCallbacks, arg.Reason, arg.OrderID, arg.EndpointID)
+func (q *Queries) ParkStreamCallbacks(ctx context.Context, arg ParkStreamCallbacksParams) (int64, error) {
+	result, err := q.db.Exec(ctx, parkStreamCallbacks, arg.Reason, arg.Stream, arg.EndpointID)
 	if err != nil {
 		return 0, err
 	}
@@ -597,7 +584,7 @@ func (q *Queries) ParkOrderCallbacks(ctx context.Context, arg ParkOrderCallbacks
 const parkedCallbacks = `-- name: ParkedCallbacks :many
 SELECT c.id, c.endpoint_id, e.type, c.park_reason, c.attempts
   FROM callbacks c JOIN events e ON e.id = c.event_id
- WHERE c.order_id = $1 AND c.status = 'parked'
+ WHERE c.stream = $1 AND c.status = 'parked'
  ORDER BY c.seq, c.id LIMIT 100
 `
 
@@ -609,8 +596,8 @@ type ParkedCallbacksRow struct {
 	Attempts   int32
 }
 
-func (q *Queries) ParkedCallbacks(ctx context.Context, orderID *string) ([]ParkedCallbacksRow, error) {
-	rows, err := q.db.Query(ctx, parkedCallbacks, orderID)
+func (q *Queries) ParkedCallbacks(ctx context.Context, stream string) ([]ParkedCallbacksRow, error) {
+	rows, err := q.db.Query(ctx, parkedCallbacks, stream)
 	if err != nil {
 		return nil, err
 	}
@@ -636,11 +623,11 @@ func (q *Queries) ParkedCallbacks(ctx context.Context, orderID *string) ([]Parke
 }
 
 const pendingEndpoints = `-- name: PendingEndpoints :many
-SELECT DISTINCT endpoint_id FROM callbacks WHERE order_id = $1 AND status = 'pending' ORDER BY endpoint_id LIMIT 100
+SELECT DISTINCT endpoint_id FROM callbacks WHERE stream = $1 AND status = 'pending' ORDER BY endpoint_id LIMIT 100
 `
 
-func (q *Queries) PendingEndpoints(ctx context.Context, orderID *string) ([]string, error) {
-	rows, err := q.db.Query(ctx, pendingEndpoints, orderID)
+func (q *Queries) PendingEndpoints(ctx context.Context, stream string) ([]string, error) {
+	rows, err := q.db.Query(ctx, pendingEndpoints, stream)
 	if err != nil {
 		return nil, err
 	}
@@ -711,13 +698,13 @@ func (q *Queries) QueueForSlot(ctx context.Context, arg QueueForSlotParams) (int
 const redeliverCallbacks = `-- name: RedeliverCallbacks :many
 UPDATE callbacks c SET status = 'pending', park_reason = NULL, attempts = 0, round = c.round + 1, due_at = now()
   FROM webhook_endpoints w
- WHERE c.order_id = $1 AND c.status = 'parked' AND w.id = c.endpoint_id AND w.disabled_at IS NULL
+ WHERE c.stream = $1 AND c.status = 'parked' AND w.id = c.endpoint_id AND w.disabled_at IS NULL
    AND ($2::text = '' OR c.id = $2)
 RETURNING c.id, c.endpoint_id
 `
 
 type RedeliverCallbacksParams struct {
-	OrderID    *string
+	Stream     string
 	CallbackID string
 }
 
@@ -726,9 +713,9 @@ type RedeliverCallbacksRow struct {
 	EndpointID string
 }
 
-// Parked callbacks of one order go back to the beginning of the schedule. Those of a disabled endpoint stay parked.
+// Parked callbacks of one stream go back to the beginning of the schedule. Those of a disabled endpoint stay parked.
 func (q *Queries) RedeliverCallbacks(ctx context.Context, arg RedeliverCallbacksParams) ([]RedeliverCallbacksRow, error) {
-	rows, err := q.db.Query(ctx, redeliverCallbacks, arg.OrderID, arg.CallbackID)
+	rows, err := q.db.Query(ctx, redeliverCallbacks, arg.Stream, arg.CallbackID)
 	if err != nil {
 		return nil, err
 	}
@@ -747,6 +734,19 @@ func (q *Queries) RedeliverCallbacks(ctx context.Context, arg RedeliverCallbacks
 	return items, nil
 }
 
+const streamMerchant = `-- name: StreamMerchant :one
+SELECT o.merchant_id FROM orders o WHERE o.id = $1::text
+UNION ALL
+SELECT p.merchant_id FROM payments p WHERE p.id = $1::text
+`
+
+func (q *Queries) StreamMerchant(ctx context.Context, stream string) (string, error) {
+	row := q.db.QueryRow(ctx, streamMerchant, stream)
+	var merchant_id string
+	err := row.Scan(&merchant_id)
+	return merchant_id, err
+}
+
 const takeCallbackLease = `-- name: TakeCallbackLease :execrows
 
 INSERT INTO callback_leases (order_id, endpoint_id, owner, until)
@@ -756,17 +756,17 @@ WHERE callback_leases.until < now() OR callback_leases.owner = EXCLUDED.owner
 `
 
 type TakeCallbackLeaseParams struct {
-	OrderID    string
+	Stream     string
 	EndpointID string
 	Owner      string
 	TtlMs      int64
 }
 
 // Sending an event to an endpoint: leases, slots, breaker, attempts, redelivery.
-// One sender per order and endpoint. Zero rows: the lease of another sender still runs.
+// One sender per stream and endpoint. Zero rows: the lease of another sender still runs.
 func (q *Queries) TakeCallbackLease(ctx context.Context, arg TakeCallbackLeaseParams) (int64, error) {
 	result, err := q.db.Exec(ctx, takeCallbackLease,
-		arg.OrderID,
+		arg.Stream,
 		arg.EndpointID,
 		arg.Owner,
 		arg.TtlMs,

@@ -74,8 +74,8 @@ func (q *Queries) EventExists(ctx context.Context, key string) (bool, error) {
 }
 
 const insertCallback = `-- name: InsertCallback :exec
-INSERT INTO callbacks (id, event_id, endpoint_id, order_id, seq, status, park_reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO callbacks (id, event_id, endpoint_id, order_id, payment_id, seq, status, park_reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type InsertCallbackParams struct {
@@ -83,6 +83,7 @@ type InsertCallbackParams struct {
 	EventID    string
 	EndpointID string
 	OrderID    *string
+	PaymentID  *string
 	Seq        int32
 	Status     string
 	ParkReason *string
@@ -94,6 +95,7 @@ func (q *Queries) InsertCallback(ctx context.Context, arg InsertCallbackParams) 
 		arg.EventID,
 		arg.EndpointID,
 		arg.OrderID,
+		arg.PaymentID,
 		arg.Seq,
 		arg.Status,
 		arg.ParkReason,

@@ -14,7 +14,7 @@ import (
 const callbackBacklog = `-- name: CallbackBacklog :one
 SELECT array_remove(array_agg(DISTINCT CASE WHEN status = 'pending' THEN endpoint_id END), NULL)::text[] AS pending_endpoints,
        count(*) FILTER (WHERE status = 'parked') AS parked
-  FROM callbacks WHERE order_id = $1 AND status <> 'delivered'
+  FROM callbacks WHERE stream = $1 AND status <> 'delivered'
 `
 
 type CallbackBacklogRow struct {
@@ -22,8 +22,8 @@ type CallbackBacklogRow struct {
 	Parked           int64
 }
 
-func (q *Queries) CallbackBacklog(ctx context.Context, orderID *string) (CallbackBacklogRow, error) {
-	row := q.db.QueryRow(ctx, callbackBacklog, orderID)
+func (q *Queries) CallbackBacklog(ctx context.Context, stream string) (CallbackBacklogRow, error) {
+	row := q.db.QueryRow(ctx, callbackBacklog, stream)
 	var i CallbackBacklogRow
 	err := row.Scan(&i.PendingEndpoints, &i.Parked)
 	return i, err
