@@ -26,6 +26,14 @@ const (
 	BalanceListObjectList BalanceListObject = "list"
 )
 
+// Defines values for ChainHealth.
+const (
+	ChainHealthHalted  ChainHealth = "halted"
+	ChainHealthLagging ChainHealth = "lagging"
+	ChainHealthOk      ChainHealth = "ok"
+	ChainHealthPaused  ChainHealth = "paused"
+)
+
 // Defines values for HealthStatus.
 const (
 	HealthStatusOk          HealthStatus = "ok"
@@ -95,6 +103,9 @@ type BalanceList struct {
 // BalanceListObject defines model for BalanceList.Object.
 type BalanceListObject string
 
+// ChainHealth defines model for ChainHealth.
+type ChainHealth string
+
 // ChainName The operator's name for a network.
 //
 // Example: dev
@@ -152,6 +163,9 @@ type HasMore = bool
 
 // Health defines model for Health.
 type Health struct {
+	// Chains Of each chain, whether it takes orders, or why not. It has no part in `status`.
+	Chains map[string]ChainHealth `json:"chains,omitempty"`
+
 	// Checks What was checked, by name (`database`, `schema`, `temporal`, `workers`), and whether it is well.
 	Checks map[string]HealthStatus `json:"checks,omitempty"`
 	Status HealthStatus            `json:"status"`
@@ -251,6 +265,7 @@ type PaymentListObject string
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type Problem struct {
 	// Code Example: invalid_amount
@@ -340,6 +355,7 @@ type OrderIDPath = string
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type BadRequest = Problem
 
@@ -379,6 +395,7 @@ type BadRequest = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type BodyTooLarge = Problem
 
@@ -418,6 +435,7 @@ type BodyTooLarge = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type Forbidden = Problem
 
@@ -457,6 +475,7 @@ type Forbidden = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type IdempotencyInFlight = Problem
 
@@ -496,6 +515,7 @@ type IdempotencyInFlight = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type IdempotencyMismatch = Problem
 
@@ -535,6 +555,7 @@ type IdempotencyMismatch = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type InternalError = Problem
 
@@ -574,6 +595,7 @@ type InternalError = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type NotFound = Problem
 
@@ -613,6 +635,7 @@ type NotFound = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type OrderConflict = Problem
 
@@ -652,6 +675,7 @@ type OrderConflict = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type TooManyRequests = Problem
 
@@ -691,6 +715,7 @@ type TooManyRequests = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type Unauthorized = Problem
 
@@ -730,6 +755,7 @@ type Unauthorized = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type Unavailable = Problem
 
@@ -769,6 +795,7 @@ type Unavailable = Problem
 // | 429 | `open_order_cap` | the merchant has as many open orders as it may |
 // | 500 | `internal` | a defect |
 // | 503 | `unavailable` | a part of the engine is away; repeat the same request later |
+// | 503 | `chain_lagging` | the chain is not read far enough, paused or halted: a payment would not be seen in time |
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type UnsupportedMediaType = Problem
 
@@ -2175,144 +2202,147 @@ func (sh *strictHandler) ListOrderPayments(ctx echo.Context, id OrderIDPath, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5H2Jchu3tuCvYPreqtg3LapJbZZUrzK2E7/rednGy2SmTF0R7D4k8dQNdBqgKCbW1HzNfNh8ydQ5B+iF",
-	"bGpxEue+eqlKmWI3gIODsy/gr1FqitJo0M5GZ79GC5AZVPTxdQZFaRzodP0GylyuIcOvM7BppUqnjI7O",
-	"oomrljARqwVo4RbKCmWFW4CooIBiChVkQmq7gko4I6QWIKtcQSUq+HkJ1omVcgsaYGUB4grW58K4BVQr",
-	"ZUHIqQXtBlEc2XQBhcTlQS+L6OxDhOtGF3Hk1iVEZ5F1ldLz6PY2jt6Aq9bPZw6qbXDf4UqQGp1ZBGgl",
-	"lRNTmJkKGiACaMqKlancQlRQgnRKz7uQFEqrAoEZ1lAo7WAOVXSLcJSykgU4j82Xy8qaHRBNNNy4y5Te",
-	"mAgzI1hKOQcPG66r8OWfl1CtozjSssDleEQXKHnzLei5W0RnR8NRjECGv4d9yGod8r/Behu872UBlk82",
-	"rRALRp+JIeJudHQkykppJ6c5iOdvX75+LdKFrGSKW6aDNUsnbClTsAPxXFRSZ6YQ79+//hpxK8XcmEwY",
-	"DbGQOhPWCGXHem2WlTArLZS+NioFoZdIR4OxjuIIbmRR5riF0WyYHkMi945nCewdyiPYO5UHcu9g9gyG",
-	"2Ul6ND1NAtaYphu0tfa8h5uOIzxyVSF9I1ntwOfo6GgTn6V0Dipc4x8f/sve/7748q9RH5K/VYVy/Udf",
-	"GOsEaFcpIIqswC0rvevAc5qoDV8GM7nMXXQ2SmIE1lNkksR302cc/VBlUL3OfpS4lz7QDL7whRUqG4h3",
-	"cOOEW0jiCm2EyoQmytCG34vp/Ogx8ztkzNuHyaFwxgw6p2eq7LKYVfP5L9ms+MWtfh7lV1qv5qMDVxoZ",
-	"Nl8iaPXeVfbQgzo+3D6EWxxrS6MtEDu+kNkb5nP8KzXagaaPsixzlRKh75eVmeZQfPnvFpHya7MBHJEx",
-	"Qq9lrrJLWZilxpPJwEmVR2cRfyMW0ooCxUsGqSpkjrwkNTG4tBZcLFYLlS7ovePIC416uN8xWHepsugM",
-	"/7gbb9ZJt7TR2SESgFOOsP1CZiJs9raNs79WMIvOor/sNzpgn5/a/R9574y6LnG8NQW4hdJzobQX9rXE",
-	"1MYJaZESiqVF2XouJrSnibBybcVqId1AfG94/EpalBl6DtkAQXthsvU7Y76V1RwecS6/eUdI7lOTrXEH",
-	"OS5e8TEdH4qrF+LJBJ9dOmMu6eHkKQH7ylRTlWWgPzekV0CAEuWR6MxlesVq16amBPFkMguwXdI3HuKW",
-	"4HutX+VqvnCfG/aZqqzb1P7Khj1Zp/JcTAGJo5YjTyaqAfxS6csZgY6bitsGCyn+vVrz90Hp395v2Qi3",
-	"G2rwO2UL6dLFn3GqyA9LG0Sn1GQKMWV2kVB4IMPBalRDMv+mqtjG+FyAPxcZzCB1CJ6HYfJ0IP770ji2",
-	"qCaN/JqgfrPLsjSVI6i/N+6VWersM2O6Aq/E7DIl6tNzMTMV02EBFQokx6INvzAZMpQ27nKGwHqMk/Z8",
-	"afQsV+lnZ6KgmVHaI3D09yX9NXkqTCWkKOW6AO2E0UI5K1YSKch/eZmra3wxM+AFdp6blVB8Ku+M+U7q",
-	"tVcY9nPvrT4AMjfB8mbRNjJiJi1SWiUdXJIpBBnvF7UnvlBIvRamBI1mpUXMlKAvGT2pLJE0v/cGC/La",
-	"WPMiGVuXv48oea/l0i1MpX6BP42yr2AdI17YICtkPjNVAVkslvpKo3H9ZLJsgclIrODaXJG4vYL1pf/L",
-	"k/t7La+lytHU/7zipZSVCx4R6LnStEXJ9LxsoJo8pQ1rI2SWVWCtSKUWUxBzdQ1aSEczFIaY4snEvwT2",
-	"Em4WcmmJkgZj/W7DCYw3HNTJhu9Ani87j4x8cmf80uw3ogeM1CEmLaKa/L4U56UqZN9BpuQ7sn3/HOsJ",
-	"xUkGaS7J87di0l4ZV5zQudUAXxYI8SWa60RqtX1KSHnOx7TtnzzX9Tl7CZcupNID8c3/+E7UhytSWVVr",
-	"Or1vXv+4d3Qk0gWkV3ZZeMtVVSIHdOFs1z9Jbk6S09OT05Pk5dHw2XCUpQfPk2Hy8iRLhtOjBJJseJKl",
-	"J6cvn237e3H0HA37l+Qg9PpVJVTSGRTg6EWQ7pE6uANLrX5eApGd6uzsdW1fVyAzMatMQTvjxx3w37/9",
-	"+mUUt12i4fE9oQAP9eueEM9PC889BKFQNhaT8TJJDlJamj7CvpYOtQoyYc9T/43RrpKpq89OaZGbFVQi",
-	"lRb41Ul3Kxlc7yc3R7NpNh0dDI+OT57JGaTTg+OTWXIwyk4PZseHo9nx4fBZIuVB1HXJ5d4vyd7p3sWX",
-	"+08YvI/JzYdk71TuzS6+fPrXvrN7IXOpU7gDC7WCQqWjSNOEs8PHOWRzVs7LwrLcISui8JGsssLzd4rd",
-	"UBp4H+s19HQb8wjyBh8w6HVGQ9qiW+b5D7Po7MPdo9+quYbsa/ZZn7MvensR34sTlHyZsqWxIMxs0Fn9",
-	"ciotXC61YqPi/uVfSAvv6fXbOCJqum/cS3zpe1kQphaQZ3/IjhUyrp4pVKnkf+FKsZiuO7j4worS5Cpd",
-	"I0sstVO5kKhjFawE6MwOAoy/BS+37ZDIB48kTyRRi1jaRLDjSDzCtmFqgqxm+u+QuhabfKs4ftIl6kw6",
-	"UifKQXHvlgLD3daryKqSa/zbL9cK+ua4Xm/Qt40FPy5mQPrBDxjs1SwculGtMA3ycyHzHJ1WxEosEoqB",
-	"/mN0dLw37Iqs0VFC/3WF0ZPk44fh3ukFyp+LX5P45OS2XwI1NHyf9tBokZD2EBrcylRXW7KzqwUORvdq",
-	"gZdkEJN304qPySxTCIPMf2yd9EzmFjY55JWCPLMcK5QVkMLCYwNkkwrouwpm5OWiJUD26OUMR7FDvyEg",
-	"mRN3i+NSrqESZgU2xhNbLUwOdET2TGRqrpzl8LIUpVHahxz4gZjCQumMrOSZ0ACZmMJA/CuhwEeAfoHK",
-	"nI81eotqrmMBN0zAyNQWSklnYc/R8LwrzIfKYiuEfTQgImmr6VGym2j+9vTJeDygj18+/aqXdh6vTlKZ",
-	"51OZXl0uq7wPy2zcKlv7nHCNk9ExWtAuFlOwKoNN0YdOBuiMcG7PyL6ZWpMvHYiFcyU5bc6VVrx/8+1Y",
-	"h2RBWkEG2ilEoKnErJLzghYxWqC9KJ4lsTg8PCAfd2quQQyT0UGMp25BLAzHIA0jvlxOc5UKjo2A20Q/",
-	"LX+2v28Xphz4rwepKfYXxlzZfZsvVQrd4xklh8/u5aDHKyqvTMhG7pFIfzcrdmw777V9/FnriIiOkRdm",
-	"TJA1HRJcjVKS9sqi8BiIV4AWmKxgrBvG7KzFoU+zQv+ZjP3cpFfM4gvD3A41ND4ByIG+9jR8AO0cRXJf",
-	"mgLPq1QV2EtGaZ3tGD7DoTvwVCf4avGwkDZmixmttUJppENnhEVqFplc24H4QQunCnLiVl7LF0pDRnpA",
-	"FXDWYHysmeAYD8qKjNy8ViIxA5nl6KymKL5sLBZmBddQiVw68G65BdjEyXFy+KyDk+OkDykFOBmU7F1U",
-	"9l14jxTkDCrwpu1dg97UL95rXbBs7lOwXTvqbiXbEtlIyviPt6fhRqbeBUfp4CqpcqXnJJTtptKNHiQ5",
-	"/0bf7hCff5f2O1P1Gv9AkVhXqzDirZC383qEmLCUc8rX+smnxuQgtZ+9J9P2HLelrUzx7y9I7BFZfWGR",
-	"ahdx10fadFOHs9PpCSTpKDuQh9Oj9Dg7gWez00QOp6P0IDuEo9lxcjJ8Njrtf95FWuMd/Xp8eNuPIpA5",
-	"Jwy7epod6922wt00x7O+5eTVba/RzakiSK+ATW0yfp5MkLzRVp3EYsKz4ScHRWkqmeNntIugspOnbAes",
-	"/FEyD64gz1un1RBwSKQ9Bu4NdvFT9LFHZ1zLvjVXURy1olo9tm4cfdfi/l3IbpcBJF2b4sM/xuObJNkb",
-	"j2+Gs/H45mR28bfeo+4ewvuSDN5EOLhhRg2Z+tgnrTng4xawFivw5sFA/BuskZJRVeMEh0mrSCAW1zJf",
-	"ghVLmvwoSc6FBoXnM9boXlPAwOStIQPxtSGbslw6FPQVOOKZEiqLaEBRLMnS3ND3v0aprFx0Fj17djgi",
-	"ISpv2jgbJT3n9F1vEOcnytheIcubGeVtCpkBxc/jpj4FTec4ytV1/yl+DzduV01IMLtAaLhxoRJkrrQ9",
-	"9zUxoeCmDvnqttBpViFDfptbZRNXu9NS9K/dxi07/K4BG+5zGPYID7fj8/vRFaSgruERzvyD3HhZVThr",
-	"8POCget1T9vJ95JDhvDbNVTWZ6w3QPzknX6OONBvtEwvG+H2QBMVZLqo7UKySx9pPyJN320f+gTOpSTs",
-	"zQyuja6vdLCHVlsfUwSbUu6oyQnGGwPLVrUfI4xOoWNOo6OTBjuwlOiBOCIXbdpbavJwuKeHwXn/4foa",
-	"Hnw5l1PI7Q5HGXJLcsJVS2g7bJQyPBeWQvGNocWJC7KwHhTDITC+RQD6wjifYq0WXvDe+b7nhO0wER1Z",
-	"r9Qtpcp6z/0nL0+b5KCYLfOZynPIaqHbVOM97ABDvnVZqT7DL1f6Sjz55vWPe8fPhk+ZH0wJuuW5fIEk",
-	"k+fg4xZEdHEdPqe4BtvRDKnYzASQrQPL4iy5OXo1/fpFfwz9VTuG/l+HBwcn+2SUzqD6yq/1Lw9PiYyX",
-	"STI6XirtRkfH/9KKhm3h51N8EjbN4EEk+ZbevI2jZZk9Ukps2HIUQq3jikSdAZCa9eI7w6+hnmtbI27r",
-	"uTvVSlxr753yuSPiOjKyg4oWa24ZqXF0szc3e/5LwubXJl0iOUdN8WCnKO7+qr6WFYrvfpB7v4z2Ti5+",
-	"HR33OxstubLFPh8FoV18FAVIjV7hx7H+uLe3R/+P9UcxWeoMKuT4ifgobFO0tqXZ2RdwxohcOZeD4PHm",
-	"uhlO/t5KtiP/dWSFRYa0V5BROJZHo6fPIzWsRYruCueB2/EBSlo3XzfCJ82NhcxPVUi9lDlOJr2hKywg",
-	"oFlrFL+6qoyeXxLhbSyudF1QxCHJ9gAfP94YYpohRNp+SDCA8O1aFSL6rlrY4WmmMr0KfhfHVHKYuaby",
-	"JEUcdzfRsqHrA0Tmu64/5sx2jJUojlp7rv/yG6ICSoa2Vx8whf32LAbb2T3KbyHtZeFjCnd6kj70cBtH",
-	"rWLw+0a1nIjfLV/SgrnPdW0J1h6e5IqkO3hSrqRySs8vvW5EGtplKZ3XRNOQlTViJquQCQdtlvOFJ0v/",
-	"ktJzzyl+TmQnC6C9EY+Tz6g2xm6YqzxN4Pha/cf0+tyY7EyoWZvi5RXYFqFTcK/yaWASTi1WoepXa/wi",
-	"LJ9rDqrDhSVScSaWGqE452ghL8AF+JlyQWgVcu3LJRnSLVGQSp0CbgBX4TKYZclzVrsmrRmzb84WZ24e",
-	"Y6OLkMDYzqrVEH6qgdkmx66q8RMO3nrlWj/bU0VpKmZUqlmP5sotllOK2XO0vpRr/2k/wIW0/qP/vCv2",
-	"Nqu7U2ofkDVszHRjWgH0UIdhNIjczIWZCSmcuQJNopzCy+YaQlyeyw4Y2/FY+3KBVsTvHJWPdUgcdZFR",
-	"TbjBJmVyK5QGfqs1Xsg5PmsJd3KuOPixK5X2OV34z+HY0pYvFz6+eo+YXTQjuLWk3wnc8lGVoxNeQE4G",
-	"Qy7ZPa2NSaXd8WHbX+0N3X+u7JBynPRAP0ZWPjDnCQkFYgUyI9qrOX5emRU7sEHqBh0xuH9XO+ME93rv",
-	"JHx2u2TKR379i5/silE44RLZ+VGhglllioeHnep42UXc23eG5gyTVHMY1EYzEM+1gBtuhUD+t5ytkk2Z",
-	"W9N841h1La0zBUqrwcNiBV4KhmhBn/5+zcjm1B0nvzZs0y9sEx3pTXJs2yBBEveZXw9y5TzgtTPnzCPi",
-	"lu7mEXLhTqcveHuf6uQFSDaET0d6eYKjPW5y/h3enjeIuzR+j0vnsdp26hoK6bh1pVw/2K3Dd+916/w6",
-	"v4PZHTT7fwbDu8MGn2J6Z+AgdWwOkl2DRgPruZidMU6viXXtHHZN6jr9Fgzp0Dmxy5QOUpsGdyrmSkMV",
-	"Qc5s1o1MuRzMT5BVpix5PNXrkE4mD7IWoHEItrL1Q50A8oo1h3cWtr3WDa3Cc2y4ssqxUV+PVrDquODc",
-	"dEAVPxkIOTVLiv3y+2qujTfwK0hRdvpVNJUB9O9/w8gOB7ZpXAewkXAYQW03lz4qWEVx5IHoFb2hnrsv",
-	"N//m1Utxenh0InypuMi8lBiICVVqoyKa0I7PprnUV74BnHUztYJOqPlwEqL5nAulbL+pMnuOM88rWVgx",
-	"N2M9XSOpZTAZjDViz7/90X+7g6gDYR8mCb4aWjG5yJz9qnZVOhre/+3tD98LZqm6qeCmJCQLu5Clp7uN",
-	"GUGnJvM8UM/qu2x8i3dYhHvy3r97tfesM1W3zq09D1KRFPR9R8e3Gx9Cu1x7xkJZyw6YB4FpM4gXP6Op",
-	"ujB666lvlxsT9Y83S0fJA+TGapmD7Z2K1V/YZqj08L1GSPuKvCJfKyeYKHn3M5y5KZvrwyHxqJ+828vV",
-	"ClL5MfTNZaasnOZbASty37URGlahy6hvvTqYtrUew2h8p9j26mwabK7Oo+5bvSY+dKHXOHbS1EJN2mex",
-	"q6Spi4jeei7xUcyo+qsrve+rGesFtF1JSOB2v2C0lTniaHcpYBfmMIGT1RzcZd3U2jM9FxoKpdGRF2Wl",
-	"rlEb+ihgF95WG+UVUCulbZi7PuDtTp+7JvFICEe8PTjEl42e04bJpTS+qEjqrZsU/GJDJsRWqxbHy6jB",
-	"SzadXXXHF4UXkJG0qcVLe652a5cHNjSesuwytfY9TA5wxGYrcWvUZt+xH3aIw5qGSYa4abZsdaaFmEXL",
-	"APBzHJGMA7cw2SVORS2KDcyldAsBN8o6G3sViq9y8LDxaf1kp5tH1vQQ+/k+pS25PXm7A9NP2W3S3Oq1",
-	"7AzvNGZ2gpedgKgfM6Rz2ehJ39B4213sfuwRU1RvA1aP1mz3cpH25GlGo02U1h3JG1S1o53ZT0O77/Rz",
-	"+uH3toG2J9jo8tycglSsbTeH8lz+noKA16Mgz3wfM52Db2/2Lxx4dqy7Dv1Z7epRPPep9O3LZTgK2562",
-	"ryWRWae3o5E7SlyrI0DI1FlvQm4U5/lseuPTbd1b0VP9xRdZbMdM0YIAlBLcesDWcFOXJSsbaqF6EuJ0",
-	"u8WvvRcDUBNNY21QrE1SZs0JKvulomZD2O1muXfvon17xh1X29QXWOgORr+wIjdzey5kbk146IGa/M89",
-	"3yCx9zqb9O62qSGsQaV7Oepy36PT01Zkje/s2IqR+Vs82qfXvtCjZ13n+z/raumoZapHWz223minw3z/",
-	"5rVXHx45UNe5eV9gcG+unAGutx8z+XXOos+/fdMuBuiC+L/CnUB1x0stYONgiQm5dWWQeM1VR0SXU/Ct",
-	"ldQC3lNY2KEoP9PeMEmGmz0AyV23AG0XV37ZGwPZ7OTqv6nK5213tiF1gR6Ojo76O4/2vmoXQ98B0D11",
-	"29+qK6CgJD0PDu2ckxws5EUOEp0lMkkt+4Xsm1JXDHrWnb4ETqtvbWRwdPcmPu59tVHivVHh3X8Tk4V0",
-	"WSm3fpsuoPBpkVL13nw1sVeXDun1//2f/zthoquUzG0s8Alq6ubJdGmVBmvrC8IoKgqyogCfBwONXG6f",
-	"Vnpmthd8S5kr7xik1bp0dV6Ure6yMtkydcKBLOxAcKtWnbaq+4jZ3TKzpjMVTQj8g8z5c2EXZoWoH2vu",
-	"jqCKe9Yx58gnzqAkRkMwbnJQTcIwBHLIWf/LX7jClzKSJgM71t9cQ7WuRep06YLYzKmCCdBmTGVFlfOT",
-	"596y9TeLvSCciQ7qTdXFOJfloX3BoRfLe6nVfYjlIDgDQflqG4fAko1Fy2rBWRj24E3YoMjdyvCGfMSm",
-	"UDcDQcV0U0ArHml5rDcNWBFkE39rspblR+bqGTMzX4mnLFrLIejBJjQbiHY7fMdGy9mqUmxjpuH4EXid",
-	"Qt7xIsPrFUgfhJJZbfcwglTVkBePCTjqjgrf4kt04Cwd7Fi32jgs2Uodf/6O1g7xZDLm/rdxNHkaexRL",
-	"tjBZerejZRX6EZCdkeQY6zt67NrthQPxgisdgQiyaThBJuEDsE6GRiGStf2dn1NpYaxpF5RQk2GHZhY6",
-	"CXk/XOmGWxqI57SCFXReTVtgfy+LH08jA5JxcTvWEx/uQGxMfChC+urwlp0StCNOlcH1JBaT92+/fomQ",
-	"cLGzv2BA/E3Zv3ExwiRkLiZnY727oz9+VEt/aOKvr/hS1DJYIddpp2YKstAobdfF1OS+U1TUE6F5a8eI",
-	"bMhnARstf3qsSfCxK9buecM/txzvkK9v3UeJcvIgoRBJjNar6EgOlhpvwpWPQo51xy3E00bZQ2A2lOND",
-	"ljgD+jf+3pAOOOESzTMqw52cdx2ipU8O8nxj7T3P0JHHd+mNRgNBF38IiW5DLCR5kLt8WzLpcsN9eBqo",
-	"YCCmPOS2Q4ILjHX7Js4zSgTT4S1kWYL25WbsKztVQBwUOHvHpGPoQAbiLVQ4EKrKVMyVnpXrcwhH+y06",
-	"8WNN//gXVwgQF4CLCTmGFEChBpJhkiBJgxaTkC6ZhNLmmOpnNq7TlFZMwudgOuILqP3msHnBy0zl3Gby",
-	"XPAg8sBLSYbju7r9SxvhjJO5Dbt4pwqk2jevXoqDg4PTWLx/9zI8o1u5UDE2yNgZYUfzYtdlLZM42Fg+",
-	"Lu6NAgqkcxgk3LUXXCbUUFnvRVw/8xVdzY1c4i2A+ODTAhdP7roE5mmNSISjxsHLoEPHmmQOU41t19Zw",
-	"36N2IfMRgiQb0TwCeis3VPcTx9SMzUGJD29RhssqG+ufYEq9uxdPQm/varUaWP985Z8OUlM8Rb+e/HQX",
-	"JHWIUazF6OYmsLO/hWV4FHpK8e01CzZfUz+mHsDM1+FQOSOngtyiAiApc969+gdxsDDaLCvIYlFBpipI",
-	"A+0bJ2aGY12sAQ+HifARZG/oBDSwHeT7sb2550tRqbOFLidhbvxB+xcphuAfN2Y4m3oyX9ENjW1+GOuJ",
-	"x9se6gmxkDrLgRs7fLDQE843OP0OsqFntWZ76+RU5cqtx/onxu9k/3o44QiAjdvHjAjwLWJmJiYcX4vF",
-	"hCuuqdOP4lakHJknEIsyo3QbSxx/v6QwFUrywlyjZfCaMmN+yfYypI3WZikyDmdcabPiYqpwm+bb0BiO",
-	"Pg1b7kNKApegZamis+hgkAz8VTQLcjH22fj9BT/Pobcflo2FUZIgTVOU2JfslJVJwSLXVKhwPBfbuBHO",
-	"yokMSkBDxlD5P5sFyujXWXQW/Ss437S5cQXqKEnuuCXqcbdD+RX6rvBCu33Qcb6isw8XcWSXRSGrdXQW",
-	"ve7uVOKIrxDjcm6jsw8RYy+6wDn20SRdPwyTte8SmkS92ccHzok33kAoylE2yFM6eBuLd76TNAwNl0lw",
-	"V+lYs7fGhvU5hfLq66tD3bPKoXuSi6WzIjMrzRxcgV3mbEI7vg9YenEjTO6vpts60jfkZXMXwJ9wqrj8",
-	"mgqPjpKDz7De9/7aq/W5mLALWd8nu/69bgG9g0Jfej8jHGFmOCRvqqudhHo93A+e005qZaNnRwmE0sFz",
-	"4YQhJYed8GYUN4bEwVe5gvUX1huvjZkyg5X3Z4tYWMP2Xa785ebonA3E92Q7N0mcDS+wj/4Q7Bdhb38g",
-	"/bVvGeoVLXntnBItHibDXVPWMO537mekQQf3D2ru+iWST+4f0b2StWGUe4Gre7+JIGsSRCTUu23RXP1V",
-	"TXUsjB5Hc8ZHSbq29xZptIMKuwiDAy5R9/77HYWTzSv7fEf6bXzvi3XZ1ebGftD5OoQ4wu2tZDHsuk09",
-	"VPQ9jBjbHWV3L04WFN1dka9DfsHHtneB0nTCPRSc9jUdF38gDzYdMjvu55wDGZ+0dc+FD2CP1v3r/xkY",
-	"1wSmCGzrv7i4jaPS2B42fenznrXnhMYEBx2UaxcG+7habU740FZqCrCNCRTeDjnzpV3KPF97D2esC5Xn",
-	"qnZy6m5Yn85MpaYScXQb0M3wftEM/27fttPENdES4hBI2/U5Zw+mdV+8lTPqM8uUvfKBIV/SV//qBu3X",
-	"OZku+CcSal+dnRv0Kp5vJHtFKksKereyvU8OR6dbqeKn3pwLv20hKrpRmV7tXjNM6+wSiByU7ZOIrfvU",
-	"Hi0SN36bg9mcMPfCZOsHcLjPqJBM4Gge8X1NmhQK4eRNapSO+UC5lohQXcp1LNwKcnqjW41MDlO7ryRK",
-	"BslRXRh9Fn3z7u91uXS4jG6jmWE46t7wdEDJtVa/eOfOjlsq/r7iC/ebXYyOxPu3X7/0RZyQ5yxz37/5",
-	"ti7K7AU33L8W4PW3pnZvRHvwNWHdfbY6m7u5xNvbB/8CQ89VfLfdXKurlnC7JfuHv6/sv/MS8o1+utC8",
-	"1bXI+4Kg95nmfT8+RID882qXw+T0Adql5ycYcOzwAat1fh2DBh09ZF89l0Pj4NHoUdDWP4tAYx+w0817",
-	"5P8s/buRJu3TwR3Def9Xld3utJ7vNon7PPVPk/3tX+f54+27O3l88Fl56PD+EfXvRvxZJPUGZPZIgtrn",
-	"HC31u/Tbe/S8Ze85vvWsT7yK5+Elnw/o+bUHb7JNQdStt+LJYXI61hs/AxEL3a4bpVtsFFV+++5dGtYt",
-	"cXw6EAwvpTBlawlvq1IwnCOvdoyALDhfl9UhuFGSUKNAu7594958yt3VddJTk63JCHvXMme5c3aFggnf",
-	"/46KFFxzu5P1hXZ1DWfTSNiuE93sdv5UY4/Q8B+e4anKI5zoPzX3P0jldn+q5U9TQ1yj8UipEQo07onm",
-	"cJywbman7q6NDFvd0t4O8cR8PynxLTLCbwn5/BhA/U2UH//+gaI/kpnarYx3xkfCQf6TR0j+Y+hfCqm0",
-	"rmsoG9LbZqpuWL+p9/twgZRBaTVPp92zo1C5SameSaZ0MWftEJ7t7w9HJ4NkkAyGZ8+SZwlRmV+79wY2",
-	"qrSzwqygdR2Ov4Fw0MQBPdjb8cXen59oDazDwNtDX5lK5KYp5PL5L7ssobpWNlxffgVrqqPpwOMzGrcX",
-	"t/8/AAD//w==",
+	"5H2Lchu3suCvYHlOVeyTETWkXpZUt7K2E9/jvXmtH5vdMn1EcKZJ4nIGmAwwophYW/s1+2H7JVvdDcyD",
+	"HEqykzjn1k1VyhQ5ABqNRr+759dBYvLCaNDODi5+HSxBplDSx5cp5IVxoJPNKygyuYEUv07BJqUqnDJ6",
+	"cDGYurKCqVgvQQu3VFYoK9wSRAk55DMoIRVS2zWUwhkhtQBZZgpKUcLPFVgn1sotaYCVOYgVbC6FcUso",
+	"18qCkDML2g0H0cAmS8glLg+6ygcX7wa47uB9NHCbAgYXA+tKpReD29to8ApcuXk6d1DugvsGV4LE6NQi",
+	"QGupnJjB3JTQABFAU1asTemWooQCpFN60YUkV1rlCMyohkJpBwsoB7cIRyFLmYPz2HxeldbsgWiq4cZd",
+	"JfTEVJg5wVLIBXjYcF2FD/9cQbkZRAMtc1yOR3SBkjffgl645eDiZDSOEMjw96gPWa1D/jfY7IL3vczB",
+	"8skmJWLB6AsxQtyNT05EUSrt5CwD8fT185cvRbKUpUxwy3SwpnLCFjIBOxRPRSl1anLx9u3LrxG3UiyM",
+	"SYXREAmpU2GNUHaiN6YqhVlrofS1UQkIXSEdDSd6EA3gRuZFhlsYz0fJKcTy4HQew8GxPIGDc3kkD47m",
+	"T2CUniUns/M4YI1pukFba88HuOlogEeuSqRvJKs9+ByfnGzjs5DOQYlr/OPdfzn43++//OugD8nfqly5",
+	"/qPPjXUCtCsVEEWW4KpS7zvwjCZqw5fCXFaZG1yM4wiB9RQZx9Hd9BkNfihTKF+mP0rcSx9oBh/4wgqV",
+	"DsUbuHHCLSXdCm2ESoUmytCGn4vo/Ohnvu+Q8t0+jo+FM2bYOT1Tplf5vFwsfknn+S9u/fM4W2m9XoyP",
+	"XGFk2HyBoNV7V+lDD+r0ePcQbnGsLYy2QNfxmUxf8T3HvxKjHWj6KIsiUwkR+mFRmlkG+Zf/bhEpvzYb",
+	"wBEpI/RaZiq9krmpNJ5MCk6qbHAx4G/EUlqRI3tJIVG5zPAuSU0XXFoLLhLrpUqW9NzpwDONerjfMVh3",
+	"pdLBBf5xN96sk66yg4tjJACnHGH7mUxF2OxtG2d/LWE+uBj85bCRAYf8qz38kffOqOsSx2uTg1sqvRBK",
+	"e2Zfc0xtnJAWKSGvLPLWSzGlPU2FlRsr1kvphuJ7w+PX0iLP0AtIhwjaM5Nu3hjzrSwX8BHn8pt3hOQ+",
+	"M+kGd5Dh4iUf0+mxWD0Tj6b425Uz5op+nD4mYF+YcqbSFPTnhnQFBChRHrHOTCYrFrs2MQWIR9N5gO2K",
+	"vvEQtxjfS/0iU4ul+9ywz1Vp3bb0VzbsyTqVZWIGSBw1H3k0VQ3gV0pfzQl03FTUVlhI8B/Ukr8PSv/0",
+	"YUtHuN0Sg98pm0uXLP+MU8X7UNnAOqUmVYgps4uE3AMZDlajGJLZN2XJOsbnAvypSGEOiUPwPAzTx0Px",
+	"3yvjWKOaNvxrivLNVkVhSkdQf2/cC1Pp9DNjugQvxGyVEPXphZibkukwhxIZkmPWhl+YFC+UNu5qjsB6",
+	"jJP0fG70PFPJZ79EQTIjt0fg6O8r+mv6WJhSSFHITQ7aCaOFclasJVKQ//IqU9f4YGrAM+wsM2uh+FTe",
+	"GPOd1BsvMOzn3lt9AKRuguXNom5kxFxapLRSOrgiVQhS3i9KT3wgl3ojTAEa1UqLmClAXzF6ElkgaX7v",
+	"FRa8axPNi6SsXf4+rOStlpVbmlL9An8aZa9gEyFeWCHLZTY3ZQ5pJCq90qhcP5pWLTAZiSVcmxWx2xVs",
+	"rvxfntzfanktVYaq/udlL4UsXbCIQC+Upi1KpueqgWr6OKJnkqVUWiRSI13PUDWRqZCOfssNXYlHU3ro",
+	"KpOLhdKL6SXegaCO1CTxmBCojZBpWoK1OCdOuFDXgPjzX4O9gpulrCzR4nCi32yZkdGWiTvdsj7Idmbz",
+	"k4+PDCK/GFueaEMjfYlpiyynvy/Ner4M6XeQKvmGtOc/R//Cg0shyST5DqyYtlfGFad08jXAVzlCfIUK",
+	"PxFrreESUp7yMe1aOE91fbKeRxJVDMU3/+M7UR+uSGRZbuj0vnn548HJiUiWkKxslXvdV5UiAzQCbdfC",
+	"iW/O4vPzs/Oz+PnJ6MlonCZHT+NR/PwsjUezkxjidHSWJmfnz5/sWozR4CmaBs/JxOi1zAoopTMoAtAO",
+	"IekldTAoKq1+roDITnV29rLW0OlWzEuTN3emC/7b118/H0Rto2p0eo8zwUP9ssdJ9NPS30CCUCgbiemk",
+	"iuOjhJamj3CopUO5hNeu51f/jdGulImrz05pkZk1lCKRFvjRaXcrKVwfxjcn81k6Gx+NTk7Pnsg5JLOj",
+	"07N5fDROz4/mp8fj+enx6Eks5dGga9TLg1/ig/OD918ePmLwPsQ37+KDc3kwf//l47/2nd0zmUmdwB1Y",
+	"qEUcii1FsiqcHf6cQbpg8V7llnkX6SG594UVJZ6/U2zI0sD7rl5DT7cRjyB78gGDXqY0pM38ZZb9MB9c",
+	"vLt79Gu10JB+zVbvU7Zmb99H9+IEOV+qbGEsCDMfdla/mkkLV5VWrJbcv/wzaeEtPX4bDYia7hv3HB/6",
+	"XuaEqSVk6R+yY4UXV88VCmWy4HClSMw2HVx8YUVhMpVs8EpU2qlMSJTSCtYCdGqHAcbfgpfbtlPlnUeS",
+	"J5JBi1jaRLDnSDzCdmFq3LRm9u+QuNY1+VaxB6ZL1Kl0JE6Ug/zeLYULd1uvIstSbvBvv1zLbZzher1u",
+	"4zYW/LiIAekHP2CwV7Kw80e1HD14n3OZZWj2IlYiEZMX9R/jk9ODUZdljU9i+q/LjB7FH96NDs7fI/95",
+	"/2scnZ3d9nMgouG/g8zYsxe2blaDaOCVHpoZLU08LZk5SHuQ4mei23CfHNKo25AcEhrc2pSrHS7clSdH",
+	"43vlyXPSxMjSavnqZJoqhEFmP7ZoZi4zC9t37YWCLLXst5QlkOhDAgC8cCXQdyXMyeJGnYJ046s5jmLn",
+	"whar5Tu9n7EXcgOlMGuwEZ79emkyoMO2FyJVC+Usu7qlKIzS3v3BP4gZLJVOSWOfCw2QihkMxb8SCrw3",
+	"6hcozeVEo+WqFjoScMNXAdmDhULSWVhUZ+90OaLY2XGnnwyJ3NoCfxzvJ7+/PX40mQzp45ePv+qlwo8X",
+	"TInMsplMVldVmfVhmdVkZWv7F65xMjpGC9pFYgZWpbDNRNHgAZ0Szu0FaUoza7LKgVg6V5AB6VxhxdtX",
+	"3050CFwkJaSgnUIEmlLMS7nIaRGjBWqe4kkciePjI7K3Z+YaxCgeH0V46hbE0rA/1DDii2qWqUSwnwbc",
+	"Nvpp+YvDQ7s0xdB/PUxMfrg0ZmUPbVapBLrHM46Pn9x7gz5e5HmxRNp2D2/7u1mzkd15ru1vmLeOiOgY",
+	"78KcCbKmQ4KrEW/Sriwyj6F4AajLyRImurmYnbXYDWvWaMuT2ZCZZMVXfGn4tkMNjQ9GstOxPQ0fQDte",
+	"Et8XMsHzKlQJ9opRWkdeRk9w6B481cHGmj0spY1Y90a9L1ca6dAZYZGaRSo3dih+0MKpnMzBtdcXcqUh",
+	"JYmicrhoMD7RTHCMB2VFSgZjK6iZgkwzNJwTZF82EkuzhmsoRSYdeBeBBdjGyWl8/KSDk9O4Dyk5OBnE",
+	"9V1U9l14jkTtHErwSvJdg17VD96rpzBv7hPVXY3sbnHdYtlIyviP18zhRibemEfu4EqpMqUXxJTttvge",
+	"PIhz/o2+3cM+/y7td6bsNSOAvMKuFmF0t0IM0csRuoSFXFDs2E8+MyYDqf3sPVG/p7gtbWWCf39BbI/I",
+	"6guLVLuMutbWtsE7mp/PziBOxumRPJ6dJKfpGTyZn8dyNBsnR+kxnMxP47PRk/F5/+9dpDV21q+nx7f9",
+	"KKpVnK6cJtqw+3WFB7BDP/WOo+KHuQCZLJmBIa/ns1BOOLmqnZXkOlovN6hwkNmNhp427MxSWkw5TDdt",
+	"nU1Druxg+FToGfDXHAa87TU+OOgGyQrY5CDV7dEULyfq7NNITHk2/OQgL0wpM/yMWh2UdvqYtZjW5pFP",
+	"QZb17ieEJD8G7q3L7qfou9ydcdvKbss/2KveftfiXfuQ3U6oiLsa0bt/TCY3cXwwmdyM5pPJzdn8/d96",
+	"CbV7CG8LUvxj4eCG2UzIeYh8+J8dX24JG7EGr9wMxb/BBu8hKho4wXHcSreIxLXMKrCioslP4vhSaFB4",
+	"PhON1EeOE5O1hgzF14Y04qJyKKZKcHTjCygtogEFiSQ9eUtb+XWQyNINLgZPnhyPSQTImzbOxnHPOX3X",
+	"68z6iWLfK2RYZk4RsFymQJGIqMn0QcU/GmTquv8Uv4cbty+7JiiNIDTcuJBTs1DaXvrsopC6VDvPdZtl",
+	"NquQGbLLa2TjX7xTz/WP3UYtK+KuAVtuhDDsIyz9ju/Djy4hAXUNH+HUeJA7Q5Ylzhrs3aCee8nZdnZ4",
+	"ziGDG/IaSutj/1sgfvJOP4c/7Dfq1VcNc3uggk1CJ2i1pFV/pPaLNH23duvjHleSsDc3uDYa7tLBAeqc",
+	"fZciaMRyT3ZTUD0ZWLYJ/BhhdAIdYwDNtCRosYVE+8kRuZDkrLfURDRxTw+D8/7D9dlQ+HAmZ5DZPWY+",
+	"ZJb4hCsraJubFHy9FJZCEo2ayAEc0g8f5MsiML5FAPrcWZ+ia+ee8d75vL8Ju+4yOrJerltIlfae+0+e",
+	"nzZhVjGvsrnKMkhrptvkNT7sAEPkuipVn9qaKb0Sj755+ePB6ZPRY74PpgDdsru+QJLJMvBeF6/AhTAC",
+	"eWXYCmBIxXZEhHQdqPKL+ObkxezrZ/2xhBftWMJ/HR0dnR2SSj2H8iu/1r88PDQ0qeJ4fFop7cYnp//S",
+	"8gru4OdTLCpWzeBBJPmanryNBlWRfiSX2NLlyJVc+1eJOgMg9dWL7nRDh8y4XYm4K+fuFCtRLb338ucO",
+	"i+vwyA4qWldzR0mNBjcHC3PgvyRsfm2SCsl50KRhdtIL78+PbGmh+Ow7efDL+ODs/a/j035TqcVXdq7P",
+	"B0FoFx9EDlKjTfthoj8cHBzQ/xP9QUwrnUKJN34qPgjbpP/tSHa2BZwxIlPOZSB4vLluhpO1upbtCEjt",
+	"F2KWIe0KUnIm8+hMOuCRGjYiQXOF4+Ft7wbZXM3XDfNJMmMh9VPlUlcyw8mkV3SFBQQ0bY3iR9el0Ysr",
+	"IrytxZWuU7PYodoe4L3fW0NMM4QzFHhIUIDw6SZ7wRmzamGHp5nJZBXsLvYIZTB3TQ5PgjjubqKlQ9cH",
+	"iJfvuv6Y8bVjrAyiQWvP9V9+Q5SKytD2ygOmsN8ezWE9u0f4LaW9yr1H5E5L0jtObqNBK63+vlEtI+J3",
+	"ixu1YO4zXVuMtedOcm7XHXdSrqVySi+uvGxEGtqnKV3WRNOQlTViLsuQEQDaVIulJ0v/kNILf1P8nHid",
+	"LID2SjxOPqcsI7ulrvI04cbX4j+ixxfGpBdCzdsUT86ThtDJNVn6cDgxp9ZVoTxia/wizJ/rG1Q7Owuk",
+	"4lRUGqG4ZF8nL8ClDKlygWnlcuMTTxnSHVaQSJ0AbgBX4QSgquA5y32T1hezb87Wzdw+xkYWhTCdasQQ",
+	"fqqB2SXHrqjxEw5fe+Fa/3ag8sKUfFEp+3+wUG5ZzSjiwLGGQm78p8MAF9L6j/7zPs/hvK7zqW1AlrAR",
+	"041puf9DPorRIDKzEGYupHBmBZpYOTnHzTWEqAKnXzC2o4n2aRMtf+UlCh/rkDjqZKuacINOyuSWKw38",
+	"VGu8kAv8rcXcybhi58e+QODnNOE/h2FLW75aeu/wPWx22YzgIp1+I3DHRlWOTngJGSkMmWTztFYmlXan",
+	"x217tTfw8LliW8pxyAbtGFl6x5wnJGSIJciUaK++8YvSrNmADVw3yIjh/bva6ye413on5rPfJFPe8+sf",
+	"/GRTjNwJV3idP8pVMC9N/nC3U+0vex/1VvChOsMk1RwGFSQNxVMt4IaLSvD+W461ySbdryljciy6KutM",
+	"jtxq+DBfgeeCwVvQJ79fMrI58Mihuy3d9AvbeEd6QzS7OkjgxH3q14NMOQ94bcw58xF+S3fzEXzhTqMv",
+	"WHufauQFSLaYT4d7eYKjPW7f/DusPa8Qd2n8HpPOY7Vt1DUU0jHrCrl5sFmHz95r1vl1fge1O0j2/wyK",
+	"d+cafIrqnYKDxLE6SHoNKg0s5yI2xji8Jja1cdhVqevwW1CkQw3KPlU6cG0a3MkcLAzlMzmznfUy47Q4",
+	"P0FamqLg8ZRtRDKZLMiagUbB2craD9VUyBVLDm8s7FqtW1KF59gyZZVjpb4erWDdMcG5fIPylVIQcmYq",
+	"8v3y82qhjVfwS0iQd/pVNCUx9O9/S8kOB7atXAewkXAYQW0zlz4qWA+igQeil/WGvPa+zIJXL56L8+OT",
+	"M+FT5kXqucRQTCljHQXRlHZ8McukXvlSepbNVFQ7pTLOafDmcyyUchVMmdpLnHlRytyKhZno2QZJLYXp",
+	"cKIRe/7pD/7bPUQdCPs4jvHRUNTKyfZsV7Wz81Hx/m+vf/he8JWqyzNuCkKysEtZeLrbmhF0YlJ/B+pZ",
+	"fb2SL5YPi3B149s3Lw6edKbqZum150EqkoK+78j4dglJKDxsz5gra9kA8yAwbQb24mc0ZRdGrz317XJr",
+	"ov7xpnIUPMDbWFYZ2N6pWPyFbYY8FV+1hbSvyCrymX6CiZJ3P8eZm6S/PhzSHfWTd6viWk4qP4ZrZlJl",
+	"5SzbcViR+a6N0LAO9Vp969XOtJ31GEbja+52V2fVYHt1HnXf6jXxoQm9wbHTJpNr2j6LfQlZXUT0ZqOJ",
+	"D2JOuWtd7n1fxlsvoO08SAK3+wWjrcgQR/sTGbswhwmcLBfgrury4J7pOU1SKI2GvChKdY3S0HsBu/C2",
+	"ClJXQEWptrnc9QHvVjzdNYlHQjji3cHBv2z0gjZMJqXxKVFS7/Sk8IuNmBBbRW/sL6NSOdnUyNW1c+Re",
+	"wIukTc1e2nO1i+Q8sKGEl3mXqaXvcXyEI7aLslujtiu4/bBjHNaUnjLETdlqq8Yv+CxaCoCf44R4HLil",
+	"Sa9wKir2bGAupFsKuFHW2ciLUHyUnYeNTesnO98+sqYa28/3KQXe7cnbtax+ym65607Vamd4p8S147zs",
+	"OET9mBGdy1Z1/5bE2+0H4MeeMEX1FqL1SM12TRtJT55mPN5GaV3bvUVVewrD/TS0+05lrB9+b0Fte4Kt",
+	"etntKUjE2naZLc/lOz4EvJ4EfuYrwukcfKG4f+DIX8e6ftOf1b5qz0sfSt9t08Ne2Pa03fLOjqTq1L/J",
+	"0ru9I8HFEFxKnDlIL9peb1NlqfD1pEHdp/Tc9qJ99aB8X3sLSLmcx7WKKIRMnPV661Y+ow/hN4bkTtuR",
+	"npQz7kOy66hFtQWQNXG1BqvgTTKYLG1IwOqJwlNzkl97+zpQBVOj4pCDT1I4zwnKlKY8cENH2g2t799F",
+	"u/nJHZ2J6v4juoPRL6zIzMJeCplZE370QE3/54GvKTl4mU57d9skLtagUluVOkP65Py85c7jlis7jjnf",
+	"hKV9eu1+LD3rOl98WyeYD1r2wWCnRNpbCnSYb1+99DLLIwfq5DpvgAzvDdAzwPX2Iya/zln0GdWv2hkI",
+	"XRD/V2jpVBcJ1Vw9CuqfkDsdn8RLTnUKV4/rWqmCvyebsUNRfqaDURyPtssm4ruaOO1mdH7Z63jZLqPr",
+	"bzTmg8V7a8C6QI/GJyf9ZV8HX7Xzx+8A6J5U92/VCsgTSr8HK3rBkRWWLCIDiRYa6cGWjVE2iKmQCM35",
+	"TikHx/J3NjI8uXsTHw6+2sqK30qK72+kZSGpSuU2r5Ml5D4WU6jexmVTu7pySK//7//83ykTXalkZiOB",
+	"v6B60Pwyq6zSYG3d341csSBL8ip6MFCz5tp1pedmd8HXFC7z1khSbgpXB2NZ1S9Kk1aJEw5kboeCq9vq",
+	"WFldxM02npk3ZcGot+AfJMIuhV2aNaJ+ormghIoUWMZc4j1xBjkxap9RE/hqopTBe0Qegr/8hdOKKQxq",
+	"UrAT/c01lJuapc4qF9hmRmlTgIpqIksqNpg+9eq0bwz3jHAmOqg3ZRfjnAuISg37eyzvpdYxggMJwRmK",
+	"H3xCvfdm2Ui0VCWchWEPJowN2oNbG96QdxPl6mYoKINvBmg6IC1P9LbWLAJv4m9N2lI3SUe+4MvMHQ2V",
+	"RRU9eFpYb2et1O76DFlTuliXihXbJBw/Aq8TyDqma3gcFRX2fMm0VrYYQapsyIvHBBx1R4Vv8SE6cOYO",
+	"dqJblS+WFLSOE+GOahjxaDrhksHJYPo48iiWrNYy92676Eo0XlCnQs4x0XeUJbYrMofiGadXAhFkU6OD",
+	"l4QPwDoZaquI1/aX3c6khYmmXVAUT4YdmnkovuT9cHodbmkontIKVtB5NZWU/eU/fjyNDEjGxe1ET72P",
+	"BbEx9f4P6VPSW3pKkI44VQrX00hM377++jlCwhnWvruD+Juyf+MMiGkIl0wvJnp/O4Xoo/ophA4KdYc2",
+	"RVWWJd467dRcQRqq1O0mn5nMF9eKeiJUb+0EkQ3ZPGCjZcRPNDE+tv/aZYL45461H5IEWu1EkU8exeSX",
+	"iVB7FR3OwVzjVejYKeREd2xRPG3kPQRmQzneT4ozoFHlm7Z0wAk9UC8o93d62bXCKh+R5Pkm2pu7oYiR",
+	"WyGOx0NBXVeERLMhEpLM1n0GNal0meHSRQ2UpRBR8HPXCsIFJrrdSPWCos90eEtZFKB9jhsb6Gi/REGA",
+	"s0lOMoYOZCheQ4kDoSxNybfSX+X6HMLRfqss0jn94x9cI0CcdS6mZI2S14aqVkZxjCQNWkxDjGYa8qkj",
+	"StrZ6oYqrZiGz0F1xAdQ+i1gu7vOXGVc2/JU8CAy+wtJiuObumJOG+GMk5kNu3ijcqTaVy+ei6Ojo/NI",
+	"vH3zPPxGTdVQMDbI2OvWR/ViX6ecaRR0LO+M90oBee/Z9xJaJQaTCSVU2ttH7WfusNY0VBOvAcQ7H4t4",
+	"/+iuDjyPa0QiHDUOngcZOtHEc5hqbDuhh0tFtQvhluCZ2XIhEtA7Aam6BDui+nX2hLx7jTxclulE/wQz",
+	"Knd+/yiUQ6/X66H1v6/9r8PE5I9FCnNyDrjAqYNjZCPGNzfhOvsWOKOTUIaLT2+YsflE/gmVTaY++Ydy",
+	"KDn+5JYlAHGZy27fJcTB0mhTlZBGooRUlZAE2jdOzA072FgCHo9i4d3WXtEJaGA9yJewe3XP579SOQ11",
+	"huHb+IP2D5IPwf/cqOGs6slsTQ022/dhoqcebwcoJ8RS6jQDribxHkpPON/g9HvIhn6rJdtrJ2cqU24z",
+	"0T8xfqeH16MpewBs1D5mRICvSzNzrnqk8kJO86byQnKWkXDkO4FYlCnF+Jjj+PagwpTIyXNzjZrBSwrH",
+	"+SXby5A02phKpOzOWGmz5gyu0Az1dailR5uGNfcRRZ4L0LJQg4vB0TAe+j5ASzIxDln5/QU/L6C3hJiV",
+	"hXEcI02Ta9rnCRWlScDirSlR4PhbbKOGOSsnUigAFRlDNQesFiijX6aDi8G/gvPFqFsdbMdxfEeLro9r",
+	"zRXKXXs6sKHePuwYX4OLd++jga3yXJabwcXgZXenEkd8hRiXCzu4eDdg7A3e4xyHqJJuHobJ2nYJlale",
+	"7eMD52gfbyBkAikb+CkdvI3EG1++GoaG/htcyjrR7ardS3Ll1d3HQ7K1yqB7ksvKWZGateYbXIKtMlah",
+	"Hbdzlp7dCJP5zoI7R/qKrGwuPfgTThWX31C200l89BnW+977XDeXYsomZN0OePN7NXG9g0KfezsjHGFq",
+	"OA5gytVeQr0eHQbLaS+1stKzJ+9C6WC5cJSSItJOeDWKq1GiYKusYPOF9cpro6bMYe3t2TwS1rB+lynf",
+	"mx6Ns6H4nnTnJnK0ZQX20R+C/Szs7Q+kv3aLp17WktXGKdHicTzaN2UN42GnvSYNOrp/UNOqmUg+vn9E",
+	"t6Nuc1HuBa4uOCeCrEkQkVDvtkVz9Vc11TEz+jiaC20Hurr3Dmm0nQr7CIMdLoPu6wv2ZGs2jxxyi/vb",
+	"6N4H61yv7Y39oLNNcHGE5rukMexrhh/SCB9GjO0ytrsXJw2K2n1kmxBf8L7tfaA05XcPBafd2eT9H3gH",
+	"m7KcPe1VF0DKJ23d38IHXI9W+/z/DBfXhEsRrq3/4v1tNCiM7bmmz32wtbacUJlgp4Ny7Wxk71er1Qnv",
+	"2kpMDrZRgcLTIVBf2Upm2cZbOBOdqyxTtZFTl+D6GKpvh4vLk5nh7aI5/t1uUNT4NVETYhdI2/S5ZAum",
+	"1e7fyjkVt6XKrrxjyOcR1i9Nof06J5Mlv+GittXZuEGr4mlAktFChpyiVgbXVriWk3M4daqO7jcdk+rG",
+	"UbiJrWAwty6ZaN24t3xN57aVB9apnI5wq3iEumnIarF0oiqafMcVlfpRhJdWJ4OSd7cVPxeJLMil3wqg",
+	"Pzoen+9E3x97ZTW8eEWU1O6bHu32wKZ19rF7djn38ftWg72PZvhbL45hJkZ08cykmwfwLx8vIo7Hvkri",
+	"avXFI0cPh6YSo3TE5MrpWURIhdxEwq0hoye6Cd5kDrZLdQbxMD6pc80vBt+8+XudgR66E27Vh4zG3ZZf",
+	"RxQ6bJXgd9qg3FI+/YrfBtHsYnwi3r7++rmnE8gylihvX31b57n2ghsa8gV4fUPebou8B/eN6+6zVSze",
+	"jZTe3j749SA9vRlvu5FkV1ZwuyPZRr+vZLuzQ/5WiWKoh+vaG30u3vsMj743YxEg/7yy8zg+f4Ds7Hk/",
+	"CI4dPWC1zqtbaNDJQ/bV03ccB4/HHwVt/c4OGvuAnW6/5ODP0i62gsB9GkbHLDj8VaW3e22DuxX+Pj/E",
+	"p/H+9quj/njt9c47Pvysd+j4/hH1S03+LJJ6RW88+CiCOuQINJUQ9Wuz9HtLm3XcSK6PvYpam/PRjp5X",
+	"kTTvZ6irmcWj4/h8orfeURIJ3U7FpcZAivL0fEE0DetmjT4eCoaXArSytYTXxMnVz35l26iCpGs17keq",
+	"vWiXDGy9koEik3Xq+cykG1LC3rSUdS5GXiNjwue/oxQM1zTMsj53sU6LbWoz26m32wXkn6rsERr+w194",
+	"UtnDif5T3/4Hidzue4T+NDHEGSgfyTVC+sk9vir2gtb9ASiDdit+WHcJaDuwIm5Yy2m51Enz0x1aPwZQ",
+	"fxPlR7+/G+yPvEzt6tA7vT/hIP/J/T//MeQvOYxaHTCKhvR2L1U3aNFkM757j5RBQUNPp92zo0CASShb",
+	"SybU67Q2CC8OD0fjs2E8jIejiyfxk5iozK/d29SO8gitMGtodRjyTR2HjZfTg73rPe19s0lrYO3k3h36",
+	"wpQiM02amo/u2aqA8lrZ0M9+BRvKEurA4+M1t+9v/38AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -66,7 +66,6 @@ func badBodies() []badBody {
 		{with("chain", `"DEV"`), payment.CodeUnknownChain, "chain"},
 		{with("chain", `"de v"`), payment.CodeUnknownChain, "chain"},
 		{with("chain", `"off"`), payment.CodeChainDisabled, "chain"},
-		{with("chain", `"halted"`), payment.CodeChainDisabled, "chain"},
 		{with("chain", `""`), payment.CodeInvalidParameter, "chain"},
 		{with("chain", texts(33, "a")), payment.CodeInvalidParameter, "chain"},
 		{with("chain", `7`), payment.CodeInvalidParameter, "chain"},
@@ -154,12 +153,8 @@ func badURLs() []badBody {
 
 func disableSome(t *testing.T, k *kit) {
 	t.Helper()
-	for i, name := range []string{"off", "halted"} {
-		native := payment.Asset{ID: payment.NativeAsset(name), Symbol: "USDC", Decimals: 6}
-		k.EnableChain(t, name, uint64(9000+i), native)
-	}
+	k.EnableChain(t, "off", 9000, payment.Asset{ID: payment.NativeAsset("off"), Symbol: "USDC", Decimals: 6})
 	k.Exec(t, `UPDATE chains SET enabled = false WHERE name = 'off'`)
-	k.Exec(t, `UPDATE chains SET halted_at = now(), halted_reason = 'test' WHERE name = 'halted'`)
 	token := storetest.Address()
 	require.NoError(t, k.DB.AddToken(t.Context(), store.NewAsset{ID: payment.TokenAsset("dev", token), Code: "OFF", Decimals: 6}, storetest.By()))
 	k.Exec(t, `UPDATE assets SET enabled = false WHERE code = 'OFF'`)

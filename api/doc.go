@@ -31,6 +31,7 @@
 //
 // # Failures
 //
-// Temporal, the workers or the database away: 503 unavailable. No wallet to derive from: 503 addresses_exhausted. An
+// Temporal, the workers or the database away: 503 unavailable. A chain that is not read far enough, paused or halted: 503
+// chain_lagging, and nothing is created. No wallet to derive from: 503 addresses_exhausted. An
 // address that does not derive again: 500 and a log line at level error; somebody changed the database.
 package api

@@ -82,14 +82,18 @@ func (e engine) checkWorkers(ctx context.Context) error {
 // readiness runs checks side by side and remembers the result for a moment.
 type readiness struct {
 	checks map[string]func(context.Context) error
+	// chains tells of the chains; it decides nothing.
+	chains func(context.Context) (map[string]ChainHealth, error)
 
 	mu     sync.Mutex // held while checking: whoever comes meanwhile shares the result
 	at     time.Time
 	health Health
 }
 
-func newReadiness(checks map[string]func(context.Context) error) *readiness {
-	return &readiness{checks: checks}
+func newReadiness(
+	checks map[string]func(context.Context) error, chains func(context.Context) (map[string]ChainHealth, error),
+) *readiness {
+	return &readiness{checks: checks, chains: chains}
 }
 
 func (r *readiness) check(ctx context.Context, failed func(name string, err error)) Health {
@@ -99,7 +103,7 @@ func (r *readiness) check(ctx context.Context, failed func(name string, err erro
 		r.health = r.run(context.WithoutCancel(ctx), failed) // the result is for others too
 		r.at = time.Now()
 	}
-	return Health{Status: r.health.Status, Checks: maps.Clone(r.health.Checks)}
+	return Health{Status: r.health.Status, Checks: maps.Clone(r.health.Checks), Chains: maps.Clone(r.health.Chains)}
 }
 
 // run asks every part. One that does not answer in time is not ready.
@@ -114,6 +118,14 @@ func (r *readiness) run(ctx context.Context, failed func(name string, err error)
 	for name, check := range r.checks {
 		go func() { results <- result{name, check(ctx)} }()
 	}
+	chains := make(chan map[string]ChainHealth, 1)
+	go func() {
+		told, err := r.chains(ctx)
+		if err != nil {
+			failed("chains", err)
+		}
+		chains <- told
+	}()
 	missing := maps.Clone(r.checks)
 	health := Health{Status: HealthStatusOk, Checks: map[string]HealthStatus{}}
 	set := func(name string, err error) {
@@ -133,6 +145,10 @@ func (r *readiness) run(ctx context.Context, failed func(name string, err error)
 				set(name, ctx.Err())
 			}
 		}
+	}
+	select {
+	case health.Chains = <-chains:
+	case <-ctx.Done():
 	}
 	return health
 }

@@ -30,7 +30,7 @@ func TestReady(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, api.Health{Status: "ok", Checks: map[string]api.HealthStatus{
 		"database": "ok", "schema": "ok", "temporal": "ok", "workers": "ok",
-	}}, health)
+	}, Chains: map[string]api.ChainHealth{"dev": "ok", "other": "ok"}}, health)
 }
 
 func TestNotReady(t *testing.T) {

@@ -17,6 +17,8 @@ type metrics struct {
 	problems *prometheus.CounterVec
 	created  *prometheus.CounterVec
 	ready    prometheus.Gauge
+
+	chainTakesOrders, chainBehind, chainSilent *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) (*metrics, error) {
@@ -35,7 +37,15 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		created:  prometheus.NewCounterVec(prometheus.CounterOpts(opts("order_creations_total", "Accepted requests for orders, by outcome.")), []string{"outcome"}),
 		ready:    prometheus.NewGauge(prometheus.GaugeOpts(opts("ready", "1 when the last readiness check succeeded."))),
 	}
-	for _, collector := range []prometheus.Collector{m.requests, m.duration, m.inFlight, m.problems, m.created, m.ready} {
+	chain := func(name, help string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts(opts(name, help)), []string{"chain"})
+	}
+	m.chainTakesOrders = chain("chain_takes_orders", "1 when orders on the chain are accepted, as of the last readiness check.")
+	m.chainBehind = chain("chain_behind_seconds", "Blocks seen and not recorded, in the time that the chain takes to make them.")
+	m.chainSilent = chain("chain_silent_seconds", "Time since the chain's watcher last recorded a block or told of the head.")
+	for _, collector := range []prometheus.Collector{
+		m.requests, m.duration, m.inFlight, m.problems, m.created, m.ready, m.chainTakesOrders, m.chainBehind, m.chainSilent,
+	} {
 		if err := registry.Register(collector); err != nil {
 			return nil, err
 		}

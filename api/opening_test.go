@@ -66,7 +66,7 @@ func TestReplay(t *testing.T) {
 	require.Equal(t, first.body, k.post(t, "k", `{"chain":"dev","asset":"USDC","amount":"25.00","metadata":{"a":"1","b":"2"}}`).body)
 	k.Exec(t, `UPDATE chains SET halted_at = now(), halted_reason = 'test'`)
 	require.Equal(t, first.body, k.post(t, "k", `{"chain":"dev","asset":"USDC","amount":"25.00","metadata":{"a":"1","b":"2"}}`).body)
-	requireProblem(t, k.post(t, "new", simple), http.StatusBadRequest, payment.CodeChainDisabled, "chain")
+	requireProblem(t, k.post(t, "new", simple), http.StatusBadRequest, payment.CodeAssetDisabled, "asset")
 }
 
 // Keys are a merchant's own, and a mode's.

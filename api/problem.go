@@ -68,6 +68,7 @@ func renderings() map[payment.Code]rendering {
 		payment.CodeOpenOrderCap:            {status: http.StatusTooManyRequests, retryAfter: much},
 		payment.CodeInternal:                {status: http.StatusInternalServerError},
 		payment.CodeUnavailable:             {status: http.StatusServiceUnavailable, retryAfter: soon},
+		payment.CodeChainLagging:            {status: http.StatusServiceUnavailable, retryAfter: later},
 		payment.CodeAddressesExhausted:      {status: http.StatusServiceUnavailable, retryAfter: much},
 	}
 }

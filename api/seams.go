@@ -24,6 +24,7 @@ type Store interface {
 	Balances(ctx context.Context, who store.Principal) ([]store.Balance, error)
 	AddressOrigin(ctx context.Context, id payment.OrderID) (store.Origin, error)
 
+	ChainLags(ctx context.Context) ([]store.Lag, error)
 	Ping(ctx context.Context) error
 	SchemaVersion(ctx context.Context) (int64, error)
 }

@@ -105,7 +105,7 @@ func New(config Config) (*Server, error) {
 		log: config.Logger, registry: config.Registry, metrics: counters, validator: rules, requestIDs: requestIDPattern(),
 		patience: config.OpenTimeout + answerReserve,
 	}
-	s.readiness = newReadiness(s.checks(config.SchemaVersion))
+	s.readiness = newReadiness(s.checks(config.SchemaVersion), s.chainHealth)
 	s.mount()
 	return s, nil
 }

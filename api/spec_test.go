@@ -59,7 +59,7 @@ func TestSpecCodesAreTheDomains(t *testing.T) {
 	operatorsOnly := []payment.Code{
 		payment.CodeInvalidAddress, payment.CodeInvalidHash, payment.CodeInvalidID, // an id that is none is not found
 		payment.CodePrivateKeyMaterial, payment.CodeInvalidXPub,
-		payment.CodeStale, payment.CodeChainHalted, payment.CodeChainLagging, payment.CodeAssetHalted,
+		payment.CodeStale, payment.CodeChainHalted, payment.CodeAssetHalted,
 	}
 	var want []string
 	for _, code := range payment.Codes() {

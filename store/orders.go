@@ -15,8 +15,8 @@ import (
 )
 
 // LookupAsset finds an asset by the names that merchants use, as something to ask money in. Errors: CodeUnknownChain,
-// CodeChainDisabled, CodeUnknownAsset, CodeAssetDisabled; the parameter is "chain" or "asset". A halted chain or asset counts as
-// disabled: what it could not credit must not be asked for.
+// CodeChainDisabled, CodeUnknownAsset, CodeAssetDisabled; the parameter is "chain" or "asset". A halted asset counts as
+// disabled: what it could not credit must not be asked for. Whether the chain is read at the moment is CreateOrder's question.
 func (db *DB) LookupAsset(ctx context.Context, chain, code string) (AssetInfo, error) {
 	found, err := lookupAsset(ctx, db.q, chain, code)
 	if err != nil {
@@ -39,7 +39,7 @@ func lookupAsset(ctx context.Context, q *sqlc.Queries, chain, code string) (orde
 		return orderableAsset{}, payment.E(payment.CodeUnknownChain, "chain", "there is no such chain")
 	case err != nil:
 		return orderableAsset{}, fmt.Errorf("look up asset: %w", err)
-	case !row.ChainEnabled, row.ChainHalted:
+	case !row.ChainEnabled:
 		return orderableAsset{}, payment.E(payment.CodeChainDisabled, "chain", "this chain takes no orders at the moment")
 	case row.ID == nil:
 		return orderableAsset{}, payment.E(payment.CodeUnknownAsset, "asset", "there is no such asset on this chain")
@@ -87,7 +87,7 @@ type NewOrder struct {
 // CreateOrder commits an order that has no address yet, together with the idempotency key that finds it again, or says
 // what became of the key before. From then on there will be one order for the key, whatever dies.
 //
-// Errors: CodeIdempotencyMismatch; CodeIdempotencyInFlight and CodeRateLimited (with RetryAfterOf), CodeOpenOrderCap;
+// Errors: CodeIdempotencyMismatch; CodeIdempotencyInFlight, CodeRateLimited and CodeChainLagging (with RetryAfterOf), CodeOpenOrderCap;
 // LookupAsset's; CodeInvalidAmount, CodeInvalidExpiry, CodeConfirmationsTooLow, CodeInvalidParameter (confirmations);
 // CodeAddressesExhausted when there is no wallet to derive from; CodeUnauthorized for a disabled merchant. An error leaves
 // nothing behind.
@@ -126,6 +126,9 @@ func (t txn) insertOrder(ctx context.Context, id payment.OrderID, n NewOrder) er
 	}
 	asset, err := lookupAsset(ctx, t.q, n.Chain, n.Asset)
 	if err != nil {
+		return err
+	}
+	if err := t.upToDate(ctx, n.Chain); err != nil {
 		return err
 	}
 	policy, err := asset.policy.Raise(n.Wish)

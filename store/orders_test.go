@@ -215,7 +215,7 @@ func TestRefusedOrdersLeaveNothing(t *testing.T) {
 			spoil: exec(`UPDATE chains SET enabled = false WHERE name = 'dev'`), un: exec(`UPDATE chains SET enabled = true`),
 		},
 		{
-			name: "halted chain", code: payment.CodeChainDisabled, param: "chain",
+			name: "halted chain", code: payment.CodeChainLagging, param: "chain",
 			spoil: exec(`UPDATE chains SET halted_at = now(), halted_reason = 'reorg' WHERE name = 'dev'`),
 			un:    exec(`UPDATE chains SET halted_at = NULL, halted_reason = NULL`),
 		},

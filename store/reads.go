@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -153,45 +152,6 @@ func (db *DB) AddressOrigin(ctx context.Context, id payment.OrderID) (Origin, er
 		},
 		Index: uint32(row.DerivationIndex), Address: address,
 	}, nil
-}
-
-// Lag is how far a chain is recorded.
-type Lag struct {
-	Chain string
-	// Recorded is the last block recorded and RecordedAt its time; zero before the first.
-	Recorded   uint64
-	RecordedAt time.Time
-	// Head is the newest block that was seen.
-	Head uint64
-	// Blocks is how many blocks were seen and not recorded.
-	Blocks uint64
-	// Excessive: nothing was recorded for longer than the chain's limit.
-	Excessive    bool
-	Paused       bool
-	HaltedReason string // set when nothing is credited
-}
-
-// ChainLag reads how far a chain is recorded. Error: CodeUnknownChain.
-func (db *DB) ChainLag(ctx context.Context, chain string) (Lag, error) {
-	row, err := db.q.ChainLag(ctx, chain)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Lag{}, payment.E(payment.CodeUnknownChain, "chain", "no such chain")
-	}
-	if err != nil {
-		return Lag{}, classify(err)
-	}
-	lag := Lag{
-		Chain: row.Name, Recorded: uint64(deref(row.BlockNumber)), Head: uint64(deref(row.HeadNumber)),
-		Paused: row.Paused, HaltedReason: deref(row.HaltedReason),
-		Excessive: row.BlockTime == nil || row.Behind,
-	}
-	if row.BlockTime != nil {
-		lag.RecordedAt = row.BlockTime.UTC()
-	}
-	if lag.Head > lag.Recorded {
-		lag.Blocks = lag.Head - lag.Recorded
-	}
-	return lag, nil
 }
 
 // SchemaVersion reads the number of the newest migration that was applied.

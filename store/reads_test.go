@@ -262,23 +262,9 @@ func TestSignedPrintsExactly(t *testing.T) {
 	}
 }
 
-func TestChainLag(t *testing.T) {
+func TestSchemaVersion(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t)
-	b.Exec(t, `UPDATE cursors SET head_number = 107 WHERE chain = 'dev'`)
-	b.Exec(t, `UPDATE chains SET max_lag_seconds = 3600 WHERE name = 'dev'`)
-	lag, err := b.DB.ChainLag(t.Context(), storetest.Chain)
-	require.NoError(t, err)
-	require.WithinDuration(t, time.Now().Add(-time.Minute), lag.RecordedAt, 20*time.Second)
-	lag.RecordedAt = time.Time{}
-	require.Equal(t, store.Lag{Chain: "dev", Recorded: 100, Head: 107, Blocks: 7}, lag)
-	b.Exec(t, `UPDATE chains SET max_lag_seconds = 1, paused_at = now(), halted_at = now(), halted_reason = 'reorg' WHERE name = 'dev'`)
-	lag, err = b.DB.ChainLag(t.Context(), storetest.Chain)
-	require.NoError(t, err)
-	require.True(t, lag.Excessive && lag.Paused)
-	require.Equal(t, "reorg", lag.HaltedReason)
-	_, err = b.DB.ChainLag(t.Context(), "mars")
-	require.Equal(t, payment.CodeUnknownChain, payment.CodeOf(err))
 	version, err := b.DB.SchemaVersion(t.Context())
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, version, int64(6))

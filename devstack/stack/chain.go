@@ -2,7 +2,11 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +38,41 @@ func (s *Stack) SetUpChain(ctx context.Context) error {
 		}
 		return "chain " + ChainName + ", " + strconv.Itoa(s.cfg.Confirmations) + " confirmations", nil
 	})
+}
+
+// chainsTimeout is how long a start waits for the chains. One that cannot be read by then is no reason not to start.
+const chainsTimeout = 20 * time.Second
+
+// awaitChains waits until orders are taken on every chain: until the worker has recorded the first block, or what was
+// mined while the stack was away, an order would be refused.
+func (s *Stack) awaitChains(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, chainsTimeout)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !s.chainsRead(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// chainsRead asks the API whether no chain lags.
+func (s *Stack) chainsRead(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.APIURL()+"/readyz", nil)
+	if err != nil {
+		return true // never: the address is the stack's own
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	var health struct{ Chains map[string]string }
+	_ = json.NewDecoder(response.Body).Decode(&health) // an answer that tells of no chains leaves nothing to wait for
+	return !slices.Contains(slices.Collect(maps.Values(health.Chains)), "lagging")
 }
 
 func (s *Stack) importWallet(ctx context.Context) error {

@@ -249,7 +249,13 @@ func (s *Stack) StartWorker(ctx context.Context) error {
 
 // StartAPI starts `sluice api` and waits until it is ready for orders.
 func (s *Stack) StartAPI(ctx context.Context) error {
-	return s.step("api", "", func() (string, error) { return s.APIURL(), s.API.Start(ctx) })
+	return s.step("api", "", func() (string, error) {
+		if err := s.API.Start(ctx); err != nil {
+			return "", err
+		}
+		s.awaitChains(ctx)
+		return s.APIURL(), nil
+	})
 }
 
 // APIURL is the address of the API, without a trailing slash.

@@ -37,7 +37,7 @@ DELETE FROM idempotency_keys WHERE (merchant_id, mode, key) IN (
    WHERE created_at < now() - interval '1 millisecond' * sqlc.arg(older_ms)::bigint ORDER BY created_at LIMIT @max_rows);
 
 -- name: AssetByCode :one
-SELECT c.name AS chain, c.family, c.enabled AS chain_enabled, (c.halted_at IS NOT NULL)::boolean AS chain_halted,
+SELECT c.name AS chain, c.family, c.enabled AS chain_enabled,
        c.confirmations, c.finality_tag,
        a.id, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.enabled, (a.halted_at IS NOT NULL)::boolean AS halted
   FROM chains c LEFT JOIN assets a ON a.chain = c.name AND a.code = @code

@@ -60,11 +60,5 @@ SELECT adr.merchant_id AS owner_id, adr.bytes, adr.family, adr.derivation_index,
    AND (adr.order_id = o.id OR adr.customer_id = o.customer_id)
    AND (x.merchant_id IS NULL OR x.merchant_id = o.merchant_id);
 
--- name: ChainLag :one
-SELECT c.name, (c.paused_at IS NOT NULL)::boolean AS paused, c.halted_reason,
-       cur.block_number, cur.block_time, cur.head_number,
-       COALESCE(cur.block_time < now() - interval '1 second' * c.max_lag_seconds, false)::boolean AS behind
-  FROM chains c LEFT JOIN cursors cur ON cur.chain = c.name WHERE c.name = @chain;
-
 -- name: SchemaVersion :one
 SELECT max(version_id)::bigint FROM goose_db_version WHERE is_applied;

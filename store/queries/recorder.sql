@@ -10,7 +10,13 @@ RETURNING epoch, block_number, block_hash, block_time;
 -- The first statement of recording blocks. No row: another epoch, or another parent.
 UPDATE cursors cur
    SET block_number = sqlc.arg(last)::bigint, block_hash = sqlc.arg(hash)::bytea, block_time = sqlc.arg(block_time)::timestamptz,
-       head_number = GREATEST(cur.head_number, sqlc.arg(last)::bigint), updated_at = now()
+       head_number = GREATEST(cur.head_number, sqlc.arg(last)::bigint), updated_at = now(),
+       -- How fast recording goes: each batch counts for a quarter, and at least a millisecond.
+       blocks_per_minute = LEAST(1000000000, (3 * COALESCE(cur.blocks_per_minute, 0)
+           + 60 * (sqlc.arg(last)::bigint - sqlc.arg(first)::bigint + 1)
+             / GREATEST(0.001, extract(epoch FROM clock_timestamp() - cur.reported_at)))
+           / CASE WHEN cur.blocks_per_minute IS NULL THEN 1 ELSE 4 END)::bigint,
+       reported_at = clock_timestamp()
   FROM chains ch
  WHERE cur.chain = sqlc.arg(chain)::text AND ch.name = cur.chain AND cur.epoch = sqlc.arg(epoch)::bigint
    AND ((cur.block_hash IS NULL AND ch.start_block = sqlc.arg(first)::bigint)
@@ -34,7 +40,7 @@ UPDATE cursors SET block_number = NULL, block_hash = NULL, block_time = NULL, up
 -- A lower head is a node that lags. A head at the same height may be another block; the newer answer counts.
 UPDATE cursors
    SET head_time = CASE WHEN sqlc.arg(number)::bigint >= COALESCE(head_number, 0) THEN sqlc.arg(head_time)::timestamptz ELSE head_time END,
-       head_number = GREATEST(head_number, sqlc.arg(number)::bigint)
+       head_number = GREATEST(head_number, sqlc.arg(number)::bigint), reported_at = clock_timestamp()
  WHERE chain = sqlc.arg(chain) AND epoch = sqlc.arg(epoch);
 
 -- name: ScanChain :one

@@ -33,7 +33,7 @@ func (p Payment) Ref() payment.InclusionRef {
 func (b *Bundle) ReadTo(tb testing.TB, chain string, block uint64, at time.Time) {
 	tb.Helper()
 	b.Exec(tb, `INSERT INTO cursors (chain, block_number, block_hash, block_time, head_number) VALUES ($1, $2, $3, $4, $2)
-		ON CONFLICT (chain) DO UPDATE SET block_number = $2, block_hash = $3, block_time = $4, head_number = $2, updated_at = now()`,
+		ON CONFLICT (chain) DO UPDATE SET block_number = $2, block_hash = $3, block_time = $4, head_number = $2, updated_at = now(), reported_at = now()`,
 		chain, block, Bytes(32), at)
 	b.Exec(tb, `INSERT INTO coverage (chain, method, contract, blocks)
 		SELECT $1::text, CASE WHEN contract IS NULL THEN 'native' ELSE 'token_logs' END, COALESCE(contract, ''),

@@ -81,7 +81,7 @@ func (b *Bundle) EnableChain(tb testing.TB, name string, chainID uint64, native 
 	require.NoError(tb, b.DB.EnableChain(tb.Context(), store.Chain{
 		Name: name, Family: payment.FamilyEVM, ChainID: chainID, DisplayName: name, BlockTime: time.Second,
 		Policy:  payment.ConfirmationPolicy{Confirmations: Confirmations},
-		Horizon: 64, StartBlock: 0, MaxRange: 500, MaxLag: time.Minute,
+		Horizon: 64, StartBlock: 0, MaxRange: 500, MaxLag: 10 * time.Minute,
 	}, store.NewAsset{ID: native.ID, Code: native.Symbol, Decimals: native.Decimals, DustBelow: payment.AmountFromUint64(1000)}, nil, By()))
 	b.ReadTo(tb, name, 100, time.Now().Add(-time.Minute))
 }

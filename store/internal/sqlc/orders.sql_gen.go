@@ -54,7 +54,7 @@ func (q *Queries) ActiveXpub(ctx context.Context, arg ActiveXpubParams) (ActiveX
 }
 
 const assetByCode = `-- name: AssetByCode :one
-SELECT c.name AS chain, c.family, c.enabled AS chain_enabled, (c.halted_at IS NOT NULL)::boolean AS chain_halted,
+SELECT c.name AS chain, c.family, c.enabled AS chain_enabled,
        c.confirmations, c.finality_tag,
        a.id, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.enabled, (a.halted_at IS NOT NULL)::boolean AS halted
   FROM chains c LEFT JOIN assets a ON a.chain = c.name AND a.code = $1
@@ -70,7 +70,6 @@ type AssetByCodeRow struct {
 	Chain         string
 	Family        string
 	ChainEnabled  bool
-	ChainHalted   bool
 	Confirmations int32
 	FinalityTag   *string
 	ID            *string
@@ -90,7 +89,6 @@ func (q *Queries) AssetByCode(ctx context.Context, arg AssetByCodeParams) (Asset
 		&i.Chain,
 		&i.Family,
 		&i.ChainEnabled,
-		&i.ChainHalted,
 		&i.Confirmations,
 		&i.FinalityTag,
 		&i.ID,

@@ -83,38 +83,6 @@ func (q *Queries) Authenticate(ctx context.Context, hash []byte) (AuthenticateRo
 	return i, err
 }
 
-const chainLag = `-- name: ChainLag :one
-SELECT c.name, (c.paused_at IS NOT NULL)::boolean AS paused, c.halted_reason,
-       cur.block_number, cur.block_time, cur.head_number,
-       COALESCE(cur.block_time < now() - interval '1 second' * c.max_lag_seconds, false)::boolean AS behind
-  FROM chains c LEFT JOIN cursors cur ON cur.chain = c.name WHERE c.name = $1
-`
-
-type ChainLagRow struct {
-	Name         string
-	Paused       bool
-	HaltedReason *string
-	BlockNumber  *int64
-	BlockTime    *time.Time
-	HeadNumber   *int64
-	Behind       bool
-}
-
-func (q *Queries) ChainLag(ctx context.Context, chain string) (ChainLagRow, error) {
-	row := q.db.QueryRow(ctx, chainLag, chain)
-	var i ChainLagRow
-	err := row.Scan(
-		&i.Name,
-		&i.Paused,
-		&i.HaltedReason,
-		&i.BlockNumber,
-		&i.BlockTime,
-		&i.HeadNumber,
-		&i.Behind,
-	)
-	return i, err
-}
-
 const creditedOf = `-- name: CreditedOf :many
 SELECT o.id, LEAST(sum(po.amount), 115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited
   FROM orders o

@@ -15,11 +15,17 @@ import (
 const advanceCursor = `-- name: AdvanceCursor :one
 UPDATE cursors cur
    SET block_number = $1::bigint, block_hash = $2::bytea, block_time = $3::timestamptz,
-       head_number = GREATEST(cur.head_number, $1::bigint), updated_at = now()
+       head_number = GREATEST(cur.head_number, $1::bigint), updated_at = now(),
+       -- How fast recording goes: each batch counts for a quarter, and at least a millisecond.
+       blocks_per_minute = LEAST(1000000000, (3 * COALESCE(cur.blocks_per_minute, 0)
+           + 60 * ($1::bigint - $4::bigint + 1)
+             / GREATEST(0.001, extract(epoch FROM clock_timestamp() - cur.reported_at)))
+           / CASE WHEN cur.blocks_per_minute IS NULL THEN 1 ELSE 4 END)::bigint,
+       reported_at = clock_timestamp()
   FROM chains ch
- WHERE cur.chain = $4::text AND ch.name = cur.chain AND cur.epoch = $5::bigint
-   AND ((cur.block_hash IS NULL AND ch.start_block = $6::bigint)
-        OR (cur.block_hash = $7::bytea AND cur.block_number + 1 = $6::bigint))
+ WHERE cur.chain = $5::text AND ch.name = cur.chain AND cur.epoch = $6::bigint
+   AND ((cur.block_hash IS NULL AND ch.start_block = $4::bigint)
+        OR (cur.block_hash = $7::bytea AND cur.block_number + 1 = $4::bigint))
 RETURNING ch.family, ch.horizon, ch.confirmations
 `
 
@@ -27,9 +33,9 @@ type AdvanceCursorParams struct {
 	Last      int64
 	Hash      []byte
 	BlockTime time.Time
+	First     int64
 	Chain     string
 	Epoch     int64
-	First     int64
 	Parent    []byte
 }
 
@@ -45,9 +51,9 @@ func (q *Queries) AdvanceCursor(ctx context.Context, arg AdvanceCursorParams) (A
 		arg.Last,
 		arg.Hash,
 		arg.BlockTime,
+		arg.First,
 		arg.Chain,
 		arg.Epoch,
-		arg.First,
 		arg.Parent,
 	)
 	var i AdvanceCursorRow
@@ -502,7 +508,7 @@ func (q *Queries) MatchRecipients(ctx context.Context, arg MatchRecipientsParams
 const observeHead = `-- name: ObserveHead :execrows
 UPDATE cursors
    SET head_time = CASE WHEN $1::bigint >= COALESCE(head_number, 0) THEN $2::timestamptz ELSE head_time END,
-       head_number = GREATEST(head_number, $1::bigint)
+       head_number = GREATEST(head_number, $1::bigint), reported_at = clock_timestamp()
  WHERE chain = $3 AND epoch = $4
 `
 
