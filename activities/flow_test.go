@@ -139,7 +139,7 @@ func (e *engine) subscribe(t *testing.T) {
 	e.callbacks = &activities.Callbacks{Store: e.DB, Keys: e.Keys, Sender: sender, Schedule: schedule, Timeout: 2 * time.Second, Log: discard()}
 }
 
-// watch runs the chain's watcher until the test ends.
+// watch runs the chain's watcher until the test ends, and returns when the chain takes orders.
 func (e *engine) watch(t *testing.T) {
 	t.Helper()
 	env := environment(e.chain.WatchChain)
@@ -153,6 +153,10 @@ func (e *engine) watch(t *testing.T) {
 		close(stopping)
 		<-done
 	})
+	require.Eventually(t, func() bool {
+		lag, err := e.DB.ChainLag(t.Context(), storetest.Chain)
+		return err == nil && lag.TakesOrders()
+	}, 20*time.Second, 10*time.Millisecond)
 }
 
 // deliver runs attempts of the activity as the server would, until one comes to an end.
@@ -170,12 +174,8 @@ func (e *engine) deliver(t *testing.T, id payment.OrderID) process.DeliverResult
 func TestMoneyGoesAllTheWay(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	id := e.Opening(t, func(n *store.NewOrder) { n.Asset = "TUSD" })
 	e.watch(t)
-	require.Eventually(t, func() bool { // the cursor exists before the order's address does
-		_, err := e.DB.RequestRescan(t.Context(), storetest.Chain, store.Interval{}, storetest.By(), "is it there")
-		return err == nil
-	}, 20*time.Second, 10*time.Millisecond)
+	id := e.Opening(t, func(n *store.NewOrder) { n.Asset = "TUSD" })
 	view, err := e.orders.AllocateAddress(t.Context(), process.OrderInput{OrderID: id})
 	require.NoError(t, err)
 	to, err := payment.ParseAddress(payment.FamilyEVM, view.Address)
@@ -249,6 +249,7 @@ func TestAPaymentThatIsMinedAgainIsCreditedOnce(t *testing.T) {
 func TestCallbacksParkWhenTheScheduleIsOver(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
+	e.watch(t)
 	view, err := e.orders.AllocateAddress(t.Context(), process.OrderInput{OrderID: e.Opening(t)})
 	require.NoError(t, err)
 	e.shop.statuses = []int{500, 500, 500, 500}
