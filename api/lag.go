@@ -40,7 +40,7 @@ func (m *metrics) setChains(lags []store.Lag) {
 	m.chainBehind.Reset()
 	m.chainSilent.Reset()
 	for _, lag := range lags {
-		takes := 0.0 //nolint:forbidigo // Prometheus counts in floats; this is no money
+		takes := 0.0
 		if lag.TakesOrders() {
 			takes = 1
 		}

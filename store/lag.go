@@ -138,5 +138,5 @@ func times(n uint64, period time.Duration) time.Duration {
 	if n > uint64(longest/period) {
 		return longest
 	}
-	return time.Duration(n) * period //nolint:gosec // bounded by the line above
+	return time.Duration(n) * period // bounded by the line above
 }
