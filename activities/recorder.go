@@ -41,9 +41,12 @@ func (r StoreRecorder) Watch(ctx context.Context, s scan.Session) (scan.Watch, e
 	if err != nil {
 		return scan.Watch{}, translate(err)
 	}
-	watch := scan.Watch{Cursor: w.Cursor, Filter: chain.Filter{Native: w.Native, Tokens: w.Tokens, AnyToken: w.AnyToken, Traces: w.Traces}, Paused: w.Paused}
+	watch := scan.Watch{Cursor: w.Cursor, Filter: chain.Filter{Native: w.Native, Tokens: w.Tokens, AnyToken: w.AnyToken, Traces: w.Traces}, Paused: w.Paused, Halted: w.Halted}
 	for _, open := range w.Rescans {
 		watch.Rescans = append(watch.Rescans, scan.Rescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next})
+	}
+	if look := w.SecondLook; look != nil {
+		watch.SecondLook = &scan.Rescan{From: look.From, To: look.To, Next: look.Next, Second: true}
 	}
 	return watch, nil
 }
@@ -51,6 +54,17 @@ func (r StoreRecorder) Watch(ctx context.Context, s scan.Session) (scan.Watch, e
 // ObserveHead implements scan.Recorder.
 func (r StoreRecorder) ObserveHead(ctx context.Context, s scan.Session, head payment.BlockRef) error {
 	return translate(r.Store.ObserveHead(ctx, session(s), head))
+}
+
+// ObserveFinal implements scan.Recorder.
+func (r StoreRecorder) ObserveFinal(ctx context.Context, s scan.Session, final *payment.BlockRef) error {
+	return translate(r.Store.ObserveFinal(ctx, session(s), final))
+}
+
+// Remembered implements scan.Recorder.
+func (r StoreRecorder) Remembered(ctx context.Context, s scan.Session, below uint64, limit int) ([]payment.BlockRef, error) {
+	blocks, err := r.Store.Remembered(ctx, session(s), below, limit)
+	return blocks, translate(err)
 }
 
 // Known implements scan.Recorder.
@@ -72,7 +86,7 @@ func (r StoreRecorder) Quarantine(ctx context.Context, s scan.Session, block pay
 
 // RecordRescan implements scan.Recorder.
 func (r StoreRecorder) RecordRescan(ctx context.Context, s scan.Session, open scan.Rescan, b scan.Batch) (scan.Recorded, error) {
-	rescan := store.OpenRescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next}
+	rescan := store.OpenRescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next, Second: open.Second}
 	recorded, err := r.Store.RecordRescan(ctx, session(s), rescan, batch(b))
 	return scan.Recorded(recorded), translate(err)
 }
@@ -126,6 +140,8 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", scan.ErrParentMismatch, err)
 	case errors.Is(err, store.ErrHorizon):
 		return fmt.Errorf("%w: %w", scan.ErrHorizon, err)
+	case errors.Is(err, store.ErrFinal):
+		return fmt.Errorf("%w: %w", scan.ErrFinal, err)
 	case errors.Is(err, store.ErrContradiction):
 		return fmt.Errorf("%w: %w", chain.ErrInconsistent, err)
 	default:

@@ -54,6 +54,9 @@ type Pulse struct {
 	Failure  string    `json:"failure,omitempty"`
 	Failures int       `json:"failures,omitempty"`
 	Rescans  int       `json:"rescans,omitempty"`
+	// Halted: nothing is credited on the chain. SecondLookFound counts transfers that were missed at first.
+	Halted          bool `json:"halted,omitempty"`
+	SecondLookFound int  `json:"second_look_found,omitempty"`
 	// Quarantined counts the blocks that the attempt gave up on.
 	Quarantined int `json:"quarantined,omitempty"`
 }
@@ -102,8 +105,6 @@ func ended(err, cause error) (process.WatchResult, error) {
 		return process.WatchResult{}, waiting(shortestWait, "the worker stops; another one goes on")
 	case errors.Is(err, scan.ErrFenced):
 		return process.WatchResult{}, waiting(time.Second, "another attempt has taken over")
-	case errors.Is(err, scan.ErrHorizon):
-		return process.WatchResult{}, retryIn(longestWait, "horizon", "a reorganisation is deeper than the horizon: crediting is halted")
 	case errors.Is(err, chain.ErrWrongChain):
 		return process.WatchResult{}, retryIn(longestWait, "wrong_chain", "the nodes are on another chain than the one configured")
 	default:
@@ -127,7 +128,7 @@ type watching struct {
 func (w *watching) progressed(p scan.Progress) {
 	pulse := Pulse{
 		Mode: p.Mode, Head: p.Head, Lag: p.Lag(), Failure: p.Failure, Failures: p.Failures, Rescans: p.Rescans,
-		Quarantined: p.Quarantined,
+		Quarantined: p.Quarantined, Halted: p.Halted, SecondLookFound: p.SecondLookFound,
 	}
 	if p.Cursor != nil {
 		pulse.Block = p.Cursor.Number

@@ -79,6 +79,8 @@ func (r records) Watch(context.Context, scan.Session) (scan.Watch, error) {
 
 func (r records) ObserveHead(context.Context, scan.Session, payment.BlockRef) error { return nil }
 
+func (r records) ObserveFinal(context.Context, scan.Session, *payment.BlockRef) error { return nil }
+
 func (w *tower) activity(change func(*activities.WatchOptions)) *activities.Chain {
 	opts := activities.WatchOptions{
 		Recorder: records{tower: w}, Policy: scan.Policy{MinPoll: time.Millisecond, MaxPoll: time.Millisecond},
@@ -144,7 +146,6 @@ func TestWhatEndsAScan(t *testing.T) {
 		check func(*testing.T, error)
 	}{
 		"overtaken":   {func(w *tower) { w.watch = scan.ErrFenced }, func(t *testing.T, err error) { requireWaiting(t, err, 0, 2*time.Second, "taken over") }},
-		"too deep":    {func(w *tower) { w.watch = scan.ErrHorizon }, func(t *testing.T, err error) { require.Equal(t, "horizon", requireRetried(t, err)) }},
 		"wrong chain": {func(w *tower) { w.identity = 1 }, func(t *testing.T, err error) { require.Equal(t, "wrong_chain", requireRetried(t, err)) }},
 		"unknown": {func(w *tower) { w.missing = payment.E(payment.CodeUnknownChain, "", "no such chain") },
 			func(t *testing.T, err error) { requireRefused(t, err, payment.CodeUnknownChain) }},

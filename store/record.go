@@ -77,6 +77,9 @@ func (r *Recorder) RecordRescan(ctx context.Context, s ScanSession, rescan OpenR
 		if err != nil {
 			return fmt.Errorf("resolve quarantined blocks: %w", err)
 		}
+		if rescan.Second {
+			return t.lookedAgain(ctx, s.Chain, batch, recorded)
+		}
 		return t.advanceRescan(ctx, s.Chain, rescan.ID, batch)
 	})
 	return recorded, err

@@ -53,7 +53,7 @@ func (r *Recorder) Watch(ctx context.Context, s ScanSession) (Watch, error) {
 	if state.Epoch != s.Epoch {
 		return Watch{}, ErrFenced
 	}
-	watch := Watch{Paused: state.Paused}
+	watch := Watch{Paused: state.Paused, Halted: state.Halted}
 	if err := r.watchedAssets(ctx, s, payment.Family(state.Family), &watch); err != nil {
 		return Watch{}, err
 	}
@@ -77,7 +77,8 @@ func (r *Recorder) Watch(ctx context.Context, s ScanSession) (Watch, error) {
 			ID: row.ID, From: uint64(row.FromBlock), To: uint64(row.ToBlock), Next: uint64(row.NextBlock),
 		})
 	}
-	return watch, nil
+	watch.SecondLook, err = r.secondLook(ctx, s)
+	return watch, err
 }
 
 // maxOpenRescans is how many rescans are shown to a runner at once. It does one at a time, and passes over those that fail:
@@ -175,6 +176,8 @@ type chainTurn struct {
 	horizon       int64
 	confirmations int64
 	start         int64
+	halted        bool
+	final         *int64 // the newest block that the chain called final
 	// cursor is the last recorded block; hash is nil before the first.
 	number int64
 	hash   []byte
@@ -192,6 +195,6 @@ func (t txn) turn(ctx context.Context, s ScanSession) (chainTurn, error) {
 	}
 	return chainTurn{
 		chain: s.Chain, family: payment.Family(row.Family), horizon: int64(row.Horizon), confirmations: int64(row.Confirmations),
-		start: row.StartBlock, number: deref(row.BlockNumber), hash: row.BlockHash, time: row.BlockTime,
+		start: row.StartBlock, halted: row.Halted, final: row.FinalNumber, number: deref(row.BlockNumber), hash: row.BlockHash, time: row.BlockTime,
 	}, nil
 }

@@ -125,5 +125,5 @@ func (t txn) advanceRescan(ctx context.Context, chain string, id int64, batch Ba
 	if err != nil {
 		return fmt.Errorf("advance rescan %d: %w", id, err)
 	}
-	return nil
+	return t.lookAgainLater(ctx, chain, id, batch)
 }

@@ -20,8 +20,9 @@ import (
 // below the block there is nothing to do.
 //
 // Inclusions end, payments stay: one that is mined again goes on with its next inclusion.
-// Errors: ErrFenced; ErrHorizon when the block is further below the cursor than the chain's horizon; ErrParentMismatch when
-// it was never recorded.
+// Errors: ErrFenced; ErrHorizon when the block is further below the cursor than the chain's horizon, and ErrFinal when it is
+// below one that was final, unless the chain is halted: then it may be any block that was ever recorded, or the start block's
+// parent; ErrParentMismatch when it was never recorded.
 func (r *Recorder) Rollback(ctx context.Context, s ScanSession, to payment.BlockRef) error {
 	return r.db.tx(ctx, func(ctx context.Context, t txn) error {
 		turn, err := t.turn(ctx, s)
@@ -32,8 +33,8 @@ func (r *Recorder) Rollback(ctx context.Context, s ScanSession, to payment.Block
 		if turn.hash == nil || turn.number <= ancestor {
 			return nil
 		}
-		if turn.number-ancestor > turn.horizon {
-			return ErrHorizon
+		if err := turn.mayUndo(ancestor); err != nil {
+			return err
 		}
 		all, err := t.undoesAll(ctx, turn, ancestor)
 		if err != nil {
@@ -56,6 +57,9 @@ func (r *Recorder) Rollback(ctx context.Context, s ScanSession, to payment.Block
 func (t txn) undoesAll(ctx context.Context, turn chainTurn, ancestor int64) (bool, error) {
 	if ancestor != turn.start-1 {
 		return false, nil
+	}
+	if turn.halted {
+		return true, nil // also what is forgotten by now
 	}
 	lowest, err := t.q.LowestChainBlock(ctx, turn.chain)
 	switch {
@@ -83,12 +87,12 @@ func (t txn) remembers(ctx context.Context, turn chainTurn, to payment.BlockRef)
 	}
 	lowest, err := t.q.LowestChainBlock(ctx, turn.chain)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return ErrParentMismatch
-	case err != nil:
+	case err != nil && !errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("look for the first block: %w", err)
-	case lowest.Number == number+1 && bytes.Equal(lowest.ParentHash, to.Hash[:]):
+	case err == nil && lowest.Number == number+1 && bytes.Equal(lowest.ParentHash, to.Hash[:]):
 		return nil
+	case turn.halted:
+		return t.rememberedDeep(ctx, turn, to)
 	default:
 		return ErrParentMismatch
 	}
@@ -193,6 +197,9 @@ func (t txn) forgetAbove(ctx context.Context, turn chainTurn, to payment.BlockRe
 	}
 	if err := t.q.CutCoverage(ctx, sqlc.CutCoverageParams{Chain: turn.chain, Above: above}); err != nil {
 		return fmt.Errorf("trim the coverage: %w", err)
+	}
+	if err := t.forgetDeep(ctx, turn.chain, above); err != nil {
+		return err
 	}
 	err := t.q.ResolveQuarantine(ctx, sqlc.ResolveQuarantineParams{Chain: turn.chain, First: above + 1, Last: turn.number})
 	if err != nil {

@@ -16,6 +16,8 @@ var (
 	ErrParentMismatch = errors.New("store: blocks do not continue what is recorded")
 	// ErrHorizon: the rollback is deeper than the chain's horizon.
 	ErrHorizon = errors.New("store: rollback is deeper than the horizon")
+	// ErrFinal: the rollback undoes a block that the chain had called final.
+	ErrFinal = errors.New("store: rollback undoes what was final")
 	// ErrContradiction: the blocks of one batch contradict themselves. Whoever read them has to read again.
 	ErrContradiction = errors.New("store: blocks contradict themselves")
 )
@@ -50,7 +52,9 @@ type Watch struct {
 	// AnyToken and Traces: look for transfers of other contracts and for internal transfers too, where a node can.
 	AnyToken, Traces bool
 	Paused           bool         // read nothing, write nothing
+	Halted           bool         // nothing is credited until a person resumes the chain
 	Rescans          []OpenRescan // most urgent first
+	SecondLook       *OpenRescan  // final blocks that were read once only; nil when there are none
 }
 
 // OpenRescan is a range to read again, as far as the cursor has come.
@@ -58,6 +62,8 @@ type OpenRescan struct {
 	ID       int64
 	From, To uint64 // both included
 	Next     uint64 // the first block that is not read again yet
+	// Second: it is a second look. It has no row, and what it finds had been missed.
+	Second bool
 }
 
 // Receipt says whether a transfer was completed from its transaction's receipt.

@@ -18,6 +18,8 @@
 //     what is above. The next step follows the new chain.
 //   - rescan: read a range again that a person, a new token or a second look asked
 //     for, record what was missed, leave the cursor.
+//   - second look: when there is nothing else to do, read what has become final once
+//     more, elsewhere where that can be had, and raise an alarm if it finds anything.
 //   - wait: nothing to do until the poll interval has passed or the source wakes us.
 //
 // # Matching
@@ -43,8 +45,11 @@
 // cursor's is longer, and every parent down to the common ancestor was read by hash,
 // so that the answers of different nodes cannot be mixed up.
 //
-// A common ancestor deeper than the horizon cannot be undone by itself: Recorder.Halt
-// stops crediting on the chain and Run returns ErrHorizon.
+// A reorganisation deeper than the horizon, or of a block that the chain had called
+// final, should not exist. Recorder.Halt stops crediting on the chain first, until a
+// person resumes it. Then it is undone like any other, down to the newest recorded
+// block that the chain still has, and the new chain is followed: payments on it have
+// to be seen, whatever happened to the old one.
 //
 // # Failures
 //
@@ -57,7 +62,7 @@
 //
 // A failure of the source or of the recorder is reported with the next Progress and
 // the step is tried again, later each time up to Policy.MaxBackoff. Run ends only
-// with its context, with ErrFenced, ErrHorizon, or chain.ErrWrongChain. A crash at
+// with its context, with ErrFenced, or chain.ErrWrongChain. A crash at
 // any point loses nothing and doubles nothing: a step is repeated from the cursor,
 // and all of the Recorder's writes are idempotent transactions.
 package scan

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +28,10 @@ type memory struct {
 	payments map[identity]*paid
 	covered  map[uint64]chain.Filter
 	given    map[uint64]string // quarantined, with the reason
+	final    uint64
+	marks    []payment.BlockRef // recorded once, ascending
+	twice    map[uint64]bool    // read a second time
+	found    int                // by second looks
 	head     uint64
 	changed  chan struct{} // closed and replaced at every change
 
@@ -34,6 +39,7 @@ type memory struct {
 	beforeRecord func()
 	afterRecord  func() error // its error is returned although the batch is recorded
 	failing      error
+	onHalt       func() // under the lock
 }
 
 // identity is what makes a payment that payment.
@@ -59,7 +65,7 @@ var _ scan.Recorder = (*memory)(nil)
 func newMemory(session scan.Session, filter chain.Filter) *memory {
 	return &memory{
 		session: session, filter: filter, issued: map[payment.Address]bool{}, payments: map[identity]*paid{},
-		covered: map[uint64]chain.Filter{}, given: map[uint64]string{}, changed: make(chan struct{}),
+		covered: map[uint64]chain.Filter{}, given: map[uint64]string{}, twice: map[uint64]bool{}, changed: make(chan struct{}),
 	}
 }
 
@@ -105,7 +111,7 @@ func (m *memory) Watch(_ context.Context, s scan.Session) (scan.Watch, error) {
 	if err := m.fence(s); err != nil {
 		return scan.Watch{}, err
 	}
-	watch := scan.Watch{Filter: m.filter, Paused: m.paused}
+	watch := scan.Watch{Filter: m.filter, Paused: m.paused, Halted: m.halted != "", SecondLook: m.secondLook()}
 	if m.cursor != nil {
 		cursor := *m.cursor
 		watch.Cursor = &cursor
@@ -126,6 +132,61 @@ func (m *memory) ObserveHead(_ context.Context, s scan.Session, head payment.Blo
 	}
 	m.head = max(m.head, head.Number)
 	return nil
+}
+
+// secondLook is the lowest run of blocks up to the final one that were read once.
+func (m *memory) secondLook() *scan.Rescan {
+	if m.cursor == nil {
+		return nil
+	}
+	var job *scan.Rescan
+	for number := m.session.Start; number <= min(m.final, m.cursor.Number); number++ {
+		switch {
+		case !m.twice[number] && job == nil:
+			job = &scan.Rescan{From: number, To: number, Next: number, Second: true}
+		case !m.twice[number]:
+			job.To = number
+		case job != nil:
+			return job
+		}
+	}
+	return job
+}
+
+func (m *memory) ObserveFinal(_ context.Context, s scan.Session, final *payment.BlockRef) (err error) {
+	m.change(func() {
+		if err = m.fence(s); err != nil || m.cursor == nil {
+			return
+		}
+		if final != nil && final.Number <= m.cursor.Number && m.matches(*final) {
+			m.final = max(m.final, final.Number)
+		}
+		if n := len(m.marks); n == 0 || m.marks[n-1].Number < m.cursor.Number {
+			m.marks = append(m.marks, *m.cursor)
+		}
+	})
+	return err
+}
+
+func (m *memory) Remembered(_ context.Context, s scan.Session, below uint64, limit int) ([]payment.BlockRef, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	byNumber := map[uint64]payment.BlockRef{}
+	for _, p := range m.payments {
+		if last := p.inclusions[len(p.inclusions)-1]; last.canonical {
+			byNumber[last.block.Number] = last.block
+		}
+	}
+	for _, ref := range append(slices.Clone(m.marks), m.refs...) {
+		byNumber[ref.Number] = ref
+	}
+	var refs []payment.BlockRef
+	for _, number := range slices.Backward(slices.Sorted(maps.Keys(byNumber))) {
+		if number <= below && len(refs) < limit {
+			refs = append(refs, byNumber[number])
+		}
+	}
+	return refs, m.fence(s)
 }
 
 func (m *memory) Known(_ context.Context, _ scan.Session, addresses []payment.Address) ([]payment.Address, error) {
@@ -249,6 +310,11 @@ func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan
 		recorded = m.place(batch)
 		for _, block := range batch.Blocks {
 			delete(m.given, block.Number)
+			m.twice[block.Number] = m.twice[block.Number] || job.Second
+		}
+		if job.Second {
+			m.found += recorded.New
+			return
 		}
 		for i := range m.rescans {
 			if m.rescans[i].ID == job.ID {
@@ -285,10 +351,17 @@ func (m *memory) Rollback(_ context.Context, s scan.Session, to payment.BlockRef
 		switch err = m.fence(s); {
 		case err != nil || m.cursor == nil || m.cursor.Number <= to.Number:
 			return
+		case m.halted != "":
 		case m.cursor.Number-to.Number > s.Horizon:
 			err = scan.ErrHorizon
 			return
+		case to.Number < m.final:
+			err = scan.ErrFinal
+			return
 		}
+		above := func(ref payment.BlockRef) bool { return ref.Number > to.Number }
+		m.final, m.marks = min(m.final, to.Number), slices.DeleteFunc(slices.Clone(m.marks), above)
+		maps.DeleteFunc(m.twice, func(number uint64, _ bool) bool { return number > to.Number })
 		m.refs = slices.DeleteFunc(slices.Clone(m.refs), func(ref payment.BlockRef) bool { return ref.Number > to.Number })
 		for _, p := range m.payments {
 			if last := &p.inclusions[len(p.inclusions)-1]; last.canonical && last.block.Number > to.Number {
@@ -309,8 +382,11 @@ func (m *memory) Rollback(_ context.Context, s scan.Session, to payment.BlockRef
 
 func (m *memory) Halt(_ context.Context, s scan.Session, reason string) (err error) {
 	m.change(func() {
-		if err = m.fence(s); err == nil {
+		if err = m.fence(s); err == nil && m.halted == "" {
 			m.halted = reason
+			if m.onHalt != nil {
+				m.onHalt()
+			}
 		}
 	})
 	return err

@@ -29,6 +29,12 @@ type Policy struct {
 	// 2 min.
 	QuarantineFailures int
 	QuarantineAfter    time.Duration
+	// FinalEvery is the time between two questions about what is final. Default 30 s.
+	FinalEvery time.Duration
+	// A second look waits until it is about SecondLookBlocks blocks, or SecondLookEvery has passed since the last one;
+	// there are never two within SecondLookPause. Defaults 32, 5 min and 1 s.
+	SecondLookBlocks                 uint64
+	SecondLookEvery, SecondLookPause time.Duration
 }
 
 func (p Policy) withDefaults() Policy {
@@ -43,6 +49,10 @@ func (p Policy) withDefaults() Policy {
 	setDefault(&p.MaxRescanBackoff, 5*time.Minute)
 	setDefault(&p.QuarantineFailures, 20)
 	setDefault(&p.QuarantineAfter, 2*time.Minute)
+	setDefault(&p.FinalEvery, 30*time.Second)
+	setDefault(&p.SecondLookBlocks, 32)
+	setDefault(&p.SecondLookEvery, 5*time.Minute)
+	setDefault(&p.SecondLookPause, time.Second)
 	return p
 }
 

@@ -156,8 +156,11 @@ func (h *history) many() {
 }
 
 func (h *history) reorg() {
-	// Not deeper than the horizon, whatever was recorded when.
-	deepest := min(len(h.blocks), int(h.memory.session.Horizon))
+	// Mostly within the horizon, and as deep as it goes now and then.
+	deepest := len(h.blocks)
+	if rapid.IntRange(0, 4).Draw(h.rt, "deep") > 0 {
+		deepest = min(deepest, int(h.memory.session.Horizon))
+	}
 	if deepest == 0 {
 		return
 	}
@@ -165,9 +168,6 @@ func (h *history) reorg() {
 	count := depth + rapid.IntRange(0, 2).Draw(h.rt, "longer by")
 	keep := chaintest.Keep(rapid.Bool().Draw(h.rt, "keep"))
 	cut := len(h.blocks) - depth
-	if h.known > 0 && h.known-min(h.known, uint64(cut)) > h.memory.session.Horizon {
-		return
-	}
 	var txs []payment.Hash
 	for _, block := range h.blocks[cut:] {
 		txs = append(txs, block.Txs...)

@@ -17,14 +17,14 @@ const maxAttempts = 10
 type recordFunc func(ctx context.Context, session Session, batch Batch) (Recorded, error)
 
 // record completes the candidates that concern us and records the blocks.
-func (r *run) record(ctx context.Context, filter chain.Filter, blocks []chain.Block, write recordFunc) error {
+func (r *run) record(ctx context.Context, source chain.Source, filter chain.Filter, blocks []chain.Block, write recordFunc) error {
 	known, err := r.known(ctx, blocks)
 	if err != nil {
 		return err
 	}
 	r.pass(PointMatched)
 	for range maxAttempts {
-		if err := r.resolve(ctx, blocks, known); err != nil {
+		if err := resolve(ctx, source, blocks, known); err != nil {
 			return err
 		}
 		r.pass(PointResolved)
@@ -70,7 +70,7 @@ func recipients(blocks []chain.Block) []payment.Address {
 }
 
 // resolve completes, in place, the candidates whose recipient is known.
-func (r *run) resolve(ctx context.Context, blocks []chain.Block, known []payment.Address) error {
+func resolve(ctx context.Context, source chain.Source, blocks []chain.Block, known []payment.Address) error {
 	if len(known) == 0 {
 		return nil
 	}
@@ -79,14 +79,14 @@ func (r *run) resolve(ctx context.Context, blocks []chain.Block, known []payment
 		ours[address] = true
 	}
 	for i := range blocks {
-		if err := r.resolveBlock(ctx, &blocks[i], ours); err != nil {
+		if err := resolveBlock(ctx, source, &blocks[i], ours); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *run) resolveBlock(ctx context.Context, block *chain.Block, ours map[payment.Address]bool) error {
+func resolveBlock(ctx context.Context, source chain.Source, block *chain.Block, ours map[payment.Address]bool) error {
 	var open []chain.Candidate
 	var places []int
 	for i := range block.Candidates {
@@ -97,7 +97,7 @@ func (r *run) resolveBlock(ctx context.Context, block *chain.Block, ours map[pay
 	if len(open) == 0 {
 		return nil
 	}
-	done, err := r.Source.Resolve(ctx, block.BlockRef, open)
+	done, err := source.Resolve(ctx, block.BlockRef, open)
 	if err != nil {
 		return fmt.Errorf("read receipts of block %d: %w", block.Number, err)
 	}

@@ -17,9 +17,11 @@ var (
 	// ErrParentMismatch: the blocks do not continue the cursor, or a rescanned block is
 	// not the recorded one. The scanner reads the cursor again.
 	ErrParentMismatch = errors.New("blocks do not continue what is recorded")
-	// ErrHorizon is returned by Scanner.Run for a reorganisation deeper than the
-	// session's horizon, or by a Recorder that would have to undo that much.
+	// ErrHorizon: the reorganisation is deeper than the session's horizon. The scanner halts the chain and asks again.
 	ErrHorizon = errors.New("reorganisation is deeper than the horizon")
+	// ErrFinal: the reorganisation undoes a block that the chain had called final. The scanner halts the chain and asks
+	// again.
+	ErrFinal = errors.New("reorganisation undoes what was final")
 )
 
 // UnresolvedError is returned by Record and RecordRescan when they find, inside
@@ -49,6 +51,11 @@ type Recorder interface {
 	// ObserveHead remembers how far the chain is, for lag. It never moves the cursor.
 	// A head lower than the last one is a node that lags and may be ignored.
 	ObserveHead(ctx context.Context, session Session, head payment.BlockRef) error
+
+	// ObserveFinal remembers the newest block that the chain calls final, nil when it calls none so, and where the cursor
+	// is now: both for the day on which the chain takes back what it never should. A block that contradicts what is
+	// recorded is ignored.
+	ObserveFinal(ctx context.Context, session Session, final *payment.BlockRef) error
 
 	// Known returns those of the addresses that belong to us, as of a read that starts
 	// after the call. It only saves reading receipts: Record decides.
@@ -83,13 +90,19 @@ type Recorder interface {
 	// limit. It remembers all canonical blocks down to the horizon.
 	Ancestors(ctx context.Context, session Session, below uint64, limit int) ([]payment.BlockRef, error)
 
+	// Remembered returns some recorded blocks at or below a height, newest first, at most limit, however deep: those
+	// within the horizon, those with payments, and others far apart. Their parents are not known.
+	Remembered(ctx context.Context, session Session, below uint64, limit int) ([]payment.BlockRef, error)
+
 	// Rollback undoes everything above a block, in one transaction: end the inclusions
 	// there, move their orders back, write events and wake-ups, forget the blocks, trim
 	// the coverage, set the cursor to that block. The block is remembered, or it is one
 	// below Session.Start while that is remembered: then the cursor becomes empty,
 	// whatever the block's hash. It returns ErrHorizon, and changes nothing, when
-	// that is further below the cursor than the session's horizon; it does nothing
-	// when the cursor is at or below the block already.
+	// that is further below the cursor than the session's horizon, and ErrFinal when
+	// it is below a block that was final; on a halted chain it returns neither, and any
+	// block of Remembered will do. It does nothing when the cursor is at or below the
+	// block already.
 	Rollback(ctx context.Context, session Session, to payment.BlockRef) error
 
 	// Halt stops crediting on the chain until a person resumes it. Recording goes on.
@@ -120,6 +133,9 @@ type Watch struct {
 	// Rescans are open rescans, the most urgent first. One step is done between two
 	// steps at the head, so a long rescan delays no new block by more than one chunk.
 	Rescans []Rescan
+	// SecondLook is a run of final blocks that was read only once; nil when there is none. It waits for everything else.
+	SecondLook *Rescan
+	Halted     bool // nothing is credited until a person resumes the chain
 }
 
 // Rescan is a range to read again.
@@ -127,6 +143,9 @@ type Rescan struct {
 	ID       int64
 	From, To uint64 // both included
 	Next     uint64 // the first block that is not read again yet; above To when done
+	// Second: it is a second look, of which the recorder keeps account by the blocks and not by the ID. What it finds had
+	// been missed.
+	Second bool
 }
 
 // Batch is a run of blocks to record.

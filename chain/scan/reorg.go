@@ -10,8 +10,11 @@ import (
 	"github.com/sluicepay/sluice/payment"
 )
 
-// haltReason is what a chain is halted for.
-const haltReason = "reorg_below_horizon"
+// Why a chain is halted.
+const (
+	haltHorizon = "reorg_below_horizon"
+	haltFinal   = "reorg_below_final"
+)
 
 // rollBack undoes the blocks that the chain through header does not contain.
 // header is the block after the cursor's height and not its child.
@@ -21,13 +24,10 @@ func (r *run) rollBack(ctx context.Context, cursor, header payment.BlockRef) (Mo
 		r.pass(PointAncestor)
 		err = r.Recorder.Rollback(ctx, r.session, ancestor)
 	}
-	switch {
-	case errors.Is(err, ErrHorizon):
-		if failed := r.halt(ctx, cursor, header); failed != nil {
-			return "", failed // crediting goes on: not the end, but the next thing to do again
-		}
-		return "", err
-	case err != nil:
+	if errors.Is(err, ErrHorizon) || errors.Is(err, ErrFinal) {
+		ancestor, err = r.rollBackHalted(ctx, cursor, header, err)
+	}
+	if err != nil {
 		return "", fmt.Errorf("roll back from block %d: %w", cursor.Number, err)
 	}
 	r.log.Info("rolled back a reorganisation", "from", cursor.Number, "from_hash", cursor.Hash.String(),
@@ -86,11 +86,85 @@ func (r *run) recorded(ctx context.Context, cursor payment.BlockRef) (map[uint64
 	return hashes, oldest, nil
 }
 
-func (r *run) halt(ctx context.Context, cursor, header payment.BlockRef) error {
-	r.log.Error("reorganisation is deeper than the horizon: crediting stops", "cursor", cursor.Number,
-		"cursor_hash", cursor.Hash.String(), "next_hash", header.Hash.String(), "horizon", r.session.Horizon)
-	if err := r.Recorder.Halt(ctx, r.session, haltReason); err != nil {
-		return fmt.Errorf("halt the chain: %w", err)
+// rollBackHalted undoes what should not have been possible: crediting stops first, until a person resumes it, and then
+// the new chain is followed, because payments on it have to be seen whatever happened.
+func (r *run) rollBackHalted(ctx context.Context, cursor, header payment.BlockRef, cause error) (payment.BlockRef, error) {
+	reason := haltHorizon
+	if errors.Is(cause, ErrFinal) {
+		reason = haltFinal
 	}
-	return nil
+	r.log.Error("reorganisation is deeper than it may be: crediting stops, recording goes on", "reason", reason,
+		"cursor", cursor.Number, "cursor_hash", cursor.Hash.String(), "next_hash", header.Hash.String(), "horizon", r.session.Horizon)
+	if err := r.Recorder.Halt(ctx, r.session, reason); err != nil {
+		return payment.BlockRef{}, fmt.Errorf("halt the chain: %w", err)
+	}
+	ancestor, err := r.deepAncestor(ctx, cursor.Number)
+	if err != nil {
+		return payment.BlockRef{}, err
+	}
+	r.pass(PointAncestor)
+	return ancestor, r.Recorder.Rollback(ctx, r.session, ancestor)
+}
+
+// deepAncestors is how many recorded blocks are compared with the chain at once.
+const deepAncestors = 256
+
+// deepAncestor finds the newest recorded block that the chain still has. Below the horizon only some blocks are known, so
+// what lies between that block and the true ancestor is undone and read again as well. It asks by number, which may mix up
+// the answers of different nodes: then the next block does not continue the cursor, and it is done again.
+func (r *run) deepAncestor(ctx context.Context, below uint64) (payment.BlockRef, error) {
+	for {
+		refs, err := r.Recorder.Remembered(ctx, r.session, below, deepAncestors)
+		if err != nil {
+			return payment.BlockRef{}, fmt.Errorf("read what was recorded below %d: %w", below, err)
+		}
+		if len(refs) == 0 || refs[0].Number < r.session.Start {
+			return r.beforeEverything()
+		}
+		oldest := refs[len(refs)-1]
+		same, err := r.stillThere(ctx, oldest)
+		switch {
+		case err != nil:
+			return payment.BlockRef{}, err
+		case same:
+			return r.newestShared(ctx, refs)
+		case oldest.Number == 0:
+			return r.beforeEverything()
+		}
+		below = oldest.Number - 1
+	}
+}
+
+// beforeEverything is the block to go back to when the chain shares nothing with what was recorded.
+func (r *run) beforeEverything() (payment.BlockRef, error) {
+	if r.session.Start == 0 {
+		return payment.BlockRef{}, fmt.Errorf("%w: the chain has another first block", chain.ErrInconsistent)
+	}
+	return payment.BlockRef{Number: r.session.Start - 1}, nil
+}
+
+// newestShared finds the first of refs, newest first, that the chain has; it has the last of them.
+func (r *run) newestShared(ctx context.Context, refs []payment.BlockRef) (payment.BlockRef, error) {
+	above, shared := -1, len(refs)-1
+	for shared-above > 1 {
+		middle := (above + shared) / 2
+		same, err := r.stillThere(ctx, refs[middle])
+		switch {
+		case err != nil:
+			return payment.BlockRef{}, err
+		case same:
+			shared = middle
+		default:
+			above = middle
+		}
+	}
+	return refs[shared], nil
+}
+
+func (r *run) stillThere(ctx context.Context, ref payment.BlockRef) (bool, error) {
+	header, err := r.Source.HeaderByNumber(ctx, ref.Number)
+	if err != nil {
+		return false, fmt.Errorf("find block %d: %w", ref.Number, err)
+	}
+	return header.Hash == ref.Hash, nil
 }

@@ -123,11 +123,70 @@ func TestAReorgBelowTheHorizonHalts(t *testing.T) {
 	require.Error(t, stop())
 	before, cursor := b.amounts(), *b.memory.cursor
 
-	b.fake.Reorg(t, 13, 14, chaintest.DropTxs)
-	require.ErrorIs(t, b.runToEnd(), scan.ErrHorizon)
+	require.Len(t, before, 20)
+	refs := b.fake.Reorg(t, 13, 14, chaintest.DropTxs)
+	halts := 0
+	b.memory.onHalt = func() {
+		halts++
+		require.Equal(t, cursor, *b.memory.cursor, "nothing is undone before crediting has stopped")
+	}
+	b.start()
+	b.recorded(refs[13])
 	require.Equal(t, "reorg_below_horizon", b.memory.halted)
-	require.Equal(t, before, b.amounts())
-	require.Equal(t, cursor, *b.memory.cursor)
+	require.Equal(t, 1, halts)
+	require.Len(t, b.amounts(), 7, "what the new chain does not have is undone")
+	after := b.pay(ours, 300)
+	b.recorded(after.BlockRef)
+	require.Equal(t, after.Number, b.amounts()[300], "recording goes on")
+}
+
+// Far below the horizon only some blocks are known. The newest of them that the chain still has is found however many there
+// are, and nothing below it is undone.
+func TestAReorgFarBelowTheHorizon(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ours := chaintest.Account(1)
+	b.memory.issue(ours)
+	for i := range uint64(300) {
+		b.pay(ours, 1000+i)
+	}
+	stop := b.start()
+	b.recorded(b.fake.Head())
+	require.Error(t, stop())
+	refs := b.fake.Reorg(t, 290, 295, chaintest.KeepTxs)
+	b.start()
+	b.recorded(refs[294])
+	require.Len(t, b.amounts(), 300)
+	for _, p := range b.memory.payments {
+		last := p.inclusions[len(p.inclusions)-1]
+		require.True(t, last.canonical)
+		if last.block.Number <= 10 {
+			require.Len(t, p.inclusions, 1, "block %d was left alone", last.block.Number)
+		} else {
+			require.Equal(t, refs[0].Hash, last.block.Hash)
+			require.Len(t, p.inclusions, 2)
+		}
+	}
+}
+
+// What the chain itself called final must not change, however near to the head it is.
+func TestAReorgOfWhatWasFinalHalts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ours := chaintest.Account(1)
+	b.memory.issue(ours)
+	b.fake.MineBlocks(30)
+	b.pay(ours, 1)
+	b.fake.MineBlocks(2) // number 32 is final
+	stop := b.start()
+	b.recorded(b.fake.Head())
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.final == 32 }))
+	require.Error(t, stop())
+	refs := b.fake.Reorg(t, 4, 5, chaintest.KeepTxs)
+	b.start()
+	b.recorded(refs[4])
+	require.Equal(t, "reorg_below_final", b.memory.halted)
+	require.Equal(t, map[uint64]uint64{1: refs[0].Number}, b.amounts())
 }
 
 func TestAReorgOfEverythingEverRecorded(t *testing.T) {

@@ -81,7 +81,7 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 		return false, nil
 	}
 	account := r.rescans.of(job)
-	err := r.readAgain(ctx, watch.Filter, job, last)
+	err := r.readAgain(ctx, reading{source: r.Source, filter: watch.Filter, account: account}, job, last)
 	switch {
 	case err == nil:
 		account.failures, account.failure = 0, ""
@@ -101,11 +101,18 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 	return len(watch.Rescans) > 1, nil
 }
 
+// reading is how blocks are read again: from whom, and what is looked for.
+type reading struct {
+	source  chain.Source
+	filter  chain.Filter
+	account *attempts
+}
+
 // readAgain reads and records the next piece of a rescan.
-func (r *run) readAgain(ctx context.Context, filter chain.Filter, job Rescan, last uint64) error {
-	sizer := r.rescans.of(job).sizer
+func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint64) error {
+	sizer := with.account.sizer
 	to := min(last, job.Next+sizer.size-1)
-	blocks, err := r.Source.Range(ctx, job.Next, to, filter)
+	blocks, err := with.source.Range(ctx, job.Next, to, with.filter)
 	if err == nil {
 		err = checkRun(blocks, job.Next, to)
 	}
@@ -117,17 +124,21 @@ func (r *run) readAgain(ctx context.Context, filter chain.Filter, job Rescan, la
 		if job.Next < to {
 			return nil // at once, with a smaller range
 		}
-		if blocks, err = r.readOne(ctx, filter, job.Next); err != nil {
+		if blocks, err = with.readOne(ctx, job.Next); err != nil {
 			return err
 		}
 	} else {
 		sizer.accepted()
 	}
 	write := func(ctx context.Context, session Session, batch Batch) (Recorded, error) {
-		return r.Recorder.RecordRescan(ctx, session, job, batch)
+		recorded, err := r.Recorder.RecordRescan(ctx, session, job, batch)
+		if err == nil && job.Second {
+			r.found(batch.Blocks, recorded)
+		}
+		return recorded, err
 	}
 	for _, part := range split(blocks, r.policy.MaxBatch) {
-		if err := r.record(ctx, filter, part, write); err != nil {
+		if err := r.record(ctx, with.source, with.filter, part, write); err != nil {
 			if unreadable(err) { // of one block: come as close to it as possible
 				sizer.refused(to - job.Next + 1)
 			}
@@ -137,12 +148,12 @@ func (r *run) readAgain(ctx context.Context, filter chain.Filter, job Rescan, la
 	return nil
 }
 
-func (r *run) readOne(ctx context.Context, filter chain.Filter, number uint64) ([]chain.Block, error) {
-	header, err := r.Source.HeaderByNumber(ctx, number)
+func (r reading) readOne(ctx context.Context, number uint64) ([]chain.Block, error) {
+	header, err := r.source.HeaderByNumber(ctx, number)
 	if err != nil {
 		return nil, fmt.Errorf("find block %d: %w", number, err)
 	}
-	block, err := r.Source.BlockByHash(ctx, header.Hash, filter)
+	block, err := r.source.BlockByHash(ctx, header.Hash, r.filter)
 	if err != nil {
 		return nil, fmt.Errorf("read block %d: %w", number, err)
 	}

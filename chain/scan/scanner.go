@@ -61,6 +61,10 @@ type Progress struct {
 	// that wait after a failure failed.
 	Rescans       int
 	RescanFailure string
+	// Halted: nothing is credited on the chain until a person resumes it. Recording goes on.
+	Halted bool
+	// SecondLookFound counts the transfers that this run's second looks recorded because they had been missed.
+	SecondLookFound int
 }
 
 // Lag is how many blocks are known and not recorded.
@@ -98,8 +102,7 @@ func Points() []Point {
 
 // Run reads the chain until ctx ends, and returns ctx's error then. It returns
 // earlier with an error of Recorder.Begin, with ErrFenced when a later session
-// exists, with ErrHorizon, or with chain.ErrWrongChain. Everything else is tried
-// again.
+// exists, or with chain.ErrWrongChain. Everything else is tried again.
 func (s *Scanner) Run(ctx context.Context) error {
 	session, err := s.Recorder.Begin(ctx, s.Chain)
 	if err != nil {
@@ -123,7 +126,7 @@ func (s *Scanner) Run(ctx context.Context) error {
 }
 
 func isFinal(err error) bool {
-	return errors.Is(err, ErrFenced) || errors.Is(err, ErrHorizon) || errors.Is(err, chain.ErrWrongChain)
+	return errors.Is(err, ErrFenced) || errors.Is(err, chain.ErrWrongChain)
 }
 
 // run is one call of Run.
@@ -135,6 +138,7 @@ type run struct {
 	session Session
 	sizer   *sizer
 	rescans rescans
+	second  second
 	unread  unread
 
 	checked  bool // the source is the session's chain, as far as known
@@ -156,6 +160,7 @@ func newRun(s *Scanner, session Session) *run {
 	return &run{
 		Scanner: s, policy: policy, session: session, sizer: newSizer(most),
 		rescans: rescans{most: most, jobs: map[int64]*attempts{}},
+		second:  second{attempts: &attempts{sizer: newSizer(most)}},
 		log:     log.With("chain", s.Chain, "epoch", session.Epoch),
 	}
 }

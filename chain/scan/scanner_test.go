@@ -30,7 +30,7 @@ type bundle struct {
 
 func quick() scan.Policy {
 	return scan.Policy{
-		NearHead: 8, MaxRange: 20, MinPoll: time.Millisecond, MaxPoll: time.Millisecond,
+		FinalEvery: time.Millisecond, NearHead: 8, MaxRange: 20, MinPoll: time.Millisecond, MaxPoll: time.Millisecond,
 		MinBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond, MaxRetryAfter: 4 * time.Millisecond, MaxRescanBackoff: 4 * time.Millisecond,
 	}
 }
@@ -58,9 +58,14 @@ func setup(t *testing.T) *bundle {
 // error.
 func (b *bundle) start() (stop func() error) {
 	b.Helper()
+	return b.startOn(b.source)
+}
+
+func (b *bundle) startOn(source chain.Source) (stop func() error) {
+	b.Helper()
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
-	scanner := &scan.Scanner{Chain: "dev", Source: b.source, Recorder: b.memory, Options: b.options}
+	scanner := &scan.Scanner{Chain: "dev", Source: source, Recorder: b.memory, Options: b.options}
 	go func() { ended <- scanner.Run(ctx) }()
 	stopped := false
 	stop = func() error {

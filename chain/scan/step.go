@@ -20,13 +20,16 @@ func (r *run) step(ctx context.Context) (Mode, error) {
 		return "", fmt.Errorf("read what to watch: %w", err)
 	}
 	watch.Filter = watch.Filter.Normal()
-	r.progress.Cursor, r.progress.Rescans = watch.Cursor, len(watch.Rescans)
+	r.progress.Cursor, r.progress.Rescans, r.progress.Halted = watch.Cursor, len(watch.Rescans), watch.Halted
 	r.pass(PointWatched)
 	if watch.Paused {
 		return ModePaused, nil
 	}
 	if err := r.observeHead(ctx, watch); err != nil {
 		return "", err
+	}
+	if err := r.observeFinal(ctx); err != nil {
+		return "", fmt.Errorf("observe what is final: %w", err)
 	}
 	mode, err := r.advance(ctx, watch)
 	if err != nil || mode == ModeCatchUp || mode == ModeRollback || mode == ModeQuarantine {
@@ -36,10 +39,14 @@ func (r *run) step(ctx context.Context) (Mode, error) {
 	if err != nil {
 		return "", err
 	}
-	if again && mode == ModeWait {
+	switch {
+	case mode != ModeWait:
+		return mode, nil
+	case again:
 		return ModeFollow, nil // there is more to do at once
+	default:
+		return mode, r.lookAgain(ctx, watch)
 	}
-	return mode, nil
 }
 
 // identify makes sure that the source reads the session's chain. It does nothing
@@ -135,7 +142,7 @@ func (r *run) recordByHash(ctx context.Context, filter chain.Filter, header paym
 		return fmt.Errorf("%w: block %d is not the one asked for", chain.ErrInconsistent, header.Number)
 	}
 	r.pass(PointFetched)
-	return r.record(ctx, filter, []chain.Block{block}, r.Recorder.Record)
+	return r.record(ctx, r.Source, filter, []chain.Block{block}, r.Recorder.Record)
 }
 
 // catchUp records a range that ends at or below last.
@@ -154,7 +161,7 @@ func (r *run) catchUp(ctx context.Context, watch Watch, from, last uint64) (Mode
 	}
 	r.pass(PointFetched)
 	for _, part := range split(blocks, r.policy.MaxBatch) {
-		if err := r.record(ctx, watch.Filter, part, r.Recorder.Record); err != nil {
+		if err := r.record(ctx, r.Source, watch.Filter, part, r.Recorder.Record); err != nil {
 			return r.refused(ctx, watch, from, to, err)
 		}
 		r.progress.Cursor = &part[len(part)-1].BlockRef

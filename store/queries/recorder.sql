@@ -24,7 +24,8 @@ UPDATE cursors cur
 RETURNING ch.family, ch.horizon, ch.confirmations;
 
 -- name: LockCursor :one
-SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, ch.family, ch.horizon, ch.confirmations, ch.start_block
+SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, cur.final_number, (ch.halted_at IS NOT NULL)::boolean AS halted,
+       ch.family, ch.horizon, ch.confirmations, ch.start_block
   FROM cursors cur JOIN chains ch ON ch.name = cur.chain
  WHERE cur.chain = @chain FOR NO KEY UPDATE OF cur;
 
@@ -49,7 +50,7 @@ SELECT name, family, chain_id, genesis_hash, block_time_ms, horizon, start_block
 
 -- name: WatchState :one
 SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, b.parent_hash, ch.family, ch.horizon, ch.confirmations,
-       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused
+       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused, (ch.halted_at IS NOT NULL)::boolean AS halted
   FROM cursors cur
   JOIN chains ch ON ch.name = cur.chain
   LEFT JOIN chain_blocks b ON b.chain = cur.chain AND b.number = cur.block_number

@@ -376,7 +376,8 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) er
 }
 
 const lockCursor = `-- name: LockCursor :one
-SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, ch.family, ch.horizon, ch.confirmations, ch.start_block
+SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, cur.final_number, (ch.halted_at IS NOT NULL)::boolean AS halted,
+       ch.family, ch.horizon, ch.confirmations, ch.start_block
   FROM cursors cur JOIN chains ch ON ch.name = cur.chain
  WHERE cur.chain = $1 FOR NO KEY UPDATE OF cur
 `
@@ -386,6 +387,8 @@ type LockCursorRow struct {
 	BlockNumber   *int64
 	BlockHash     []byte
 	BlockTime     *time.Time
+	FinalNumber   *int64
+	Halted        bool
 	Family        string
 	Horizon       int32
 	Confirmations int32
@@ -400,6 +403,8 @@ func (q *Queries) LockCursor(ctx context.Context, chain string) (LockCursorRow, 
 		&i.BlockNumber,
 		&i.BlockHash,
 		&i.BlockTime,
+		&i.FinalNumber,
+		&i.Halted,
 		&i.Family,
 		&i.Horizon,
 		&i.Confirmations,
@@ -846,7 +851,7 @@ func (q *Queries) UnpauseChain(ctx context.Context, name string) (int64, error) 
 
 const watchState = `-- name: WatchState :one
 SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, b.parent_hash, ch.family, ch.horizon, ch.confirmations,
-       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused
+       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused, (ch.halted_at IS NOT NULL)::boolean AS halted
   FROM cursors cur
   JOIN chains ch ON ch.name = cur.chain
   LEFT JOIN chain_blocks b ON b.chain = cur.chain AND b.number = cur.block_number
@@ -863,6 +868,7 @@ type WatchStateRow struct {
 	Horizon       int32
 	Confirmations int32
 	Paused        bool
+	Halted        bool
 }
 
 func (q *Queries) WatchState(ctx context.Context, chain string) (WatchStateRow, error) {
@@ -878,6 +884,7 @@ func (q *Queries) WatchState(ctx context.Context, chain string) (WatchStateRow, 
 		&i.Horizon,
 		&i.Confirmations,
 		&i.Paused,
+		&i.Halted,
 	)
 	return i, err
 }

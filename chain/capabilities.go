@@ -1,0 +1,25 @@
+package chain
+
+import "context"
+
+// Capabilities are what one endpoint can do beyond what every node can. They are found by trying: what providers say of
+// themselves is often another plan's.
+type Capabilities struct {
+	Safe, Finalized bool // it knows these tags
+	Traces          bool // it traces a whole block
+	BlockReceipts   bool // it sends all receipts of a block at once
+}
+
+// Prober is a Source that can find out what its endpoint can do.
+type Prober interface {
+	// Probe asks for a little of everything. A refusal is an answer; the error says that the endpoint did not answer at
+	// all, and then nothing was learnt.
+	Probe(ctx context.Context) (Capabilities, error)
+}
+
+// Seconder is a Source that can read the same chain by way of somebody else.
+type Seconder interface {
+	// Second returns a source of the same chain that prefers another operator than the one that answers now. It is the
+	// same operator when there is no other one.
+	Second() Source
+}

@@ -1,0 +1,176 @@
+package scan_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/chain/chaintest"
+	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/payment"
+)
+
+// forgetful leaves out what it read, without a word, as long as it is told to.
+type forgetful struct {
+	chain.Source
+	omits  atomic.Bool
+	second chain.Source
+}
+
+func (f *forgetful) leaveOut(blocks []chain.Block) []chain.Block {
+	if f.omits.Load() {
+		for i := range blocks {
+			blocks[i].Candidates = nil
+		}
+	}
+	return blocks
+}
+
+func (f *forgetful) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	blocks, err := f.Source.Range(ctx, from, to, filter)
+	return f.leaveOut(blocks), err
+}
+
+func (f *forgetful) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
+	block, err := f.Source.BlockByHash(ctx, hash, filter)
+	return f.leaveOut([]chain.Block{block})[0], err
+}
+
+// pooled is a source of which somebody else can be asked.
+type pooled struct{ *forgetful }
+
+func (p pooled) Second() chain.Source { return p.second }
+
+func looking(b *bundle) {
+	b.options.Policy.FinalEvery, b.options.Policy.SecondLookPause, b.options.Policy.SecondLookEvery =
+		time.Millisecond, time.Millisecond, time.Millisecond
+}
+
+func TestASecondLookFindsWhatANodeLeftOut(t *testing.T) {
+	t.Parallel()
+	for name, elsewhere := range map[string]bool{"elsewhere": true, "at the same node, later": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			looking(b)
+			var alarms bytes.Buffer
+			b.options.Logger = slog.New(slog.NewTextHandler(&alarms, &slog.HandlerOptions{Level: slog.LevelError}))
+			found := 0
+			b.options.OnProgress = func(p scan.Progress) { found = p.SecondLookFound }
+			ours := chaintest.Account(1)
+			b.memory.issue(ours)
+			for i := range uint64(40) {
+				b.pay(ours, 100+i)
+			}
+			node := &forgetful{Source: b.source}
+			node.omits.Store(true)
+			source := chain.Source(node)
+			if elsewhere {
+				node.second, source = b.source, pooled{node}
+			}
+			stop := b.startOn(source)
+			b.recorded(b.fake.Head())
+			if !elsewhere {
+				require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.twice[32] }))
+				require.Empty(t, b.amounts(), "asking whoever leaves it out finds nothing")
+				b.memory.change(func() { clear(b.memory.twice) })
+				node.omits.Store(false)
+			}
+			require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.found == 32 }))
+			require.ErrorIs(t, stop(), context.Canceled)
+			require.Equal(t, 32, found)
+			require.Contains(t, alarms.String(), "a second look found")
+			require.Len(t, b.amounts(), 32, "what is not final yet is not looked at again")
+			require.Len(t, b.memory.twice, 32)
+		})
+	}
+}
+
+// Nobody is disturbed by a second look: the head, and rescans that somebody waits for, go first.
+func TestASecondLookWaitsForEverythingElse(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	looking(b)
+	ours := chaintest.Account(1)
+	b.memory.issue(ours)
+	b.fake.MineBlocks(40)
+	b.memory.change(func() { b.memory.rescans = []scan.Rescan{{ID: 7, From: 1, To: 40, Next: 1}} })
+	var order []string
+	node := &watched{Source: b.source, said: func(uint64, uint64) { order = append(order, "rescan") }}
+	node.second = &watched{Source: b.source, said: func(uint64, uint64) { order = append(order, "second") }}
+	stop := b.startOn(node)
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.twice[32] }))
+	require.ErrorIs(t, stop(), context.Canceled)
+	first := slices.Index(order, "second")
+	require.NotContains(t, order[first:], "rescan")
+}
+
+// A second look that cannot be had delays no new block, and comes later.
+func TestASecondLookThatFailsDelaysNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	looking(b)
+	ours := chaintest.Account(1)
+	b.memory.issue(ours)
+	b.fake.MineBlocks(40)
+	broken := &watched{Source: b.source}
+	broken.failing.Store(true)
+	stop := b.startOn(&watched{Source: b.source, second: broken})
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.final == 32 }))
+	for i := range uint64(5) {
+		b.recorded(b.pay(ours, 10+i).BlockRef)
+	}
+	b.memory.change(func() { require.Empty(t, b.memory.twice) })
+	broken.failing.Store(false)
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.twice[32] }))
+	require.ErrorIs(t, stop(), context.Canceled)
+}
+
+// watched tells of the ranges it is asked for.
+type watched struct {
+	chain.Source
+	said    func(from, to uint64)
+	second  chain.Source
+	failing atomic.Bool
+}
+
+func (w *watched) Second() chain.Source { return w.second }
+
+func (w *watched) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	if w.failing.Load() {
+		return nil, errors.New("nobody is at home")
+	}
+	if w.said != nil {
+		w.said(from, to)
+	}
+	return w.Source.Range(ctx, from, to, filter)
+}
+
+// A chain on which nothing is ever called final is followed as before.
+func TestAChainWithoutFinality(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	looking(b)
+	ours := chaintest.Account(1)
+	b.memory.issue(ours)
+	b.fake.SetFaults(chaintest.Faults{Answer: func(a *chaintest.Answer) {
+		if a.Method == "eth_getBlockByNumber" && bytes.Equal(a.Params[0], json.RawMessage(`"finalized"`)) {
+			a.Result, a.Error = nil, &chaintest.RPCError{Code: -32602, Message: "invalid argument 0: hex string without 0x prefix"}
+		}
+	}})
+	b.fake.MineBlocks(40)
+	b.start()
+	b.recorded(b.pay(ours, 1).BlockRef)
+	b.recorded(b.pay(ours, 2).BlockRef)
+	require.Len(t, b.amounts(), 2)
+	require.Zero(t, b.memory.final)
+}

@@ -1,0 +1,73 @@
+-- Reading a second time what has become final, and what is remembered of the chain for ever.
+
+-- name: SecondLookDue :one
+-- The lowest run of final blocks that was read once only. Where the chain calls nothing final, what is below the horizon counts
+-- as final. Blocks that a rescan will read are left to it first.
+SELECT lower(r)::bigint AS first, (upper(r) - 1)::bigint AS last
+  FROM cursors cur JOIN chains ch ON ch.name = cur.chain,
+       unnest(CASE WHEN LEAST(cur.block_number, COALESCE(cur.final_number, cur.block_number - ch.horizon)) >= ch.start_block
+                   THEN int8multirange(int8range(ch.start_block,
+                          LEAST(cur.block_number, COALESCE(cur.final_number, cur.block_number - ch.horizon)), '[]'))
+                   ELSE '{}'::int8multirange END
+              - COALESCE((SELECT blocks FROM second_looks s WHERE s.chain = cur.chain), '{}'::int8multirange)
+              - COALESCE((SELECT range_agg(int8range(o.next_block, o.to_block, '[]')) FROM rescans o
+                           WHERE o.chain = cur.chain AND o.finished_at IS NULL), '{}'::int8multirange)) AS r
+ WHERE cur.chain = @chain
+ ORDER BY 1 LIMIT 1;
+
+-- name: LookedAgain :exec
+INSERT INTO second_looks (chain, blocks, found, found_at)
+VALUES (@chain, int8multirange(int8range(@first::bigint, @last::bigint, '[]')), @found, CASE WHEN @found::bigint > 0 THEN now() END)
+ON CONFLICT (chain) DO UPDATE
+   SET blocks = second_looks.blocks + EXCLUDED.blocks, found = second_looks.found + EXCLUDED.found,
+       found_at = COALESCE(EXCLUDED.found_at, second_looks.found_at);
+
+-- name: LookAgainLater :exec
+-- What a backfill or the end of a quarantine has read was read once only.
+UPDATE second_looks s SET blocks = s.blocks - int8multirange(int8range(sqlc.arg(first)::bigint, sqlc.arg(last)::bigint, '[]'))
+  FROM rescans r
+ WHERE s.chain = sqlc.arg(chain) AND r.id = sqlc.arg(rescan_id) AND r.cause IN ('backfill', 'quarantine');
+
+-- name: CutSecondLook :exec
+UPDATE second_looks SET blocks = blocks * int8multirange(int8range(NULL, @above::bigint, '(]')) WHERE chain = @chain;
+
+-- name: BegunInBlocks :many
+-- The inclusions that this transaction wrote: their time is the transaction's.
+SELECT payment_id, n, block_number FROM inclusions
+ WHERE chain = @chain AND canonical AND block_number BETWEEN @first AND @last AND created_at = now()
+ ORDER BY block_number, tx_index LIMIT 100;
+
+-- name: SetFinal :exec
+UPDATE cursors SET final_number = GREATEST(final_number, @number::bigint) WHERE chain = @chain;
+
+-- name: LowerFinal :exec
+UPDATE cursors SET final_number = LEAST(final_number, @above::bigint) WHERE chain = @chain AND final_number IS NOT NULL;
+
+-- name: MarkCursor :exec
+-- Once in ten minutes, and once in five thousand blocks while the chain is caught up with.
+INSERT INTO recorded_marks (chain, number, hash, block_time)
+SELECT cur.chain, cur.block_number, cur.block_hash, cur.block_time FROM cursors cur
+ WHERE cur.chain = @chain AND cur.block_number IS NOT NULL
+   AND NOT EXISTS (SELECT FROM recorded_marks m WHERE m.chain = cur.chain AND m.marked_at > now() - interval '10 minutes'
+                      AND m.number > cur.block_number - 5000)
+ON CONFLICT (chain, number) DO NOTHING;
+
+-- name: CutMarks :exec
+DELETE FROM recorded_marks WHERE chain = @chain AND number > @above;
+
+-- name: MarkedBlocks :many
+-- Blocks that are known to have been recorded, the newest first, however deep.
+SELECT number, hash, block_time FROM (
+  (SELECT b.number, b.hash, b.block_time FROM chain_blocks b
+    WHERE b.chain = @chain AND b.number <= @below ORDER BY b.number DESC LIMIT @max_rows)
+  UNION
+  (SELECT m.number, m.hash, m.block_time FROM recorded_marks m
+    WHERE m.chain = @chain AND m.number <= @below ORDER BY m.number DESC LIMIT @max_rows)
+  UNION
+  (SELECT DISTINCT i.block_number, i.block_hash, i.block_time FROM inclusions i
+    WHERE i.chain = @chain AND i.canonical AND i.block_number <= @below ORDER BY i.block_number DESC LIMIT @max_rows)) AS known
+ ORDER BY number DESC LIMIT @max_rows;
+
+-- name: BlockKnown :one
+SELECT (EXISTS (SELECT FROM recorded_marks m WHERE m.chain = @chain AND m.number = @number AND m.hash = @hash)
+     OR EXISTS (SELECT FROM inclusions i WHERE i.chain = @chain AND i.canonical AND i.block_number = @number AND i.block_hash = @hash))::boolean;
