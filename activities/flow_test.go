@@ -86,9 +86,17 @@ type engine struct {
 
 func newEngine(t *testing.T) *engine {
 	t.Helper()
-	b, orders, _ := newOrders(t)
-	e := &engine{Bundle: b, orders: orders, fake: chaintest.NewFake(t, nil), shop: newShop(t)}
+	e := newEngineWithout(t)
+	e.fake = chaintest.NewFake(t, nil)
 	e.connect(t)
+	return e
+}
+
+// newEngineWithout is an engine whose chain has no node yet.
+func newEngineWithout(t *testing.T) *engine {
+	t.Helper()
+	b, orders, _ := newOrders(t)
+	e := &engine{Bundle: b, orders: orders, shop: newShop(t)}
 	e.subscribe(t)
 	nodes := activities.NewNodes(b.DB, b.Keys, discard())
 	t.Cleanup(nodes.Close)
@@ -102,17 +110,20 @@ func newEngine(t *testing.T) *engine {
 	return e
 }
 
-// connect puts the fake node behind the bundle's chain, which begins anew.
-func (e *engine) connect(t *testing.T) {
+// connect puts the fake node behind the bundle's chain.
+func (e *engine) connect(t *testing.T) { t.Helper(); e.connectTo(t, e.fake.URL(), e.fake.Token()) }
+
+// connectTo puts a node behind the bundle's chain, which begins anew.
+func (e *engine) connectTo(t *testing.T, at string, token payment.Address) {
 	t.Helper()
-	at := store.RPCEndpoint{Operator: "fake", Fingerprint: sha256.Sum256([]byte(e.fake.URL()))}
-	at.URL = e.Keys.Seal([]byte(e.fake.URL()), at.URLPlace(storetest.Chain))
+	node := store.RPCEndpoint{Operator: "fake", Fingerprint: sha256.Sum256([]byte(at))}
+	node.URL = e.Keys.Seal([]byte(at), node.URLPlace(storetest.Chain))
 	settings, err := e.DB.GetChain(t.Context(), storetest.Chain)
 	require.NoError(t, err)
 	native := store.NewAsset{ID: e.Native.ID, Code: e.Native.Symbol, Decimals: e.Native.Decimals}
-	require.NoError(t, e.DB.EnableChain(t.Context(), settings, native, []store.RPCEndpoint{at}, storetest.By()))
+	require.NoError(t, e.DB.EnableChain(t.Context(), settings, native, []store.RPCEndpoint{node}, storetest.By()))
 	require.NoError(t, e.DB.AddToken(t.Context(), store.NewAsset{
-		ID: payment.TokenAsset(storetest.Chain, e.fake.Token()), Code: "TUSD", Decimals: 6,
+		ID: payment.TokenAsset(storetest.Chain, token), Code: "TUSD", Decimals: 6,
 	}, storetest.By()))
 	_, err = e.PG.Owner.Exec(t.Context(), `UPDATE cursors SET block_number = NULL, block_hash = NULL, block_time = NULL WHERE chain = $1`, storetest.Chain)
 	require.NoError(t, err)

@@ -17,6 +17,9 @@ func (t txn) cover(ctx context.Context, chain string, batch Batch) error {
 			return fmt.Errorf("cover native transfers: %w", err)
 		}
 	}
+	if err := t.coverTraces(ctx, chain, batch); err != nil {
+		return err
+	}
 	if len(batch.Tokens) == 0 {
 		return nil
 	}

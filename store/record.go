@@ -43,6 +43,9 @@ func (r *Recorder) Record(ctx context.Context, s ScanSession, batch Batch) (Reco
 		if err := t.cover(ctx, s.Chain, batch); err != nil {
 			return err
 		}
+		if err := t.planTraces(ctx, s, batch); err != nil {
+			return err
+		}
 		return t.planBackfill(ctx, s, int64(batch.last().Number))
 	})
 	return recorded, err

@@ -57,6 +57,7 @@ func (r *Recorder) Watch(ctx context.Context, s ScanSession) (Watch, error) {
 	if err := r.watchedAssets(ctx, s, payment.Family(state.Family), &watch); err != nil {
 		return Watch{}, err
 	}
+	watch.Traces = watch.Native && state.Traces
 	if state.BlockNumber == nil {
 		return watch, nil
 	}

@@ -20,6 +20,8 @@ type chainCommands struct {
 	Pause   chainPause   `cmd:"" help:"Read and credit nothing more on a network until it is unpaused."`
 	Unpause chainUnpause `cmd:"" help:"Go on where a paused network stopped."`
 	Resume  chainResume  `cmd:"" help:"End a halt: credit a network's payments again."`
+	Trace   chainTrace   `cmd:"" help:"Look for internal transfers, where a node can; that is how a network begins."`
+	Untrace chainUntrace `cmd:"" help:"Look for no internal transfers on a network: traces may cost too much."`
 }
 
 type chainEnable struct {

@@ -48,6 +48,20 @@ func (r chainResume) Run(ctx context.Context, c console) error {
 	return r.control(ctx, c, "is not halted: its payments are credited again", (*store.DB).ResumeChain)
 }
 
+type chainTrace struct{ chainNamed }
+
+// Run has internal transfers looked for.
+func (r chainTrace) Run(ctx context.Context, c console) error {
+	return r.control(ctx, c, "is traced, where a node can", (*store.DB).TraceChain)
+}
+
+type chainUntrace struct{ chainNamed }
+
+// Run has internal transfers not looked for.
+func (r chainUntrace) Run(ctx context.Context, c console) error {
+	return r.control(ctx, c, "is not traced: internal transfers are not found", (*store.DB).UntraceChain)
+}
+
 type chainList struct{}
 
 // Run lists every chain with how far it was read.

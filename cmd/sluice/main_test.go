@@ -214,8 +214,10 @@ func TestChainSwitches(t *testing.T) {
 	require.Zero(t, b.run("", "chain", "pause", "dev").code)
 	require.Contains(t, b.run("", "chain", "list").out, "dev  paused, halted: reorg_below_horizon  block 90, 10 behind")
 	require.Zero(t, b.run("", "chain", "unpause", "dev").code)
+	require.Zero(t, b.run("", "chain", "untrace", "dev").code)
+	require.Zero(t, b.run("", "chain", "trace", "dev").code)
 	require.Zero(t, b.run("", "chain", "resume", "dev", "--reason", "looked at it").code)
 	require.Contains(t, b.run("", "chain", "list").out, "dev  watched  block 90, 10 behind")
-	require.Equal(t, 3, b.count(`SELECT count(*)::int FROM audit WHERE subject = 'dev' AND actor <> ''`))
+	require.Equal(t, 5, b.count(`SELECT count(*)::int FROM audit WHERE subject = 'dev' AND actor <> ''`))
 	require.Equal(t, 1, b.run("", "chain", "resume", "nowhere").code)
 }

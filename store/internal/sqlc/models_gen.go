@@ -29,6 +29,7 @@ type Chain struct {
 	HaltedAt     *time.Time
 	HaltedReason *string
 	CreatedAt    time.Time
+	Traces       bool
 	AnyToken     bool
 }
 
