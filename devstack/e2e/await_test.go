@@ -119,7 +119,7 @@ func (w *world) payAtOnce(t *testing.T, o order, amounts ...string) {
 // mine seals blocks where nobody else does.
 func (w *world) mine(t *testing.T, blocks int) {
 	t.Helper()
-	_, err := w.Node.Mine(blocks)
+	_, err := w.Dev.Node.Mine(blocks)
 	require.NoError(t, err)
 }
 

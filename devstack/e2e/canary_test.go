@@ -96,12 +96,15 @@ func newCanaries(t *testing.T) *canaries {
 	c.world = private(t, options{
 		blockTime: -1,
 		env:       []string{"SLUICE_LOG_LEVEL=DEBUG", "SLUICE_API_METRICS_LISTEN=" + loopback.Addr(ports[0])},
-		rpc: func(nodeURL string) string {
-			c.node.stand(nodeURL, nodeURL)
-			return c.node.rpc
+		endpoints: func(chain, rpc, ws string) []stack.Endpoint {
+			if chain != dev {
+				return nil
+			}
+			c.node.stand(rpc, rpc)
+			return []stack.Endpoint{{RPC: c.node.rpc, WS: ws, Operator: "local"}}
 		},
 	})
-	c.node.stand(c.Node.HTTPURL(), c.Node.WSURL())
+	c.node.stand(c.Dev.Node.HTTPURL(), c.Dev.Node.WSURL())
 	c.enableChain(t)
 	require.NoError(t, c.Worker.Stop())
 	require.NoError(t, c.Worker.Start(t.Context()))

@@ -7,8 +7,9 @@
 // A world is a running stack. Most tests share one, each with a merchant, a key, an endpoint and a receiver of its own, so
 // they run side by side. Tests that kill or stop something have a world to themselves.
 //
-// The shared world has two chains. "dev" seals a block every second, so that its clock is the wall's. "slow" seals a block
-// when a test says so and is reached through a proxy that can fail; it belongs to one test.
+// Every world has the stack's two chains, "dev" and "dev2", which seal a block every second, so that their clocks are the
+// wall's, unless a test that has the world to itself seals them. The shared one has "slow" as well, which seals a block when a test says
+// so and is reached through a proxy that can fail; it belongs to one test.
 //
 // # What is asserted
 //

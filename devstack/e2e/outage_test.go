@@ -10,6 +10,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/sluicepay/sluice/chain/chaintest/faultproxy"
+	"github.com/sluicepay/sluice/devstack/stack"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 )
@@ -27,12 +28,12 @@ type outages struct {
 func TestOutages(t *testing.T) {
 	t.Parallel()
 	o := &outages{}
-	o.world = private(t, options{blockTime: -1, rpc: func(nodeURL string) string {
-		proxy, err := faultproxy.Start(strings.TrimPrefix(nodeURL, "http://"))
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, proxy.Close()) })
-		o.rpc = proxy
-		return "http://" + proxy.Addr()
+	o.world = private(t, options{blockTime: -1, endpoints: func(chain, rpc, ws string) []stack.Endpoint {
+		if chain != dev {
+			return nil
+		}
+		o.rpc = proxied(t, rpc)
+		return []stack.Endpoint{{RPC: "http://" + o.rpc.Addr(), WS: ws, Operator: "local"}}
 	}})
 	for _, step := range []struct {
 		name string
@@ -49,6 +50,15 @@ func TestOutages(t *testing.T) {
 			return // it may have left something away
 		}
 	}
+}
+
+// proxied puts a proxy in front of a node.
+func proxied(t *testing.T, rpc string) *faultproxy.Proxy {
+	t.Helper()
+	proxy, err := faultproxy.Start(strings.TrimPrefix(rpc, "http://"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+	return proxy
 }
 
 // paid is how an order of 25 USDC ends that is paid at once.

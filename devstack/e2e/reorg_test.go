@@ -35,7 +35,7 @@ func TestReorganisations(t *testing.T) {
 // reorganise replaces the newest blocks by as many and one more.
 func (r reorgs) reorganise(t *testing.T, depth int, drop bool) {
 	t.Helper()
-	_, err := r.Node.Reorg(gethnode.ReorgOptions{Depth: depth, Blocks: depth + 1, Drop: drop})
+	_, err := r.Dev.Node.Reorg(gethnode.ReorgOptions{Depth: depth, Blocks: depth + 1, Drop: drop})
 	require.NoError(t, err)
 	if !drop {
 		return

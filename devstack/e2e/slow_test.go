@@ -15,14 +15,14 @@ import (
 	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
 )
 
-// slowChain is a second chain, whose blocks come when they are told to and whose node can be cut off.
+// slowChain is one more chain, whose blocks come when they are told to and whose node can be cut off.
 type slowChain struct {
 	node   *gethnode.Node
 	proxy  *faultproxy.Proxy
 	faucet *gethnode.Payer
 }
 
-const slowName, slowCoin, slowID = "slow", "SLOW", 31338
+const slowName, slowCoin, slowID = "slow", "SLOW", 31400
 
 func (w *world) addSlowChain(ctx context.Context) error {
 	s := &slowChain{}

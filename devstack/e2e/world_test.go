@@ -63,7 +63,8 @@ type options struct {
 	blockTime time.Duration // as in stack.Config
 	env       []string
 	slow      bool
-	rpc       func(nodeURL string) string
+	// endpoints are where Sluice is told to reach a chain; as in stack.Config.
+	endpoints func(chain, rpc, ws string) []stack.Endpoint
 	// temporal overrides dynamic settings of the server.
 	temporal map[string]any
 }
@@ -123,7 +124,7 @@ func (w *world) start(ctx context.Context, opts options) error {
 	}
 	w.Stack, err = stack.Open(ctx, stack.Config{
 		Dir: filepath.Join(w.dir, "state"), Binary: binary, BlockTime: opts.blockTime, Confirmations: confirmations,
-		NoUI: true, RPC: opts.rpc, TemporalSettings: opts.temporal,
+		NoUI: true, Endpoints: opts.endpoints, TemporalSettings: opts.temporal,
 		Env: append([]string{
 			"SLUICE_CALLBACK_ALLOW=" + strings.Join(allowed, ","),
 			"SLUICE_CALLBACK_SCHEDULE=" + callbackSchedule,
@@ -134,7 +135,7 @@ func (w *world) start(ctx context.Context, opts options) error {
 		return err
 	}
 	steps := []func(context.Context) error{
-		w.StartPostgres, w.StartTemporal, w.StartNode, w.Migrate, w.SetUpChain, w.connect, w.fund,
+		w.StartPostgres, w.StartTemporal, w.StartNodes, w.Migrate, w.SetUpChains, w.connect, w.fund,
 	}
 	if opts.slow {
 		steps = append(steps, w.addSlowChain)
@@ -200,10 +201,10 @@ var plenty = new(big.Int).Lsh(big.NewInt(1), 100)
 // fund gives the faucet and the caller contract tokens to pay with.
 func (w *world) fund(ctx context.Context) error {
 	var err error
-	if w.faucet, err = w.Node.Payer(ctx); err != nil {
+	if w.faucet, err = w.Dev.Node.Payer(ctx); err != nil {
 		return err
 	}
-	w.token = common.HexToAddress(w.Token())
+	w.token = common.HexToAddress(w.Dev.Token())
 	caller, _, err := w.faucet.DeployCaller(ctx)
 	if err != nil {
 		return err
@@ -221,7 +222,7 @@ func (w *world) fund(ctx context.Context) error {
 // sealed waits for a transaction, and seals it where nobody else does.
 func (w *world) sealed(ctx context.Context, tx common.Hash) error {
 	if w.manual {
-		if _, err := w.Node.Mine(1); err != nil {
+		if _, err := w.Dev.Node.Mine(1); err != nil {
 			return err
 		}
 	}

@@ -13,18 +13,63 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/ethclient"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
 )
 
-// SetUpChain gives Sluice a wallet, the development chain and its test token. It may run again, also after it was
-// interrupted half way; addresses of nodes are brought up to date.
-func (s *Stack) SetUpChain(ctx context.Context) error {
-	err := s.step("token", "", func() (string, error) {
-		if err := s.deployToken(ctx); err != nil {
+// Chain is one of the development chains.
+type Chain struct {
+	Name string
+	ID   uint64
+	// Decimals are the test token's.
+	Decimals uint8
+	Node     *gethnode.Node
+
+	token *string // in the stack's state
+}
+
+// Token is the test token's contract as 0x text, empty before SetUpChains.
+func (c *Chain) Token() string { return *c.token }
+
+// Chains are the development chains, the first one first.
+func (s *Stack) Chains() []*Chain { return []*Chain{s.Dev, s.Dev2} }
+
+// StartNodes starts the development chains' nodes.
+func (s *Stack) StartNodes(context.Context) error {
+	ports := s.state.Ports
+	if err := s.startNode(s.Dev, "chain", ports.ChainHTTP, ports.ChainWS); err != nil {
+		return err
+	}
+	return s.startNode(s.Dev2, "chain2", ports.Chain2HTTP, ports.Chain2WS)
+}
+
+// startNode keeps the chain's blocks in a folder of its own.
+func (s *Stack) startNode(c *Chain, folder string, http, ws int) error {
+	return s.step("chain "+c.Name, "", func() (string, error) {
+		node, err := gethnode.Start(gethnode.Options{
+			ChainID:   c.ID,
+			BlockTime: max(s.cfg.BlockTime, 0),
+			HTTPPort:  http,
+			WSPort:    ws,
+			DataDir:   s.folder.path(folder),
+		})
+		if err != nil {
 			return "", err
 		}
-		return TokenCode + " " + s.state.Token, nil
+		c.Node = node
+		return node.HTTPURL(), nil
+	})
+}
+
+// SetUpChains gives Sluice a wallet, the development chains and their test tokens. It may run again, also after it was
+// interrupted half way; addresses of nodes are brought up to date.
+func (s *Stack) SetUpChains(ctx context.Context) error {
+	err := s.step("tokens", "", func() (string, error) {
+		if err := s.deployTokens(ctx); err != nil {
+			return "", err
+		}
+		return TokenCode + " " + s.Dev.Token() + ", " + s.Dev2.Token(), nil
 	})
 	if err != nil {
 		return err
@@ -33,10 +78,12 @@ func (s *Stack) SetUpChain(ctx context.Context) error {
 		if err := s.importWallet(ctx); err != nil {
 			return "", err
 		}
-		if err := s.enableChain(ctx); err != nil {
-			return "", err
+		for _, c := range s.Chains() {
+			if err := s.enableChain(ctx, c); err != nil {
+				return "", err
+			}
 		}
-		return "chain " + ChainName + ", " + strconv.Itoa(s.cfg.Confirmations) + " confirmations", nil
+		return fmt.Sprintf("chains %s and %s, %d confirmations", ChainName, SecondName, s.cfg.Confirmations), nil
 	})
 }
 
@@ -94,36 +141,60 @@ func (s *Stack) importWallet(ctx context.Context) error {
 	return s.saveState()
 }
 
-func (s *Stack) enableChain(ctx context.Context) error {
-	rpc := s.Node.HTTPURL()
-	if s.cfg.RPC != nil {
-		rpc = s.cfg.RPC(rpc)
-	}
-	_, err := s.Sluice(ctx, nil, "chain", "enable", ChainName,
+func (s *Stack) enableChain(ctx context.Context, c *Chain) error {
+	args := []string{
+		"chain", "enable", c.Name,
 		"--family", "evm",
-		"--chain-id", strconv.Itoa(ChainID),
+		"--chain-id", strconv.FormatUint(c.ID, 10),
 		"--native-symbol", NativeSymbol,
 		"--block-time", s.blockTime().String(),
 		"--confirmations", strconv.Itoa(s.cfg.Confirmations),
-		"--rpc", rpc,
-		"--ws", s.Node.WSURL(),
-		"--operator", "local")
-	if err != nil {
+	}
+	for _, e := range s.endpoints(c) {
+		args = append(args, "--rpc", e.RPC)
+		if e.WS != "" {
+			args = append(args, "--ws", e.WS)
+		}
+		args = append(args, "--operator", e.Operator)
+	}
+	if _, err := s.Sluice(ctx, nil, args...); err != nil {
 		return err
 	}
-	_, err = s.Sluice(ctx, nil, "token", "add",
-		"--chain", ChainName,
-		"--contract", s.state.Token,
+	_, err := s.Sluice(ctx, nil, "token", "add",
+		"--chain", c.Name,
+		"--contract", c.Token(),
 		"--code", TokenCode,
-		"--decimals", strconv.Itoa(TokenDecimals))
+		"--decimals", strconv.Itoa(int(c.Decimals)))
 	return err
 }
 
+// endpoints are where Sluice is told to reach a chain.
+func (s *Stack) endpoints(c *Chain) []Endpoint {
+	if s.cfg.Endpoints != nil {
+		if other := s.cfg.Endpoints(c.Name, c.Node.HTTPURL(), c.Node.WSURL()); len(other) > 0 {
+			return other
+		}
+	}
+	return []Endpoint{{RPC: c.Node.HTTPURL(), WS: c.Node.WSURL(), Operator: "local"}}
+}
+
+// deployTokens creates the chains' test tokens at the same time: each takes a block.
+func (s *Stack) deployTokens(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range s.Chains() {
+		group.Go(func() error { return s.deployToken(ctx, c) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return s.saveState()
+}
+
 // deployToken creates the test token unless the chain has it already.
-func (s *Stack) deployToken(ctx context.Context) error {
-	client := ethclient.NewClient(s.Node.RPC())
-	if s.state.Token != "" {
-		code, err := client.CodeAt(ctx, common.HexToAddress(s.state.Token), nil)
+func (s *Stack) deployToken(ctx context.Context, c *Chain) error {
+	client := ethclient.NewClient(c.Node.RPC())
+	if c.Token() != "" {
+		code, err := client.CodeAt(ctx, common.HexToAddress(c.Token()), nil)
 		if err != nil {
 			return fmt.Errorf("look for the token: %w", err)
 		}
@@ -131,24 +202,24 @@ func (s *Stack) deployToken(ctx context.Context) error {
 			return nil
 		}
 	}
-	payer, err := s.Node.Payer(ctx)
+	payer, err := c.Node.Payer(ctx)
 	if err != nil {
 		return err
 	}
-	token, tx, err := payer.DeployToken(ctx, gethnode.TokenOptions{Symbol: TokenCode, Decimals: TokenDecimals})
+	token, tx, err := payer.DeployToken(ctx, gethnode.TokenOptions{Symbol: TokenCode, Decimals: c.Decimals})
 	if err != nil {
 		return err
 	}
 	if s.cfg.BlockTime < 0 {
-		if _, err := s.Node.Mine(1); err != nil {
+		if _, err := c.Node.Mine(1); err != nil {
 			return err
 		}
 	}
 	if _, err := payer.Wait(ctx, tx); err != nil {
 		return fmt.Errorf("create the token: %w", err)
 	}
-	s.state.Token = token.Hex()
-	return s.saveState()
+	*c.token = token.Hex()
+	return nil
 }
 
 // blockTime is what Sluice is told: blocks that come when a test wants them are second by second as well.

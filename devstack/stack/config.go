@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Facts about the development chain and its database that everything else refers to.
+// Facts about the development chains and their database that everything else refers to. The chains are as alike as real ones:
+// one address is valid on both, and so are the codes of their assets.
 const (
 	ChainName     = "dev"
 	ChainID       = 31337
@@ -16,7 +17,20 @@ const (
 	TokenCode     = "USDC"
 	TokenDecimals = 6
 	Database      = "sluice"
+
+	SecondName = "dev2"
+	SecondID   = 31338
+	// SecondDecimals are the second chain's token's: the same token has others there, as happens on real networks.
+	SecondDecimals = 18
 )
+
+// Endpoint is where Sluice is told to reach a chain.
+type Endpoint struct {
+	RPC string
+	// WS may be empty, for all of a chain's endpoints or for none.
+	WS       string
+	Operator string
+}
 
 // Config says what a stack is made of. Only Dir and Repo are required.
 type Config struct {
@@ -28,16 +42,17 @@ type Config struct {
 	Binary string
 	// Ports fixes single ports; a zero one is the one used last, or a free one.
 	Ports Ports
-	// BlockTime is the development chain's; 0 means one second. Negative seals blocks only when the node is told to.
+	// BlockTime is the development chains'; 0 means one second. Negative seals blocks only when a node is told to.
 	BlockTime time.Duration
-	// Confirmations is the chain's policy; 0 means 3.
+	// Confirmations is the chains' policy; 0 means 3.
 	Confirmations int
 	// Durable makes PostgreSQL wait for the disk, so that the state survives a crash of the whole machine.
 	Durable bool
 	// NoUI leaves Temporal's web UI out.
 	NoUI bool
-	// RPC replaces the chain's RPC address that Sluice is told, for instance by a proxy that can fail; nil keeps it.
-	RPC func(nodeURL string) string
+	// Endpoints replaces a chain's endpoints that Sluice is told, for instance by a proxy that can fail; nil keeps them, and
+	// so does an answer of none.
+	Endpoints func(chain, rpc, ws string) []Endpoint
 	// TemporalSettings override the Temporal server's dynamic configuration, by key.
 	TemporalSettings map[string]any
 	// Env is added to every sluice command's environment, as KEY=value; WorkerEnv and APIEnv to one program's only.

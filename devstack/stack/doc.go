@@ -1,10 +1,10 @@
-// Package stack runs all of Sluice on one machine's loopback address: PostgreSQL, Temporal with its UI, a chain node, the
+// Package stack runs all of Sluice on one machine's loopback address: PostgreSQL, Temporal with its UI, two chain nodes, the
 // workers and the API. The command `devstack` and the end-to-end tests both start it from here.
 //
 // # Parts
 //
 // In the order they start: PostgreSQL (a child process, see internal/pgcluster), Temporal with its UI (inside this
-// process), the development chain (inside this process), the migrations, the chain and its token, `sluice worker` and
+// process), the development chains (inside this process), the migrations, the chains and their tokens, `sluice worker` and
 // `sluice api` (child processes). Stop ends them in reverse.
 //
 // # State
@@ -16,10 +16,10 @@
 //	running.json   addresses of the running stack; gone when it has stopped
 //	secrets.json   master keys and the development wallet's words (0600)
 //	env            the environment of the sluice commands, to be sourced by a shell (0600)
-//	postgres, temporal, chain, logs
+//	postgres, temporal, chain, chain2, logs
 //
 // Stopping and starting again goes on where it was, also after the process was killed. Ports are taken again when they
-// are still free.
+// are still free. A folder that was made when there was one chain gets the second when it is started again.
 //
 // # Failures
 //

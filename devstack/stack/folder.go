@@ -16,8 +16,9 @@ type state struct {
 	Ports Ports `json:"ports"`
 	// Wallet tells that the development wallet has been imported.
 	Wallet bool `json:"wallet,omitempty"`
-	// Token is the test token's contract on the development chain.
-	Token string `json:"token,omitempty"`
+	// Token and Token2 are the test token's contracts on the two chains.
+	Token  string `json:"token,omitempty"`
+	Token2 string `json:"token2,omitempty"`
 }
 
 // secrets are generated once and never leave the folder but through the environment of the sluice commands.

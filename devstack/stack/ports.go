@@ -13,6 +13,8 @@ type Ports struct {
 	TemporalUI int `json:"temporal_ui"`
 	ChainHTTP  int `json:"chain_http"`
 	ChainWS    int `json:"chain_ws"`
+	Chain2HTTP int `json:"chain2_http"`
+	Chain2WS   int `json:"chain2_ws"`
 	Worker     int `json:"worker"`
 	API        int `json:"api"`
 	// Receiver is left free by the stack: callbacks to it are allowed, so that a merchant can be played there.
@@ -30,6 +32,8 @@ func (p *Ports) each(visit func(name string, port *int) error) error {
 		{"temporal-ui", &p.TemporalUI},
 		{"chain-http", &p.ChainHTTP},
 		{"chain-ws", &p.ChainWS},
+		{"chain2-http", &p.Chain2HTTP},
+		{"chain2-ws", &p.Chain2WS},
 		{"worker", &p.Worker},
 		{"api", &p.API},
 		{"receiver", &p.Receiver},

@@ -17,21 +17,34 @@ type Running struct {
 	PID    int    `json:"pid"`
 	Binary string `json:"binary"`
 	// Env is the file with the environment of the sluice commands.
-	Env       string    `json:"env"`
-	API       string    `json:"api"`
-	Worker    string    `json:"worker"`
-	Temporal  string    `json:"temporal"`
-	UI        string    `json:"temporal_ui,omitempty"`
-	Namespace string    `json:"namespace"`
-	ChainHTTP string    `json:"chain_http"`
-	ChainWS   string    `json:"chain_ws"`
-	Token     string    `json:"token"`
-	Receiver  int       `json:"receiver_port"`
-	Started   time.Time `json:"started"`
+	Env       string         `json:"env"`
+	API       string         `json:"api"`
+	Worker    string         `json:"worker"`
+	Temporal  string         `json:"temporal"`
+	UI        string         `json:"temporal_ui,omitempty"`
+	Namespace string         `json:"namespace"`
+	Chains    []RunningChain `json:"chains"`
+	Receiver  int            `json:"receiver_port"`
+	Started   time.Time      `json:"started"`
+}
+
+// RunningChain is one of the chains, the first one first.
+type RunningChain struct {
+	Name     string `json:"name"`
+	HTTP     string `json:"http"`
+	WS       string `json:"ws"`
+	Token    string `json:"token"`
+	Decimals uint8  `json:"token_decimals"`
 }
 
 // Describe tells where the stack's parts are.
 func (s *Stack) Describe() Running {
+	var chains []RunningChain
+	for _, c := range s.Chains() {
+		chains = append(chains, RunningChain{
+			Name: c.Name, HTTP: c.Node.HTTPURL(), WS: c.Node.WSURL(), Token: c.Token(), Decimals: c.Decimals,
+		})
+	}
 	return Running{
 		PID:       os.Getpid(),
 		Binary:    s.binary,
@@ -41,9 +54,7 @@ func (s *Stack) Describe() Running {
 		Temporal:  s.Temporal.Address(),
 		UI:        s.Temporal.UIURL(),
 		Namespace: s.Temporal.Namespace(),
-		ChainHTTP: s.Node.HTTPURL(),
-		ChainWS:   s.Node.WSURL(),
-		Token:     s.state.Token,
+		Chains:    chains,
 		Receiver:  s.state.Ports.Receiver,
 		Started:   time.Now().UTC(),
 	}

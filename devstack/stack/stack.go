@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
 	"github.com/sluicepay/sluice/devstack/loopback"
 	"github.com/sluicepay/sluice/devstack/temporalite"
 	"github.com/sluicepay/sluice/internal/pgcluster"
@@ -19,9 +18,10 @@ import (
 type Stack struct {
 	Postgres *pgcluster.Cluster
 	Temporal *temporalite.Server
-	Node     *gethnode.Node
-	Worker   *Program
-	API      *Program
+	// Dev and Dev2 are the development chains. Their nodes are nil until StartNodes.
+	Dev, Dev2 *Chain
+	Worker    *Program
+	API       *Program
 
 	cfg      Config
 	folder   *folder
@@ -65,7 +65,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 
 func (s *Stack) startAll(ctx context.Context) error {
 	for _, start := range []func(context.Context) error{
-		s.StartPostgres, s.StartTemporal, s.StartNode, s.Migrate, s.SetUpChain, s.StartWorker, s.StartAPI, s.publish,
+		s.StartPostgres, s.StartTemporal, s.StartNodes, s.Migrate, s.SetUpChains, s.StartWorker, s.StartAPI, s.publish,
 	} {
 		if err := start(ctx); err != nil {
 			return err
@@ -99,6 +99,8 @@ func Open(ctx context.Context, cfg Config) (*Stack, error) {
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
+	s.Dev = &Chain{Name: ChainName, ID: ChainID, Decimals: TokenDecimals, token: &s.state.Token}
+	s.Dev2 = &Chain{Name: SecondName, ID: SecondID, Decimals: SecondDecimals, token: &s.state.Token2}
 	s.Worker = s.NewProgram("worker", s.cfg.WorkerEnv, "worker")
 	s.API = s.NewProgram("api", s.cfg.APIEnv, "api")
 	return s, nil
@@ -216,24 +218,6 @@ func (s *Stack) StartTemporal(ctx context.Context) error {
 	return s.step("temporal ui", "", func() (string, error) { return s.Temporal.UIURL(), nil })
 }
 
-// StartNode starts the development chain's node.
-func (s *Stack) StartNode(context.Context) error {
-	return s.step("chain", "", func() (string, error) {
-		node, err := gethnode.Start(gethnode.Options{
-			ChainID:   ChainID,
-			BlockTime: max(s.cfg.BlockTime, 0),
-			HTTPPort:  s.state.Ports.ChainHTTP,
-			WSPort:    s.state.Ports.ChainWS,
-			DataDir:   s.folder.path("chain"),
-		})
-		if err != nil {
-			return "", err
-		}
-		s.Node = node
-		return node.HTTPURL(), nil
-	})
-}
-
 // Migrate brings the database's schema up to date.
 func (s *Stack) Migrate(ctx context.Context) error {
 	return s.step("migrations", "", func() (string, error) {
@@ -266,9 +250,6 @@ func (s *Stack) WorkerURL() string { return "http://" + loopback.Addr(s.state.Po
 
 // Ports are those in use.
 func (s *Stack) Ports() Ports { return s.state.Ports }
-
-// Token is the test token's contract as 0x text.
-func (s *Stack) Token() string { return s.state.Token }
 
 // Dir is the state folder.
 func (s *Stack) Dir() string { return s.folder.dir }
@@ -307,8 +288,10 @@ func (s *Stack) stopParts() error {
 	for i := len(programs) - 1; i >= 0; i-- {
 		errs = append(errs, programs[i].Stop())
 	}
-	if s.Node != nil {
-		errs = append(errs, s.Node.Close())
+	for _, c := range s.Chains() {
+		if c.Node != nil {
+			errs = append(errs, c.Node.Close())
+		}
 	}
 	if s.Temporal != nil {
 		errs = append(errs, s.Temporal.Stop())

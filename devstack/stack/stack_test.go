@@ -2,10 +2,12 @@ package stack_test
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,12 +69,16 @@ func TestStartsEverythingAndGoesOnWhereItWas(t *testing.T) {
 		}
 	}
 	s := start(t, cfg)
-	require.Equal(t, []string{"postgres", "temporal", "chain", "migrations", "token", "wallet", "worker", "api"}, steps)
+	require.Equal(t, []string{"postgres", "temporal", "chain dev", "chain dev2", "migrations", "tokens", "wallet", "worker", "api"}, steps)
 	first := fakesluice.Calls(t, filepath.Join(dir, "journal"))
 	require.Equal(t, []string{"migrate", "wallet new --json", "wallet import --family evm < xpub-of-some-words"}, first[:3])
 	require.Contains(t, first[3], "chain enable dev --family evm --chain-id 31337 --native-symbol ETH")
-	require.Contains(t, first[3], "--rpc "+s.Node.HTTPURL()+" --ws "+s.Node.WSURL()+" --operator local")
-	require.Equal(t, "token add --chain dev --contract "+s.Token()+" --code USDC --decimals 6", first[4])
+	require.Contains(t, first[3], "--rpc "+s.Dev.Node.HTTPURL()+" --ws "+s.Dev.Node.WSURL()+" --operator local")
+	require.Equal(t, "token add --chain dev --contract "+s.Dev.Token()+" --code USDC --decimals 6", first[4])
+	require.Contains(t, first[5], "chain enable dev2 --family evm --chain-id 31338 --native-symbol ETH")
+	require.Contains(t, first[5], "--rpc "+s.Dev2.Node.HTTPURL()+" --ws "+s.Dev2.Node.WSURL()+" --operator local")
+	require.Equal(t, "token add --chain dev2 --contract "+s.Dev2.Token()+" --code USDC --decimals 18", first[6])
+	require.NotEqual(t, s.Dev.Node.Genesis(), s.Dev2.Node.Genesis())
 
 	conn, err := pgx.Connect(t.Context(), s.Postgres.URL(pgcluster.OwnerRole, stack.Database))
 	require.NoError(t, err)
@@ -80,14 +86,17 @@ func TestStartsEverythingAndGoesOnWhereItWas(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, conn.Close(t.Context()))
 	startTagged(t, s)
-	_, err = s.Node.Mine(2)
-	require.NoError(t, err)
-	head := s.Node.Head().Number.Uint64()
+	heads := map[string]uint64{}
+	for i, c := range s.Chains() {
+		_, err = c.Node.Mine(2 + i)
+		require.NoError(t, err)
+		heads[c.Name] = c.Node.Head().Number.Uint64()
+	}
 
 	output, err := s.Sluice(t.Context(), nil, "env")
 	require.NoError(t, err)
 	require.Equal(t, s.Postgres.URL(pgcluster.AppRole, stack.Database)+" it's more\n", string(output))
-	ports, token, api := s.Ports(), s.Token(), s.APIURL()
+	ports, chains, api := s.Ports(), s.Describe().Chains, s.APIURL()
 	_, err = stack.Open(t.Context(), cfg)
 	require.ErrorIs(t, err, stack.ErrRunning)
 	require.NoError(t, s.Stop())
@@ -97,8 +106,10 @@ func TestStartsEverythingAndGoesOnWhereItWas(t *testing.T) {
 
 	again := start(t, cfg)
 	require.Equal(t, ports, again.Ports())
-	require.Equal(t, token, again.Token())
-	require.GreaterOrEqual(t, again.Node.Head().Number.Uint64(), head)
+	require.Equal(t, chains, again.Describe().Chains)
+	for _, c := range again.Chains() {
+		require.GreaterOrEqual(t, c.Node.Head().Number.Uint64(), heads[c.Name])
+	}
 	conn, err = pgx.Connect(t.Context(), again.Postgres.URL(pgcluster.AppRole, stack.Database))
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
@@ -299,5 +310,40 @@ func TestLostTokenIsDeployedAnew(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "state.json"),
 		[]byte(`{"token":"`+common.Address{1}.Hex()+`"}`), 0o600))
 	s = start(t, config(dir))
-	require.NotEqual(t, common.Address{1}.Hex(), s.Token())
+	require.NotEqual(t, common.Address{1}.Hex(), s.Dev.Token())
+}
+
+// A folder of the time when there was one chain knows nothing of the second: it is added, and the first one stays.
+func TestSecondChainIsAddedToAnOldFolder(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	s := start(t, config(dir))
+	_, err := s.Dev.Node.Mine(3)
+	require.NoError(t, err)
+	first, ports, head := s.Dev.Token(), s.Ports(), s.Dev.Node.Head().Number.Uint64()
+	require.NoError(t, s.Stop())
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "chain2")))
+	var state struct {
+		Ports  map[string]int `json:"ports"`
+		Wallet bool           `json:"wallet"`
+		Token  string         `json:"token"`
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "state.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &state))
+	delete(state.Ports, "chain2_http")
+	delete(state.Ports, "chain2_ws")
+	content, err = json.Marshal(state)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "state.json"), content, 0o600))
+
+	s = start(t, config(dir))
+	require.Equal(t, first, s.Dev.Token())
+	require.GreaterOrEqual(t, s.Dev.Node.Head().Number.Uint64(), head)
+	require.NotEmpty(t, s.Dev2.Token())
+	require.Equal(t, ports.ChainHTTP, s.Ports().ChainHTTP)
+	require.NotZero(t, s.Ports().Chain2HTTP)
+	calls := fakesluice.Calls(t, filepath.Join(dir, "journal"))
+	enabled := func(call string) bool { return strings.HasPrefix(call, "chain enable dev2 ") }
+	require.Equal(t, 2, len(slices.DeleteFunc(calls, func(call string) bool { return !enabled(call) })))
 }

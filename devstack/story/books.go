@@ -20,7 +20,7 @@ func (p *play) books(ctx context.Context) error {
 		return err
 	}
 	for _, b := range balances {
-		p.out.Row(b.Asset, b.Available+" available", "the sum of what the orders received")
+		p.out.Row(b.Asset+" on "+b.Chain, b.Available+" available", "the sum of what the orders received")
 	}
 	report, err := p.world.Sluice(ctx, "ledger", "check")
 	if err != nil {
@@ -62,33 +62,48 @@ func (p *play) difference(ctx context.Context, balances []balance) (string, erro
 	if err != nil {
 		return "", err
 	}
-	for _, asset := range []string{p.world.TokenCode, p.world.Native} {
-		var received, has payment.Amount
-		for _, o := range orders {
-			if o.Asset == asset {
-				if received, err = p.plus(received, o.Received, asset); err != nil {
-					return "", err
-				}
+	for _, chain := range []Chain{p.world.First, p.world.Second} {
+		for _, asset := range []string{chain.TokenCode, chain.Native} {
+			difference, err := chain.difference(asset, orders, balances)
+			if err != nil || difference != "" {
+				return difference, err
 			}
-		}
-		for _, b := range balances {
-			if b.Chain == p.world.Chain && b.Asset == asset {
-				if has, err = p.plus(has, b.Available, asset); err != nil {
-					return "", err
-				}
-			}
-		}
-		if has != received {
-			decimals := p.world.decimals(asset)
-			return fmt.Sprintf("has %s %s and its orders received %s", has.Decimal(decimals), asset, received.Decimal(decimals)), nil
 		}
 	}
 	return "", nil
 }
 
+// difference is the same for one asset of the chain.
+func (c Chain) difference(asset string, orders []order, balances []balance) (string, error) {
+	var (
+		received, has payment.Amount
+		err           error
+	)
+	for _, o := range orders {
+		if o.Chain == c.Name && o.Asset == asset {
+			if received, err = c.plus(received, o.Received, asset); err != nil {
+				return "", err
+			}
+		}
+	}
+	for _, b := range balances {
+		if b.Chain == c.Name && b.Asset == asset {
+			if has, err = c.plus(has, b.Available, asset); err != nil {
+				return "", err
+			}
+		}
+	}
+	if has == received {
+		return "", nil
+	}
+	decimals := c.decimals(asset)
+	return fmt.Sprintf("has %s %s on %s and its orders received %s",
+		has.Decimal(decimals), asset, c.Name, received.Decimal(decimals)), nil
+}
+
 // plus adds a decimal of an asset to a sum in base units.
-func (p *play) plus(sum payment.Amount, decimal, asset string) (payment.Amount, error) {
-	amount, err := payment.ParseDecimal(decimal, p.world.decimals(asset))
+func (c Chain) plus(sum payment.Amount, decimal, asset string) (payment.Amount, error) {
+	amount, err := payment.ParseDecimal(decimal, c.decimals(asset))
 	if err != nil {
 		return sum, fmt.Errorf("the API says %q %s: %w", decimal, asset, err)
 	}

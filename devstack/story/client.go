@@ -26,6 +26,7 @@ type order struct {
 	ID        string    `json:"id"`
 	State     string    `json:"state"`
 	Labels    []string  `json:"labels"`
+	Chain     string    `json:"chain"`
 	Asset     string    `json:"asset"`
 	Amount    string    `json:"amount"`
 	Received  string    `json:"amount_received"`

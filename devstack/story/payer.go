@@ -14,7 +14,7 @@ import (
 
 // payer is somebody with a wallet on the chain.
 type payer struct {
-	world  World
+	chain  Chain
 	rpc    *rpc.Client
 	wallet *gethnode.Payer
 	token  common.Address
@@ -22,12 +22,12 @@ type payer struct {
 
 // fund opens the payer's wallet and lets the faucet fill it: coins for fees and an order, and exactly tokens (decimal)
 // of the test token.
-func (w World) fund(ctx context.Context, tokens string) (*payer, error) {
-	client, err := rpc.DialContext(ctx, w.ChainRPC)
+func (c Chain) fund(ctx context.Context, tokens string) (*payer, error) {
+	client, err := rpc.DialContext(ctx, c.RPC)
 	if err != nil {
 		return nil, fmt.Errorf("reach the chain: %w", err)
 	}
-	p := &payer{world: w, rpc: client, token: common.HexToAddress(w.Token)}
+	p := &payer{chain: c, rpc: client, token: common.HexToAddress(c.Token)}
 	if err := p.fill(ctx, tokens); err != nil {
 		client.Close()
 		return nil, fmt.Errorf("fund the payer: %w", err)
@@ -47,7 +47,7 @@ func (p *payer) fill(ctx context.Context, tokens string) error {
 	if err != nil {
 		return err
 	}
-	amount, err := baseUnits(tokens, p.world.Decimals)
+	amount, err := baseUnits(tokens, p.chain.Decimals)
 	if err != nil {
 		return err
 	}
@@ -64,13 +64,13 @@ func (p *payer) fill(ctx context.Context, tokens string) error {
 
 // pay sends an order what it asks for and returns the transaction's hash. It does not wait for a block.
 func (p *payer) pay(ctx context.Context, o order) (string, error) {
-	amount, err := baseUnits(o.Amount, p.world.decimals(o.Asset))
+	amount, err := baseUnits(o.Amount, p.chain.decimals(o.Asset))
 	if err != nil {
 		return "", err
 	}
 	to := common.HexToAddress(o.Address)
 	var hash common.Hash
-	if o.Asset == p.world.Native {
+	if o.Asset == p.chain.Native {
 		hash, err = p.wallet.SendNative(ctx, to, amount)
 	} else {
 		hash, err = p.wallet.Transfer(ctx, p.token, to, amount)

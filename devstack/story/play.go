@@ -36,7 +36,6 @@ type play struct {
 	out   *term.Printer
 	hooks *receiver
 	api   *client
-	payer *payer
 }
 
 // Play plays the story and prints it. The error says what did not happen as it should.
@@ -54,14 +53,10 @@ func Play(ctx context.Context, w World, out *term.Printer) error {
 	if err != nil {
 		return err
 	}
-	if p.payer, err = w.fund(ctx, tokenAmount); err != nil {
+	if err := p.paid(ctx, "Second order: paid in a token", w.First, w.First.TokenCode, tokenAmount); err != nil {
 		return err
 	}
-	defer p.payer.close()
-	if err := p.paid(ctx, "Second order: paid in a token", w.TokenCode, tokenAmount); err != nil {
-		return err
-	}
-	if err := p.paid(ctx, "Third order: paid in the chain's coin", w.Native, nativeAmount); err != nil {
+	if err := p.paid(ctx, "Third order: paid in the coin of another chain", w.Second, w.Second.Native, nativeAmount); err != nil {
 		return err
 	}
 	if err := p.expired(ctx, unpaid); err != nil {
@@ -115,11 +110,11 @@ func masked(key string) string {
 }
 
 // post creates an order and shows it, up to the first callback.
-func (p *play) post(ctx context.Context, title, asset, amount string, life time.Duration) (*scene, error) {
-	p.out.Title(title, amount+" "+asset)
+func (p *play) post(ctx context.Context, title string, on Chain, asset, amount string, life time.Duration) (*scene, error) {
+	p.out.Title(title, amount+" "+asset+" on "+on.Name)
 	began := time.Now()
 	created, err := p.api.postOrder(ctx, "demo-"+rand.Text(), orderRequest{
-		Chain: p.world.Chain, Asset: asset, Amount: amount,
+		Chain: on.Name, Asset: asset, Amount: amount,
 		ExpiresIn: int(life / time.Second),
 		Reference: "demo", Metadata: map[string]string{"played": time.Now().UTC().Format(time.RFC3339)},
 	})
@@ -136,12 +131,17 @@ func (p *play) post(ctx context.Context, title, asset, amount string, life time.
 }
 
 // paid plays an order that is paid exactly.
-func (p *play) paid(ctx context.Context, title, asset, amount string) error {
-	s, err := p.post(ctx, title, asset, amount, paidLife)
+func (p *play) paid(ctx context.Context, title string, on Chain, asset, amount string) error {
+	payer, err := on.fund(ctx, tokenAmount)
 	if err != nil {
 		return err
 	}
-	tx, err := p.payer.pay(ctx, s.order)
+	defer payer.close()
+	s, err := p.post(ctx, title, on, asset, amount, paidLife)
+	if err != nil {
+		return err
+	}
+	tx, err := payer.pay(ctx, s.order)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (p *play) paid(ctx context.Context, title, asset, amount string) error {
 
 // unpaid posts the order that nobody pays.
 func (p *play) unpaid(ctx context.Context) (*scene, error) {
-	s, err := p.post(ctx, "First order: nobody will pay it", p.world.TokenCode, unpaidAmount, shortLife)
+	s, err := p.post(ctx, "First order: nobody will pay it", p.world.First, p.world.First.TokenCode, unpaidAmount, shortLife)
 	if err != nil {
 		return nil, err
 	}

@@ -29,24 +29,29 @@ const (
 // simulation is an engine that is as simple as can be: it believes the chain's balances and remembers nothing. Its
 // faults are what a story has to notice.
 type simulation struct {
-	t     *testing.T
-	node  *gethnode.Node
-	chain *ethclient.Client
-	token common.Address
-	fault string
+	t      *testing.T
+	chains map[string]*simChain
+	fault  string
 
 	mu       sync.Mutex
 	endpoint string
 	orders   []*simOrder
+}
+
+// simChain is a chain with what was credited on it, per asset.
+type simChain struct {
+	node     *gethnode.Node
+	token    common.Address
+	decimals map[string]int
 	credit   map[string]*big.Int
 }
 
 type simOrder struct {
-	id, state, asset, amount, address string
-	posted                            time.Time
-	due                               *big.Int
-	paidAt                            uint64 // the block in which the money was first seen
-	told                              map[string]bool
+	id, state, chain, asset, amount, address string
+	posted                                   time.Time
+	due                                      *big.Int
+	paidAt                                   uint64 // the block in which the money was first seen
+	told                                     map[string]bool
 }
 
 func (s *simulation) start(t *testing.T) string {
@@ -90,15 +95,15 @@ func (s *simulation) sluice(_ context.Context, args ...string) ([]byte, error) {
 }
 
 func (s *simulation) create(w http.ResponseWriter, r *http.Request) {
-	var request struct{ Asset, Amount string }
+	var request struct{ Chain, Asset, Amount string }
 	_ = json.NewDecoder(r.Body).Decode(&request)
-	decimals := map[string]int{"ETH": 18, "USDC": 6}[request.Asset]
+	decimals := s.chains[request.Chain].decimals[request.Asset]
 	whole, fraction, _ := strings.Cut(request.Amount, ".")
 	due, _ := new(big.Int).SetString(whole+fraction+strings.Repeat("0", decimals-len(fraction)), 10)
 	s.mu.Lock()
 	n := len(s.orders) + 1
 	o := &simOrder{
-		id: fmt.Sprintf("ord_%d", n), state: "awaiting_payment", asset: request.Asset, amount: request.Amount,
+		id: fmt.Sprintf("ord_%d", n), state: "awaiting_payment", chain: request.Chain, asset: request.Asset, amount: request.Amount,
 		address: gethnodeAddress(fmt.Sprint(s.t.Name(), n)), due: due, posted: time.Now(), told: make(map[string]bool),
 	}
 	s.orders = append(s.orders, o)
@@ -115,7 +120,7 @@ func (o *simOrder) json() map[string]any {
 	}
 	return map[string]any{
 		"amount_received": received,
-		"id":              o.id, "state": o.state, "asset": o.asset, "amount": o.amount, "address": o.address,
+		"id":              o.id, "state": o.state, "chain": o.chain, "asset": o.asset, "amount": o.amount, "address": o.address,
 		"expires_at": o.posted.Add(time.Minute), "labels": []string{},
 	}
 }
@@ -140,7 +145,7 @@ func (s *simulation) advance(id string) *simOrder {
 			o = candidate
 		}
 	}
-	head := s.node.Head().Number.Uint64()
+	head := s.chains[o.chain].node.Head().Number.Uint64()
 	if o.paidAt == 0 && s.held(o).Cmp(o.due) >= 0 {
 		o.paidAt, o.state = head, "confirming"
 		s.tell(o, "order.payment_detected")
@@ -149,7 +154,8 @@ func (s *simulation) advance(id string) *simOrder {
 	case o.state == "confirming" && head >= o.paidAt+2:
 		o.state = "paid"
 		if s.fault != "balance" {
-			s.credit[o.asset].Add(s.credit[o.asset], o.due)
+			credit := s.chains[o.chain].credit[o.asset]
+			credit.Add(credit, o.due)
 		}
 		if s.fault != "silence" {
 			s.tell(o, "order.paid")
@@ -165,19 +171,19 @@ func (s *simulation) advance(id string) *simOrder {
 }
 
 func (s *simulation) held(o *simOrder) *big.Int {
-	address := common.HexToAddress(o.address)
+	address, chain := common.HexToAddress(o.address), s.chains[o.chain]
 	if o.asset == "ETH" {
-		balance, err := s.chain.BalanceAt(s.t.Context(), address, nil)
+		balance, err := ethclient.NewClient(chain.node.RPC()).BalanceAt(s.t.Context(), address, nil)
 		if err != nil {
 			return new(big.Int)
 		}
 		return balance
 	}
-	payer, err := s.node.Payer(s.t.Context())
+	payer, err := chain.node.Payer(s.t.Context())
 	if err != nil {
 		return new(big.Int)
 	}
-	balance, err := payer.TokenBalance(s.t.Context(), s.token, address)
+	balance, err := payer.TokenBalance(s.t.Context(), chain.token, address)
 	if err != nil {
 		return new(big.Int)
 	}
@@ -194,19 +200,26 @@ func (s *simulation) payments(o *simOrder) []any {
 	}
 	return []any{map[string]any{
 		"id": "pay_" + o.id, "state": state, "asset": o.asset, "amount": o.amount, "block_number": o.paidAt,
-		"confirmations": min(3, s.node.Head().Number.Uint64()-o.paidAt+1), "confirmations_required": 3,
+		"confirmations": min(3, s.chains[o.chain].node.Head().Number.Uint64()-o.paidAt+1), "confirmations_required": 3,
 	}}
 }
 
 func (s *simulation) balances() map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	whole := func(asset string, decimals int) map[string]any {
-		digits := fmt.Sprintf("%0*s", decimals+1, s.credit[asset].String())
-		at := len(digits) - decimals
-		return map[string]any{"chain": "dev", "asset": asset, "available": digits[:at] + "." + digits[at:], "held": "0"}
+	all := []any{}
+	for _, name := range []string{"dev", "dev2"} {
+		for _, asset := range []string{"USDC", "ETH"} {
+			chain := s.chains[name]
+			decimals := chain.decimals[asset]
+			digits := fmt.Sprintf("%0*s", decimals+1, chain.credit[asset].String())
+			at := len(digits) - decimals
+			all = append(all, map[string]any{
+				"chain": name, "asset": asset, "available": digits[:at] + "." + digits[at:], "held": "0",
+			})
+		}
 	}
-	return map[string]any{"data": []any{whole("USDC", 6), whole("ETH", 18)}}
+	return map[string]any{"data": all}
 }
 
 // tell sends a signed callback, every one twice as a network may. Whoever calls may hold the lock: the receiver calls

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/crypto"
-	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
@@ -23,28 +22,43 @@ func gethnodeAddress(name string) string {
 	return crypto.PubkeyToAddress(gethnode.Key(name).PublicKey).Hex()
 }
 
-// setup puts a simulated engine with a fault on a chain of its own, whose blocks come quickly.
-func setup(t *testing.T, fault string) (story.World, *bytes.Buffer) {
+// newChain starts a chain whose blocks come quickly, with a token.
+func newChain(t *testing.T, id uint64, decimals uint8) *simChain {
 	t.Helper()
-	node, err := gethnode.Start(gethnode.Options{ChainID: 31337, BlockTime: 100 * time.Millisecond})
+	node, err := gethnode.Start(gethnode.Options{ChainID: id, BlockTime: 100 * time.Millisecond})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, node.Close()) })
 	faucet, err := node.Payer(t.Context())
 	require.NoError(t, err)
-	token, tx, err := faucet.DeployToken(t.Context(), gethnode.TokenOptions{Symbol: "USDC", Decimals: 6})
+	token, tx, err := faucet.DeployToken(t.Context(), gethnode.TokenOptions{Symbol: "USDC", Decimals: decimals})
 	require.NoError(t, err)
 	_, err = faucet.Wait(t.Context(), tx)
 	require.NoError(t, err)
-	s := &simulation{
-		t: t, node: node, chain: ethclient.NewClient(node.RPC()), token: token, fault: fault,
+	return &simChain{
+		node: node, token: token, decimals: map[string]int{"USDC": int(decimals), "ETH": 18},
 		credit: map[string]*big.Int{"USDC": new(big.Int), "ETH": new(big.Int)},
+	}
+}
+
+func (c *simChain) told(name string) story.Chain {
+	return story.Chain{
+		Name: name, RPC: c.node.HTTPURL(), Native: "ETH",
+		TokenCode: "USDC", Token: c.token.Hex(), Decimals: uint8(c.decimals["USDC"]), //nolint:gosec // 6 or 18
+	}
+}
+
+// setup puts a simulated engine with a fault on two chains of its own.
+func setup(t *testing.T, fault string) (story.World, *bytes.Buffer) {
+	t.Helper()
+	s := &simulation{
+		t: t, fault: fault,
+		chains: map[string]*simChain{"dev": newChain(t, 31337, 6), "dev2": newChain(t, 31338, 18)},
 	}
 	ports, err := loopback.FreePorts(1)
 	require.NoError(t, err)
 	return story.World{
-		API: s.start(t), UI: "http://ui", Namespace: "sluice", ChainRPC: node.HTTPURL(), Chain: "dev", Native: "ETH",
-		TokenCode: "USDC", Token: token.Hex(), Decimals: 6, Receiver: ports[0],
-		Memory: filepath.Join(t.TempDir(), "demo.json"), Sluice: s.sluice,
+		API: s.start(t), UI: "http://ui", Namespace: "sluice", First: s.chains["dev"].told("dev"), Second: s.chains["dev2"].told("dev2"),
+		Receiver: ports[0], Memory: filepath.Join(t.TempDir(), "demo.json"), Sluice: s.sluice,
 	}, new(bytes.Buffer)
 }
 
@@ -59,13 +73,13 @@ func TestStoryIsToldInOrder(t *testing.T) {
 	rest := output.String()
 	for _, line := range []string{
 		"A merchant opens", "sk_test_0123…",
-		"First order", "http://ui/namespaces/sluice/workflows/order%2Ford_1", "callback order.created",
+		"First order", "1.00 USDC on dev", "http://ui/namespaces/sluice/workflows/order%2Ford_1", "callback order.created",
 		"Second order", "posted ord_2", "the payer sends 25.00 USDC",
 		"payment detected: 25.00 USDC", "callback order.payment_detected",
 		"confirmation 2 of 3", "confirmation 3 of 3", "credited: 25.00 USDC", "order is now paid", "callback order.paid",
-		"Third order", "posted ord_3", "credited: 0.01 ETH", "callback order.paid",
+		"Third order", "0.01 ETH on dev2", "posted ord_3", "credited: 0.01 ETH", "callback order.paid",
 		"First order again", "order is now expired", "callback order.expired",
-		"The ledger", "25.000000 available", "0.010000000000000000 available", "the books agree",
+		"The ledger", "USDC on dev ", "25.000000 available", "ETH on dev2", "0.010000000000000000 available", "the books agree",
 	} {
 		_, after, found := strings.Cut(rest, line)
 		require.True(t, found, "%q is missing or too early in:\n%s", line, output)
@@ -80,7 +94,7 @@ func TestStoryNoticesWhatIsWrong(t *testing.T) {
 	for fault, says := range map[string]string{
 		"signature": "no matching signature",
 		"chatter":   "callbacks came as",
-		"balance":   "has 0 USDC and its orders received 25",
+		"balance":   "has 0 USDC on dev and its orders received 25",
 		"books":     "do not balance",
 	} {
 		t.Run(fault, func(t *testing.T) {

@@ -14,13 +14,8 @@ type World struct {
 	API, UI string
 	// Namespace is where the workflows are.
 	Namespace string
-	// ChainRPC is the JSON-RPC address of a node whose faucet the payer may use; Chain what the API calls that chain.
-	ChainRPC, Chain string
-	// Native is the code of the chain's coin, which has 18 decimals.
-	Native string
-	// Token is the test token's contract, TokenCode what the API calls it.
-	Token, TokenCode string
-	Decimals         uint8
+	// First is the chain of the first two orders, Second that of the third.
+	First, Second Chain
 	// Receiver is the port on the loopback address that callbacks may go to.
 	Receiver int
 	// Memory is a file in which the merchant keeps its key from one play to the next.
@@ -29,13 +24,26 @@ type World struct {
 	Sluice func(ctx context.Context, args ...string) ([]byte, error)
 }
 
+// Chain is what the story needs to know of a chain.
+type Chain struct {
+	// Name is what the API calls it.
+	Name string
+	// RPC is the JSON-RPC address of a node whose faucet the payer may use.
+	RPC string
+	// Native is the code of the chain's coin, which has 18 decimals.
+	Native string
+	// Token is the test token's contract, TokenCode what the API calls it.
+	Token, TokenCode string
+	Decimals         uint8
+}
+
 const nativeDecimals = 18
 
-func (w World) decimals(asset string) uint8 {
-	if asset == w.Native {
+func (c Chain) decimals(asset string) uint8 {
+	if asset == c.Native {
 		return nativeDecimals
 	}
-	return w.Decimals
+	return c.Decimals
 }
 
 // page is an order's page in Temporal's UI.

@@ -29,7 +29,11 @@ func (d *demoCmd) Run(ctx context.Context, c *cli, out *term.Printer) error {
 	if running != nil {
 		out.Title("Sluice", "playing on the stack that runs already; stop it with: make down")
 		describe(out, *running)
-		return interrupted(ctx, story.Play(ctx, world(*running, cfg.Dir), out))
+		w, err := world(*running, cfg.Dir)
+		if err != nil {
+			return err
+		}
+		return interrupted(ctx, story.Play(ctx, w, out))
 	}
 	return d.playOnOwnStack(ctx, cfg, out)
 }
@@ -50,7 +54,11 @@ func (d *demoCmd) playOnOwnStack(ctx context.Context, cfg stack.Config, out *ter
 
 	ctx, cancel := withFailure(ctx, s)
 	defer cancel()
-	played := story.Play(ctx, world(s.Describe(), cfg.Dir), out)
+	w, err := world(s.Describe(), cfg.Dir)
+	if err != nil {
+		return err
+	}
+	played := story.Play(ctx, w, out)
 	if played != nil || d.Once {
 		return interrupted(ctx, played)
 	}

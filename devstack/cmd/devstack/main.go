@@ -33,6 +33,8 @@ type portFlags struct {
 	TemporalUIPort int `help:"Fix the port of Temporal's UI." name:"temporal-ui-port" env:"SLUICE_STACK_TEMPORAL_UI_PORT" placeholder:"N"`
 	ChainHTTPPort  int `help:"Fix the chain node's RPC port." name:"chain-http-port" env:"SLUICE_STACK_CHAIN_HTTP_PORT" placeholder:"N"`
 	ChainWSPort    int `help:"Fix the chain node's WebSocket port." name:"chain-ws-port" env:"SLUICE_STACK_CHAIN_WS_PORT" placeholder:"N"`
+	Chain2HTTPPort int `help:"Fix the second chain node's RPC port." name:"chain2-http-port" env:"SLUICE_STACK_CHAIN2_HTTP_PORT" placeholder:"N"`
+	Chain2WSPort   int `help:"Fix the second chain node's WebSocket port." name:"chain2-ws-port" env:"SLUICE_STACK_CHAIN2_WS_PORT" placeholder:"N"`
 	WorkerPort     int `help:"Fix the port of the worker's health and metrics." env:"SLUICE_STACK_WORKER_PORT" placeholder:"N"`
 	APIPort        int `help:"Fix the API's port." name:"api-port" env:"SLUICE_STACK_API_PORT" placeholder:"N"`
 	ReceiverPort   int `help:"Fix the port of the demo's webhook receiver." env:"SLUICE_STACK_RECEIVER_PORT" placeholder:"N"`
@@ -42,6 +44,7 @@ func (f portFlags) ports() stack.Ports {
 	return stack.Ports{
 		Postgres: f.PostgresPort, Temporal: f.TemporalPort, TemporalUI: f.TemporalUIPort,
 		ChainHTTP: f.ChainHTTPPort, ChainWS: f.ChainWSPort,
+		Chain2HTTP: f.Chain2HTTPPort, Chain2WS: f.Chain2WSPort,
 		Worker: f.WorkerPort, API: f.APIPort, Receiver: f.ReceiverPort,
 	}
 }

@@ -128,13 +128,18 @@ func TestUpAndDown(t *testing.T) {
 
 	output, err = b.run("up")
 	require.NoError(t, err, output)
-	for _, part := range []string{"postgres", "temporal", "chain", "token", "worker", "api", "Running"} {
+	for _, part := range []string{"postgres", "temporal", "chain dev", "chain dev2", "tokens", "worker", "api", "Running"} {
 		require.Contains(t, output, part)
 	}
 	running, err := stack.Find(b.dir)
 	require.NoError(t, err)
 	require.Contains(t, output, running.API)
 	require.Contains(t, output, running.UI+"/namespaces/sluice/workflows")
+	require.Len(t, running.Chains, 2)
+	for _, c := range running.Chains {
+		require.Contains(t, output, c.HTTP)
+		require.Contains(t, output, c.WS)
+	}
 	require.Contains(t, output, "export API="+running.API+" KEY=sk_test_fake")
 
 	output, err = b.run("up")
@@ -154,7 +159,7 @@ func TestUpAndDown(t *testing.T) {
 	again, err := stack.Find(b.dir)
 	require.NoError(t, err)
 	require.Equal(t, running.API, again.API)
-	require.Equal(t, running.Token, again.Token)
+	require.Equal(t, running.Chains, again.Chains)
 	made := 0
 	for _, call := range fakesluice.Calls(t, filepath.Join(filepath.Dir(b.dir), "journal")) {
 		if strings.HasPrefix(call, "merchant create") {

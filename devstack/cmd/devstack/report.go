@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,9 @@ func describe(out *term.Printer, r stack.Running) {
 		out.Row("Temporal UI", r.UI+"/namespaces/"+r.Namespace+"/workflows", "")
 	}
 	out.Row("Temporal", r.Temporal, "")
-	out.Row("chain RPC", r.ChainHTTP, r.ChainWS)
+	for _, c := range r.Chains {
+		out.Row("chain "+c.Name, c.HTTP, c.WS)
+	}
 	out.Row("metrics", r.Worker+"/metrics", "")
 	out.Row("environment", short(r.Env), "for the command "+short(r.Binary))
 }
@@ -55,23 +58,32 @@ func short(path string) string {
 	return relative
 }
 
+// errOneChain is said of a stack that runs since before there were two.
+var errOneChain = errors.New("the stack that runs was started by an older version; stop it first: make down")
+
 // world is what the story needs to know of a running stack.
-func world(r stack.Running, dir string) story.World {
+func world(r stack.Running, dir string) (story.World, error) {
+	if len(r.Chains) != 2 {
+		return story.World{}, errOneChain
+	}
 	return story.World{
 		API:       r.API,
 		UI:        r.UI,
 		Namespace: r.Namespace,
-		ChainRPC:  r.ChainHTTP,
-		Chain:     stack.ChainName,
-		Native:    stack.NativeSymbol,
-		TokenCode: stack.TokenCode,
-		Token:     r.Token,
-		Decimals:  stack.TokenDecimals,
+		First:     chain(r.Chains[0]),
+		Second:    chain(r.Chains[1]),
 		Receiver:  r.Receiver,
 		Memory:    filepath.Join(dir, "demo.json"),
 		Sluice: func(ctx context.Context, args ...string) ([]byte, error) {
 			return runSluice(ctx, r, args...)
 		},
+	}, nil
+}
+
+func chain(c stack.RunningChain) story.Chain {
+	return story.Chain{
+		Name: c.Name, RPC: c.HTTP, Native: stack.NativeSymbol,
+		TokenCode: stack.TokenCode, Token: c.Token, Decimals: c.Decimals,
 	}
 }
 
