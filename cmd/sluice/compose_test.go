@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -9,8 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ethereum/go-ethereum/core"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
 	"github.com/sluicepay/sluice/internal/config"
 )
 
@@ -61,6 +64,22 @@ func TestComposeIsTrueToThePrograms(t *testing.T) {
 	}
 	require.Contains(t, text, "SLUICE_API_LISTEN: 0.0.0.0:8080")
 	require.Contains(t, text, "SLUICE_WORKER_LISTEN: 0.0.0.0:8081")
+}
+
+// The second node is the local stack's second chain: the file that it starts from is what that would be made from.
+func TestComposeHasTwoChains(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docker-compose.yml")
+	for _, part := range []string{`"127.0.0.1:8545:8545"`, `"127.0.0.1:8645:8545"`, "./docker/dev2-genesis.json:/dev2-genesis.json:ro"} {
+		require.Contains(t, text, part)
+	}
+	var genesis core.Genesis
+	require.NoError(t, json.Unmarshal([]byte(read(t, "docker", "dev2-genesis.json")), &genesis))
+	const dev2 = 31338
+	require.EqualValues(t, dev2, genesis.Config.ChainID.Uint64())
+	require.Equal(t, gethnode.Genesis(dev2, nil).ToBlock().Hash(), genesis.ToBlock().Hash())
+	require.NoError(t, genesis.Config.CheckConfigForkOrder())
+	require.NotEqual(t, gethnode.Genesis(dev2-1, nil).ToBlock().Hash(), genesis.ToBlock().Hash())
 }
 
 func TestEveryVariableIsDocumented(t *testing.T) {

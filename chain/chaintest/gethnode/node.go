@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/big"
 	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/rawdb"
 	"github.com/ethereum/go-ethereum/core/txpool"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -22,7 +20,6 @@ import (
 	_ "github.com/ethereum/go-ethereum/eth/tracers/native" // registers callTracer and its siblings
 	"github.com/ethereum/go-ethereum/node"
 	"github.com/ethereum/go-ethereum/p2p"
-	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
@@ -129,31 +126,8 @@ func nodeConfig(opts Options) *node.Config {
 }
 
 func ethConfig(opts Options) *ethconfig.Config {
-	chain := *params.AllDevChainProtocolChanges
-	chain.ChainID = new(big.Int).SetUint64(opts.ChainID)
-	chain.BogotaTime = nil // stay on the forks that public networks run
-
-	alloc := core.SystemContractAllocs()
-	// 2^120 wei: more than any test spends, far from overflowing a sum.
-	rich := new(big.Int).Lsh(big.NewInt(1), 120)
-	alloc[FaucetAddress()] = types.Account{Balance: rich}
-	extra := make(types.GenesisAlloc, len(opts.Alloc))
-	for address, wei := range opts.Alloc {
-		extra[address] = types.Account{Balance: new(big.Int).Set(wei)}
-	}
-	maps.Copy(alloc, extra)
-
 	conf := ethconfig.Defaults
-	conf.Genesis = &core.Genesis{
-		Config: &chain,
-		// The chain id is not part of a genesis hash by itself. Nodes with different
-		// ids must differ there: that is how a folder or an endpoint of another chain
-		// is recognised.
-		ExtraData: chain.ChainID.FillBytes(make([]byte, 32)),
-		GasLimit:  ethconfig.Defaults.Miner.GasCeil,
-		BaseFee:   big.NewInt(params.InitialBaseFee),
-		Alloc:     alloc,
-	}
+	conf.Genesis = Genesis(opts.ChainID, opts.Alloc)
 	conf.SyncMode = ethconfig.FullSync
 	conf.NoPruning = true
 	conf.StateScheme = rawdb.HashScheme
