@@ -44,6 +44,12 @@ test-full: ## Run what takes longer: race detector, long end-to-end tests, the d
 		-- -C devstack go test -p 1 -timeout 20m ./...
 	@$(MAKE) demo ONCE=1
 
+# Progress is kept per seed: the same command goes on where it was ended.
+.PHONY: torture
+torture: ## Play random histories against an independent model (N=100000, SEED=…; the same SEED goes on where it was)
+	@export TORTURE_N=$(or $(N),100000) TORTURE_SEED=$(SEED) TORTURE_PROGRESS=$(if $(SEED),$(CURDIR)/.build/torture-$(SEED)) && \
+		$(TESTRUN) -- go test -count=1 -timeout 0 -v -run '^TestTorture$$' ./internal/torture
+
 .PHONY: mutants
 mutants: ## Plant known bugs one by one and show which test finds each (RUN=words of a name; under ten minutes)
 	@$(TESTRUN) -- go run ./internal/mutants -run "$(RUN)"

@@ -22,10 +22,11 @@ const timeout = 90 * time.Second
 func main() {
 	only := flag.String("run", "", "only mutants whose name contains `words`")
 	list := flag.Bool("list", false, "print the table without running anything")
+	torture := flag.Bool("torture", false, "let only the torture test find them, as far as it can")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, *only, *list)
+	err := run(ctx, *only, *list, *torture)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		stop()
@@ -33,12 +34,17 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, only string, list bool) error {
+func run(ctx context.Context, only string, list, torture bool) error {
 	root, err := checkout()
 	if err != nil {
 		return err
 	}
 	mutants := slices.DeleteFunc(catalogue(), func(m mutant) bool { return !strings.Contains(m.name, only) })
+	if torture {
+		for i := range mutants {
+			mutants[i].tests = []suite{{"./internal/torture", "^TestTorture$"}}
+		}
+	}
 	if list {
 		table(mutants, nil)
 		return nil

@@ -1,0 +1,511 @@
+package torture_test
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/sluicepay/sluice/activities"
+	"github.com/sluicepay/sluice/internal/torture/model"
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store"
+	"github.com/sluicepay/sluice/store/storetest"
+)
+
+// history is one random life.
+type history struct {
+	*world
+
+	t        *testing.T
+	rt       *rapid.T
+	ctx      context.Context
+	model    *model.Model
+	nodes    []*node
+	merchant payment.MerchantID
+	wallet   payment.XPubID
+	policy   merchantPolicy
+	orders   []*asked
+	settler  *settler
+	// pending are the payments that somebody is settling, as far as wake-ups told.
+	pending  map[payment.PaymentID]process.ReviewCause
+	ids      map[string]payment.PaymentID // of payments, by the model's keys
+	serial   int
+	restored bool
+}
+
+// asked is an order as it was asked for.
+type asked struct {
+	id      payment.OrderID
+	node    *node
+	token   int // of the node's, -1 for the coin
+	due     *big.Int
+	address payment.Address
+}
+
+type merchantPolicy struct {
+	hold      bool
+	late      payment.LatePolicy
+	tolerance int // basis points
+}
+
+const (
+	dustBelow = 10
+	blockTime = 12 // seconds, as the Fake makes them
+)
+
+func play(t *testing.T, rt *rapid.T, w *world) {
+	h := &history{
+		world: w, t: t, rt: rt, ctx: t.Context(), model: model.New(),
+		pending: map[payment.PaymentID]process.ReviewCause{}, ids: map[string]payment.PaymentID{},
+	}
+	h.begin()
+	rt.Repeat(map[string]func(*rapid.T){
+		"mine":    func(*rapid.T) { h.mine() },
+		"mine2":   func(*rapid.T) { h.mine() },
+		"reorg":   func(*rapid.T) { h.reorg() },
+		"scan":    func(*rapid.T) { h.scan(h.node(), h.fault()) },
+		"scan2":   func(*rapid.T) { h.scan(h.node(), h.fault()) },
+		"relay":   func(*rapid.T) { h.relay() },
+		"settle":  func(*rapid.T) { h.settleSome() },
+		"settle2": func(*rapid.T) { h.settleSome() },
+		"order":   func(*rapid.T) { h.open() },
+		"expire":  func(*rapid.T) { h.expire() },
+		"wish":    func(*rapid.T) { h.wish() },
+		"token":   func(*rapid.T) { h.enableToken() },
+		"chain":   func(*rapid.T) { h.enableChain() },
+		"pause":   func(*rapid.T) { h.pause() },
+		"sweep":   func(*rapid.T) { h.sweep() },
+		"":        func(*rapid.T) { h.check() },
+	})
+	h.calm()
+}
+
+func (h *history) draw(label string, from, to int) int {
+	return rapid.IntRange(from, to).Draw(h.rt, label)
+}
+
+// often is true n times out of a hundred.
+func (h *history) often(label string, n int) bool { return h.draw(label, 0, 99) >= 100-n }
+
+func (h *history) must(err error) { require.NoError(h.rt, err) }
+
+// begin sets the merchant and the chains up.
+func (h *history) begin() {
+	h.policy = merchantPolicy{
+		hold:      h.often("hold", 20),
+		late:      rapid.SampledFrom([]payment.LatePolicy{payment.LateFulfil, payment.LateCreditOnly, payment.LateHold}).Draw(h.rt, "late"),
+		tolerance: rapid.SampledFrom([]int{0, 0, 500}).Draw(h.rt, "tolerance"),
+	}
+	h.merchant, _ = h.NewMerchant(h.t, func(m *store.NewMerchant) {
+		m.LatePolicy, m.ToleranceBPS = h.policy.late, h.policy.tolerance
+		if h.policy.hold {
+			m.PaymentPolicy = payment.PaymentHold
+		}
+	})
+	h.wallet = h.AddWallet(h.t, h.merchant, 0)
+	for range 2 {
+		id := h.chains.Add(1)
+		n := newNode(h.t, fmt.Sprintf("c%d", id), id)
+		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
+		h.nodes = append(h.nodes, n)
+	}
+	h.settler = newSettler(h)
+	h.enable(h.nodes[0])
+	h.open()
+}
+
+// enable configures a chain, with its first token.
+func (h *history) enable(n *node) {
+	err := h.DB.EnableChain(h.ctx, store.Chain{
+		Name: n.name, Family: payment.FamilyEVM, ChainID: n.id, DisplayName: n.name, BlockTime: time.Second,
+		Policy:  payment.ConfirmationPolicy{Confirmations: n.confirmations},
+		Horizon: n.horizon, StartBlock: 1, MaxRange: 500, MaxLag: time.Minute,
+	}, store.NewAsset{ID: payment.NativeAsset(n.name), Code: "ETH", Decimals: 18, DustBelow: payment.AmountFromUint64(dustBelow)}, nil, storetest.By())
+	h.must(err)
+	n.enabled = true
+	h.model.EnableChain(n.name, n.confirmations, n.horizon)
+	h.model.EnableAsset(model.Asset{Chain: n.name}, big.NewInt(dustBelow))
+	h.addToken(n)
+}
+
+func (h *history) addToken(n *node) {
+	i := len(n.known)
+	h.must(h.DB.AddToken(h.ctx, store.NewAsset{
+		ID: payment.TokenAsset(n.name, n.tokens[i]), Code: fmt.Sprintf("T%d", i), Decimals: 6, DustBelow: payment.AmountFromUint64(dustBelow),
+	}, storetest.By()))
+	n.known = append(n.known, n.tokens[i])
+	h.model.EnableAsset(model.Asset{Chain: n.name, Token: n.tokens[i].Lower()}, big.NewInt(dustBelow))
+}
+
+// node draws one of the chains that are enabled.
+func (h *history) node() *node {
+	var enabled []*node
+	for _, n := range h.nodes {
+		if n.enabled {
+			enabled = append(enabled, n)
+		}
+	}
+	return enabled[h.draw("chain", 0, len(enabled)-1)]
+}
+
+func (h *history) anyNode() *node { return h.nodes[h.draw("chain", 0, len(h.nodes)-1)] }
+
+// mine makes a few blocks, of a chain that the product may not know yet.
+func (h *history) mine() {
+	n := h.anyNode()
+	for range h.draw("blocks", 1, 3) {
+		n.mine(h.transactions(n))
+	}
+}
+
+func (h *history) transactions(n *node) []*transaction {
+	var txs []*transaction
+	for range max(0, h.draw("transactions", -1, 2)) {
+		txs = append(txs, h.transaction(n))
+	}
+	return txs
+}
+
+func (h *history) transaction(n *node) *transaction {
+	tx := &transaction{failed: h.often("fails", 5)}
+	if h.often("native", 40) {
+		tx.effects = append(tx.effects, h.effect(n, true))
+	}
+	for range h.draw("logs", 0, 3) {
+		tx.effects = append(tx.effects, h.effect(n, false))
+	}
+	return tx
+}
+
+// effect draws who gets what.
+func (h *history) effect(n *node, native bool) effect {
+	e := effect{native: native, to: made("stranger", n.id, uint64(h.draw("stranger", 0, 3))), amount: big.NewInt(int64(h.draw("amount", 0, 2000)))}
+	if !native {
+		e.junk = h.often("junk", 15)
+		e.token = h.draw("token", 0, len(n.tokens)-1)
+	}
+	if len(h.orders) == 0 || h.often("to a stranger", 15) {
+		return e
+	}
+	o := h.orders[h.draw("order", 0, len(h.orders)-1)]
+	e.to = o.address
+	if h.often("as asked", 70) && (o.token < 0) == native && !native {
+		e.token = o.token
+	}
+	switch h.draw("how much", 0, 6) {
+	case 0, 1:
+		e.amount = o.due
+	case 2:
+		e.amount = new(big.Int).Div(o.due, big.NewInt(2))
+	case 3:
+		e.amount = new(big.Int).Add(o.due, big.NewInt(int64(h.draw("more", 1, 50))))
+	case 4:
+		e.amount = big.NewInt(int64(h.draw("dust", 0, dustBelow)))
+	case 5:
+		e.amount = new(big.Int).Sub(o.due, big.NewInt(int64(h.draw("less", 1, 40))))
+	default:
+		if !native && h.often("fantastic", 20) {
+			e.amount = new(big.Int).Lsh(big.NewInt(1), 200)
+		}
+	}
+	return e
+}
+
+// reorg takes blocks away and mines others. Their transactions come back elsewhere, changed, later, or not at all.
+func (h *history) reorg() {
+	n := h.anyNode()
+	deepest := n.deepest()
+	if deepest == 0 {
+		h.rt.Skip("nothing to reorganise")
+	}
+	txs := n.cut(h.t, h.draw("depth", 1, deepest))
+	var again []*transaction
+	for _, tx := range txs {
+		switch h.draw("fate", 0, 5) {
+		case 0: // dropped
+		case 1:
+			again = append(again, h.changed(n, tx))
+		default:
+			again = append(again, tx)
+		}
+	}
+	if len(again) > 1 && h.often("shuffled", 50) {
+		again = rapid.Permutation(again).Draw(h.rt, "order of transactions")
+	}
+	blocks := h.draw("new blocks", 1, 4)
+	for i := range blocks {
+		take := len(again)
+		if i < blocks-1 {
+			take = h.draw("taken", 0, len(again))
+		}
+		n.mine(slices.Concat(again[:take], h.transactions(n)))
+		again = again[take:]
+	}
+}
+
+// changed is the same transaction with other effects: a contract may do different things in another block.
+func (h *history) changed(n *node, tx *transaction) *transaction {
+	c := &transaction{hash: tx.hash, failed: tx.failed, effects: slices.Clone(tx.effects)}
+	switch h.draw("change", 0, 3) {
+	case 0:
+		c.failed = !c.failed
+	case 1:
+		c.effects = slices.Insert(c.effects, 0, h.effect(n, false))
+	case 2:
+		if len(c.effects) > 0 {
+			c.effects = slices.Delete(c.effects, 0, 1)
+		}
+	default:
+		for i, e := range c.effects {
+			c.effects[i] = h.effect(n, e.native)
+		}
+	}
+	return c
+}
+
+// open opens orders, sometimes several at once.
+func (h *history) open() {
+	if len(h.orders) >= 5 {
+		h.rt.Skip("enough orders")
+	}
+	n := h.node()
+	at := h.draw("asset", -1, len(n.known)-1)
+	due := big.NewInt(int64(h.draw("due", 100, 1000)))
+	code := "ETH"
+	if at >= 0 {
+		code = fmt.Sprintf("T%d", at)
+	}
+	var wish payment.ConfirmationPolicy
+	if h.often("wish", 20) {
+		wish.Confirmations = n.confirmations + 1
+	}
+	id := h.Opening(h.t, func(o *store.NewOrder) {
+		o.Merchant, o.Chain, o.Asset, o.Amount, o.Wish = h.merchant, n.name, code, payment.AmountFromUint64(due.Uint64()), wish
+	})
+	view := h.allocate(id)
+	address, err := payment.ParseAddress(payment.FamilyEVM, view.Address)
+	h.must(err)
+	h.orders = append(h.orders, &asked{id: id, node: n, token: at, due: due, address: address})
+
+	// Deadlines are of the chain's own time, which is long past: whoever looks at another clock sees them all expired.
+	deadline := n.head().Time + int64(h.draw("blocks to live", 0, 12)*blockTime) + blockTime/2
+	lateUntil := deadline + int64(h.draw("late blocks", 0, 6)*blockTime)
+	h.Exec(h.t, `UPDATE orders SET expires_at = $2, late_until = $3 WHERE id = $1`, id, time.Unix(deadline, 0), time.Unix(lateUntil, 0))
+	tolerance := new(big.Int).Mul(due, big.NewInt(int64(h.policy.tolerance)))
+	tolerance.Div(tolerance, big.NewInt(10_000))
+	o := model.Order{
+		ID: string(id), Address: address.Lower(), Asset: model.Asset{Chain: n.name}, Due: due,
+		Fulfil: new(big.Int).Sub(due, tolerance), Dust: big.NewInt(dustBelow), Deadline: deadline, LateUntil: lateUntil,
+		Confirmations: max(n.confirmations, wish.Confirmations), Hold: h.policy.hold, Late: string(h.policy.late),
+	}
+	if at >= 0 {
+		o.Asset.Token = n.tokens[at].Lower()
+	}
+	if cursor := h.model.Cursor(n.name); cursor != nil {
+		o.Birth = &cursor.Number
+	}
+	h.model.Open(o)
+}
+
+// allocate gives an order its address, as two workers would that both believe it is theirs to do, one of which dies.
+func (h *history) allocate(id payment.OrderID) process.OrderView {
+	attempt := func(ctx context.Context) (process.OrderView, error) {
+		a, err := h.DB.BeginAllocation(ctx, id)
+		if err != nil || a.Done != nil {
+			return deref(a.Done), err
+		}
+		index, err := h.DB.ReserveIndex(ctx, a.Wallet.ID)
+		if err != nil {
+			return process.OrderView{}, err
+		}
+		return h.DB.FinishAllocation(ctx, id, a.Wallet.ID, index, made(string(a.Wallet.ID), 0, uint64(index)))
+	}
+	dying := h.sabotage(20)
+	type result struct {
+		view process.OrderView
+		err  error
+	}
+	others := make(chan result, 2)
+	together := h.draw("at once", 0, 2)
+	for range together {
+		go func() {
+			view, err := attempt(h.ctx)
+			others <- result{view, err}
+		}()
+	}
+	_, _ = attempt(dying.in(h.ctx))
+	view, err := attempt(h.ctx)
+	h.must(err)
+	for range together {
+		other := <-others
+		h.must(other.err)
+		require.Equal(h.rt, view.Address, other.view.Address, "one order, one address")
+	}
+	return view
+}
+
+func deref[T any](p *T) T {
+	var v T
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// sabotage draws what goes wrong with the database during one operation, of at most so many statements.
+func (h *history) sabotage(statements int) *sabotage {
+	switch s := (&sabotage{}); h.draw("sabotage", 0, 9) {
+	case 0:
+		s.at = h.draw("statement", 1, statements)
+		return s
+	case 1:
+		s.commit = commitUnsent
+		return s
+	case 2, 3:
+		s.commit = commitUnheard
+		return s
+	default:
+		return s
+	}
+}
+
+func (h *history) enableToken() {
+	n := h.node()
+	if len(n.known) == len(n.tokens)-1 { // the last one stays unknown until calm
+		h.rt.Skip("all tokens are known")
+	}
+	h.addToken(n)
+}
+
+func (h *history) enableChain() {
+	if h.nodes[1].enabled {
+		h.rt.Skip("all chains are enabled")
+	}
+	h.enable(h.nodes[1])
+}
+
+func (h *history) pause() {
+	n := h.node()
+	h.serial++
+	change := h.DB.PauseChain
+	if n.paused {
+		change = h.DB.UnpauseChain
+	}
+	h.must(change(h.ctx, n.name, storetest.By(), fmt.Sprintf("%s/%d", n.name, h.serial)))
+	n.paused = !n.paused
+	h.model.Pause(n.name, n.paused)
+}
+
+// sweep wakes what nobody was told of.
+func (h *history) sweep() {
+	for _, n := range h.nodes {
+		if n.enabled {
+			_, err := h.DB.SweepUnsettled(h.ctx, n.name, 0, 100)
+			h.must(err)
+		}
+	}
+}
+
+// expire asks for orders to be closed, however early.
+func (h *history) expire() {
+	o := h.order()
+	want := h.model.Clone()
+	outcome := want.Expire(string(o.id))
+	s := h.sabotage(12)
+	result, _, err := h.DB.ExpireOrder(s.in(h.ctx), o.id)
+	if s.commits == 0 {
+		require.Error(h.rt, err)
+		return
+	}
+	h.model = want
+	if err == nil {
+		require.Equal(h.rt, outcome, string(result.Outcome), "expiring %s", o.id)
+	}
+}
+
+func (h *history) order() *asked {
+	if len(h.orders) == 0 {
+		h.rt.Skip("no orders")
+	}
+	return h.orders[h.draw("order", 0, len(h.orders)-1)]
+}
+
+// never is later than any block.
+const never = int64(1) << 40
+
+// wish is somebody's: cancel, extend, fulfil by hand.
+func (h *history) wish() {
+	o := h.order()
+	h.serial++
+	request := fmt.Sprintf("%s/%d", h.merchant, h.serial)
+	want := h.model.Clone()
+	var outcome string
+	var ask func(ctx context.Context) (process.OrderResult, error)
+	switch h.draw("wish", 0, 4) {
+	case 0, 1, 2:
+		outcome = want.Cancel(string(o.id))
+		ask = func(ctx context.Context) (process.OrderResult, error) {
+			return h.DB.CancelOrder(ctx, process.CancelInput{OrderID: o.id, By: storetest.By(), RequestID: request})
+		}
+	case 3:
+		outcome = want.Extend(string(o.id), never, never, request)
+		ask = func(ctx context.Context) (process.OrderResult, error) {
+			return h.DB.ExtendOrder(ctx, process.ExtendInput{OrderID: o.id, Seconds: 600, By: storetest.By(), RequestID: request})
+		}
+	default:
+		outcome = want.MarkPaid(string(o.id), request)
+		ask = func(ctx context.Context) (process.OrderResult, error) {
+			return h.DB.ResolveOrder(ctx, process.ResolveInput{
+				OrderID: o.id, Move: process.MoveMarkPaid, By: storetest.By(), RequestID: request,
+			})
+		}
+	}
+	s := h.sabotage(12)
+	result, err := ask(s.in(h.ctx))
+	if s.commits > 0 {
+		h.model = want
+	}
+	switch code := payment.CodeOf(err); {
+	case err == nil:
+		require.Equal(h.rt, outcome, result.Outcome)
+	case code == payment.CodeOrderState, code == payment.CodePaymentLive:
+		require.Equal(h.rt, outcome, string(code))
+	}
+	if s.commits > 0 { // whoever does not know asks again
+		again, err := ask(h.ctx)
+		h.must(err)
+		require.Equal(h.rt, process.OutcomeAlreadyDone, again.Outcome)
+	}
+}
+
+// name is a payment's key in the model.
+func name(chain, tx string, native bool, position int) string {
+	return model.Key(chain, tx, native, position)
+}
+
+// before orders payments that time does not, as the product does: by their ids.
+func (h *history) before(a, b string) bool { return h.idOf(a) < h.idOf(b) }
+
+func (h *history) idOf(key string) payment.PaymentID {
+	if id, ok := h.ids[key]; ok {
+		return id
+	}
+	parts := strings.Split(key, "/")
+	var id payment.PaymentID
+	err := h.PG.Owner.QueryRow(h.ctx, `SELECT id FROM payments
+		WHERE chain = $1 AND tx_hash = decode($2, 'hex') AND native = $3 AND position = $4::integer`,
+		parts[0], strings.TrimPrefix(parts[1], "0x"), parts[2] == "value", parts[3]).Scan(&id)
+	require.NoError(h.rt, err, key)
+	h.ids[key] = id
+	return id
+}
+
+var _ activities.SettleStore = (*settler)(nil)

@@ -1,0 +1,287 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+)
+
+// Model is what should be in the database.
+type Model struct {
+	chains   map[string]*chain
+	dust     map[Asset]*big.Int // of every asset that was ever enabled
+	orders   map[string]*Order
+	byAddr   map[string]string // address to order
+	payments map[string]*Payment
+	// told are the events that were written, by what caused them: the same cause has no second effect.
+	told map[string]bool
+}
+
+// chain is how far a chain is recorded.
+type chain struct {
+	confirmations uint64
+	horizon       uint64
+	recorded      []*Block        // the recorded chain, from its first block
+	covered       map[string]seen // by token, "" for the coin
+	quarantined   map[uint64]bool // given up on and not read since
+	paused        bool
+}
+
+// seen are the numbers of blocks that were read.
+type seen map[uint64]bool
+
+// Payment is a transfer that was seen.
+type Payment struct {
+	Key        string
+	Order      string
+	Inclusions []Inclusion
+	Status     string // detected, credited, dropped
+	Credited   int    // the inclusion that is credited, 0 for none
+	Account    string // where it is credited to
+	first      int64  // block time of the first inclusion
+	returnsBy  *uint64
+	chain      string
+}
+
+// Inclusion is a payment's place in one block.
+type Inclusion struct {
+	Block     string
+	Number    uint64
+	Asset     Asset
+	To        string
+	Amount    *big.Int
+	Canonical bool
+}
+
+// New makes an empty model.
+func New() *Model {
+	return &Model{
+		chains: map[string]*chain{}, dust: map[Asset]*big.Int{}, orders: map[string]*Order{}, byAddr: map[string]string{},
+		payments: map[string]*Payment{}, told: map[string]bool{},
+	}
+}
+
+// Clone returns a copy that shares nothing that changes.
+func (m *Model) Clone() *Model {
+	c := New()
+	maps.Copy(c.dust, m.dust)
+	maps.Copy(c.byAddr, m.byAddr)
+	maps.Copy(c.told, m.told)
+	for name, of := range m.chains {
+		copied := *of
+		copied.recorded = slices.Clone(of.recorded)
+		copied.quarantined = maps.Clone(of.quarantined)
+		copied.covered = map[string]seen{}
+		for token, blocks := range of.covered {
+			copied.covered[token] = maps.Clone(blocks)
+		}
+		c.chains[name] = &copied
+	}
+	for id, order := range m.orders {
+		copied := *order
+		copied.Labels = maps.Clone(order.Labels)
+		copied.Events = slices.Clone(order.Events)
+		c.orders[id] = &copied
+	}
+	for key, p := range m.payments {
+		copied := *p
+		copied.Inclusions = slices.Clone(p.Inclusions)
+		c.payments[key] = &copied
+	}
+	return c
+}
+
+// EnableChain adds a chain with its confirmation policy.
+func (m *Model) EnableChain(name string, confirmations, horizon uint64) {
+	m.chains[name] = &chain{confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, quarantined: map[uint64]bool{}}
+}
+
+// EnableAsset says that an asset is looked for from now on, and what is dust of it.
+func (m *Model) EnableAsset(a Asset, dustBelow *big.Int) { m.dust[a] = dustBelow }
+
+// Pause stops crediting on a chain, or lets it go on.
+func (m *Model) Pause(name string, on bool) { m.chains[name].paused = on }
+
+// Cursor is the last recorded block of a chain, nil before the first.
+func (m *Model) Cursor(name string) *Block {
+	recorded := m.chains[name].recorded
+	if len(recorded) == 0 {
+		return nil
+	}
+	return recorded[len(recorded)-1]
+}
+
+// Recorded returns the recorded chain.
+func (m *Model) Recorded(name string) []*Block { return m.chains[name].recorded }
+
+// Payments returns the payments by key.
+func (m *Model) Payments() map[string]*Payment { return m.payments }
+
+// Orders returns the orders by id.
+func (m *Model) Orders() map[string]*Order { return m.orders }
+
+// Record takes note of blocks that were recorded in one transaction, and of the tokens that were looked for in them. before
+// tells which of two payments comes first where time does not.
+func (m *Model) Record(name string, blocks []*Block, tokens []string, before func(a, b string) bool) error {
+	c, last := m.chains[name], blocks[len(blocks)-1]
+	cursor := m.Cursor(name)
+	if cursor != nil && cursor.ID == last.ID {
+		return nil // recorded already, and nobody knew
+	}
+	for _, b := range blocks {
+		if cursor != nil && b.Parent != cursor.ID {
+			return fmt.Errorf("block %d (%s) was recorded on top of %s, which is not its parent", b.Number, b.ID, cursor.ID)
+		}
+		cursor = b
+	}
+	c.recorded = append(c.recorded, blocks...)
+	var over []*Payment
+	for _, p := range m.payments {
+		if p.chain == name && p.returnsBy != nil && *p.returnsBy < last.Number {
+			over = append(over, p)
+		}
+	}
+	slices.SortFunc(over, func(a, b *Payment) int {
+		if before(a.Key, b.Key) {
+			return -1
+		}
+		return 1
+	})
+	m.place(name, blocks, tokens)
+	for _, p := range over {
+		if p.returnsBy == nil || p.Status != "dropped" {
+			continue // it returned
+		}
+		p.returnsBy = nil
+		m.dropped(p, len(p.Inclusions), p.Order)
+	}
+	return nil
+}
+
+// Rescan takes note of recorded blocks that were read again.
+func (m *Model) Rescan(name string, blocks []*Block, tokens []string) error {
+	c := m.chains[name]
+	for _, b := range blocks {
+		if i := b.Number - c.recorded[0].Number; i >= uint64(len(c.recorded)) || c.recorded[i].ID != b.ID {
+			return fmt.Errorf("block %d (%s) was read again and is not the recorded one", b.Number, b.ID)
+		}
+		delete(c.quarantined, b.Number)
+	}
+	m.place(name, blocks, tokens)
+	return nil
+}
+
+// Quarantine takes note of a block that was passed over.
+func (m *Model) Quarantine(name string, b *Block, before func(a, b string) bool) error {
+	if cursor := m.Cursor(name); cursor != nil && cursor.ID == b.ID {
+		return nil
+	}
+	if err := m.Record(name, []*Block{{ID: b.ID, Parent: b.Parent, Number: b.Number, Time: b.Time}}, nil, before); err != nil {
+		return err
+	}
+	c := m.chains[name]
+	c.recorded[len(c.recorded)-1] = b
+	for _, blocks := range c.covered {
+		delete(blocks, b.Number)
+	}
+	c.quarantined[b.Number] = true
+	return nil
+}
+
+// place puts the transfers of blocks on record.
+func (m *Model) place(name string, blocks []*Block, tokens []string) {
+	c := m.chains[name]
+	for _, b := range blocks {
+		for _, t := range b.transfers(name) {
+			_, enabled := m.dust[t.asset]
+			order, ours := m.byAddr[t.to]
+			if enabled && ours && (t.asset.Token == "" || slices.Contains(tokens, t.asset.Token)) {
+				m.include(name, b, t, order)
+			}
+		}
+		for _, token := range append([]string{""}, tokens...) {
+			if c.covered[token] == nil {
+				c.covered[token] = seen{}
+			}
+			c.covered[token][b.Number] = true
+		}
+	}
+}
+
+// include gives a payment its place in a block.
+func (m *Model) include(name string, b *Block, t transfer, order string) {
+	in := Inclusion{Block: b.ID, Number: b.Number, Asset: t.asset, To: t.to, Amount: t.amount, Canonical: true}
+	p := m.payments[t.key]
+	if p == nil {
+		p = &Payment{Key: t.key, chain: name, first: b.Time}
+		m.payments[t.key] = p
+	} else if p.Status != "dropped" {
+		return // the very same, read again
+	}
+	old := p.Order
+	p.Inclusions = append(p.Inclusions, in)
+	p.Order, p.Status, p.returnsBy = order, "detected", nil
+	m.detected(p)
+	if n := len(p.Inclusions); n > 1 && (old != order || !m.counts(p)) {
+		m.dropped(p, n-1, old) // whoever waited for it waits in vain
+	}
+}
+
+// Rollback takes note that every block above a height was undone.
+func (m *Model) Rollback(name string, to uint64) {
+	c := m.chains[name]
+	cursor := m.Cursor(name)
+	if cursor == nil || cursor.Number <= to {
+		return
+	}
+	for len(c.recorded) > 0 {
+		b := c.recorded[len(c.recorded)-1]
+		if b.Number <= to {
+			break
+		}
+		for _, key := range undoing(name, b) {
+			if p := m.payments[key]; p != nil && p.last().Canonical && p.last().Block == b.ID {
+				m.drop(p, cursor.Number)
+			}
+		}
+		for _, blocks := range c.covered {
+			delete(blocks, b.Number)
+		}
+		delete(c.quarantined, b.Number)
+		c.recorded = c.recorded[:len(c.recorded)-1]
+	}
+}
+
+// undoing lists the payments of a block in the order in which they are undone: the last transaction first, in it the last
+// log first, and its value at the end.
+func undoing(name string, b *Block) []string {
+	var keys []string
+	for i := len(b.Txs) - 1; i >= 0; i-- {
+		for n := len(b.Txs[i].Logs) - 1; n >= 0; n-- {
+			keys = append(keys, Key(name, b.Txs[i].ID, false, n))
+		}
+		keys = append(keys, Key(name, b.Txs[i].ID, true, 0))
+	}
+	return keys
+}
+
+func (p *Payment) last() *Inclusion { return &p.Inclusions[len(p.Inclusions)-1] }
+
+// drop ends a payment's inclusion. What was credited of it is taken back.
+func (m *Model) drop(p *Payment, cursor uint64) {
+	wasCredited, account := p.Status == "credited", p.Account
+	p.last().Canonical = false
+	p.Status, p.Credited, p.Account = "dropped", 0, ""
+	window := m.chains[p.chain].confirmations
+	if o := m.orders[p.Order]; o != nil && o.Asset.Chain == p.chain {
+		window = o.Confirmations
+	}
+	until := cursor + window
+	p.returnsBy = &until
+	if wasCredited {
+		m.reversed(p, account)
+	} else {
+		m.dropped(p, len(p.Inclusions), p.Order)
+	}
+}

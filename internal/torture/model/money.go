@@ -1,0 +1,146 @@
+package model
+
+import (
+	"fmt"
+	"math/big"
+)
+
+// MayCredit returns why a payment must not be credited now, "" when it may. head is the newest block that whoever was
+// asked knows of, and canonical tells whether a block is in the chain up to there.
+func (m *Model) MayCredit(key string, head uint64, canonical func(block string) bool) string {
+	p := m.payments[key]
+	if p == nil {
+		return "nobody has seen it"
+	}
+	in, c := p.last(), m.chains[p.chain]
+	switch {
+	case p.Status == "credited":
+		return "it is credited"
+	case p.Status == "dropped", !in.Canonical:
+		return "its block is not in the recorded chain"
+	case c.paused:
+		return "the chain is paused"
+	case !canonical(in.Block):
+		return "its block is not in the chain"
+	case head < in.Number || head-in.Number+1 < m.needs(p):
+		return fmt.Sprintf("%d confirmations are needed: block %d, head %d", m.needs(p), in.Number, head)
+	}
+	return ""
+}
+
+// Creditable returns why the books must not take a credit of this inclusion in this block, "" when they may: what matters
+// then is what is recorded.
+func (m *Model) Creditable(key string, inclusion int, block string) string {
+	p := m.payments[key]
+	switch {
+	case p.Status != "detected":
+		return "it is " + p.Status
+	case inclusion != len(p.Inclusions), p.last().Block != block:
+		return "it is elsewhere by now"
+	case m.chains[p.chain].paused:
+		return "the chain is paused"
+	}
+	return ""
+}
+
+// needs is the number of confirmations that count: the order's own on its chain.
+func (m *Model) needs(p *Payment) uint64 {
+	if o := m.orders[p.Order]; o != nil && o.Asset.Chain == p.chain {
+		return o.Confirmations
+	}
+	return m.chains[p.chain].confirmations
+}
+
+// Credit takes note that a payment was credited.
+func (m *Model) Credit(key string) {
+	p := m.payments[key]
+	o := m.orders[p.Order]
+	kind := m.kind(o, *p.last(), "")
+	unasked := kind != "order" || p.first > o.Deadline || o.State == "cancelled"
+	switch {
+	case kind == "dust":
+		p.Account = "dust"
+	case o.Hold, unasked && o.Late == "hold":
+		p.Account = "held"
+	default:
+		p.Account = "available"
+	}
+	p.Status, p.Credited = "credited", len(p.Inclusions)
+	m.confirmed(o, p, kind)
+}
+
+// confirmed: a payment was credited.
+func (m *Model) confirmed(o *Order, p *Payment, kind string) {
+	switch kind {
+	case "dust":
+		if o.State == confirming {
+			m.dropped(p, len(p.Inclusions), o.ID)
+		}
+		return
+	case "asset":
+		o.label("wrong_asset")
+		return
+	case "network":
+		o.label("wrong_network")
+		return
+	}
+	s, w := m.standing(o, p), why{"confirmed", p, len(p.Inclusions), ""}
+	switch {
+	case o.State == "cancelled":
+		o.label("late")
+		if s.enough {
+			o.unlabel("underpaid", "reversed")
+		}
+	case o.State == "paid":
+		if s.enough {
+			o.unlabel("reversed", "underpaid")
+			m.tooMuch(o, s, w)
+		}
+	case s.fulfils:
+		m.fulfil(o, s, w)
+	case s.enough: // but only with money that is too late
+		o.label("late")
+		o.unlabel("underpaid", "reversed")
+		o.rest(s)
+	default:
+		if s.partlyLate || o.State == "expired" {
+			o.label("late")
+		}
+		if !s.live {
+			o.label("underpaid")
+			m.tell(o, w, "order.underpaid")
+		}
+		o.rest(s)
+	}
+}
+
+// rest puts an open order into the state that its payments on the way make.
+func (o *Order) rest(s standing) {
+	switch {
+	case !o.open():
+	case s.live:
+		o.State = confirming
+	default:
+		o.State = awaiting
+	}
+}
+
+// Balances are what each kind of account holds of each asset; custody by address as well.
+func (m *Model) Balances() map[string]*big.Int {
+	sums := map[string]*big.Int{}
+	add := func(account string, a Asset, amount *big.Int) {
+		key := account + " " + a.Chain + " " + a.Token
+		if sums[key] == nil {
+			sums[key] = new(big.Int)
+		}
+		sums[key].Add(sums[key], amount)
+	}
+	for _, p := range m.payments {
+		if p.Status == "credited" {
+			in := p.last()
+			add(p.Account, in.Asset, in.Amount)
+			add("custody of "+in.To, in.Asset, new(big.Int).Neg(in.Amount))
+		}
+	}
+	return sums
+}

@@ -1,0 +1,231 @@
+package torture_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/sluicepay/sluice/activities"
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/chain/chaintest"
+	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/torture/model"
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store"
+)
+
+// scanFault is what goes wrong during a scan.
+type scanFault struct {
+	steps    int        // after so many the scanner is stopped, done or not
+	point    scan.Point // at which it dies, at the n-th time
+	times    int
+	database *sabotage // of the first write
+	node     chaintest.Faults
+	lag      uint64
+}
+
+// calmScan goes on until nothing is left to do.
+func calmScan() scanFault { return scanFault{steps: 300} }
+
+// fault draws one.
+func (h *history) fault() scanFault {
+	f := scanFault{steps: h.draw("steps", 1, 20)}
+	switch h.draw("scan fault", 0, 6) {
+	case 0:
+		f.point, f.times = rapid.SampledFrom(scan.Points()).Draw(h.rt, "point"), h.draw("times", 1, 3)
+	case 1, 2:
+		f.database = h.sabotage(25)
+	case 3:
+		f.lag = uint64(h.draw("lag", 1, 3))
+		f.node.Lag, f.node.EmptyAhead = f.lag, h.often("empty ahead", 50)
+	case 4:
+		f.node = h.nodeFault()
+	}
+	return f
+}
+
+// nodeFault draws an answer that is wrong, in a way that somebody can notice.
+func (h *history) nodeFault() chaintest.Faults {
+	every, calls := h.draw("every", 1, 5), 0
+	when := func(a *chaintest.Answer, method string) bool {
+		if method != "" && !strings.HasPrefix(a.Method, method) {
+			return false
+		}
+		calls++
+		return calls%every == 0
+	}
+	switch h.draw("node fault", 0, 4) {
+	case 0:
+		return chaintest.Faults{Answer: func(a *chaintest.Answer) {
+			if when(a, "") {
+				a.Result, a.Error = nil, &chaintest.RPCError{Code: -32000, Message: "internal error"}
+			}
+		}}
+	case 1: // nothing, for blocks that have something
+		return chaintest.Faults{Answer: func(a *chaintest.Answer) {
+			if when(a, "eth_getLogs") && a.Error == nil {
+				a.Result = []any{}
+			}
+		}}
+	case 2:
+		return chaintest.Faults{Answer: func(a *chaintest.Answer) {
+			if when(a, "eth_getTransactionReceipt") {
+				a.Result = nil
+			}
+		}}
+	case 3:
+		return chaintest.Faults{MaxRange: uint64(every), RangeMessage: "block range too large"}
+	default:
+		return chaintest.Faults{Answer: func(a *chaintest.Answer) {
+			if block, ok := a.Result.(map[string]any); ok && when(a, "eth_getBlock") {
+				block["parentHash"] = payment.Hash{1, 2, 3}
+			}
+		}}
+	}
+}
+
+// scan runs a scanner until it is done, stopped, or dead.
+func (h *history) scan(n *node, f scanFault) {
+	ctx, cancel := context.WithTimeout(h.ctx, 30*time.Second)
+	defer cancel()
+	n.fake.SetFaults(f.node)
+	n.lag = f.lag
+	defer func() {
+		n.fake.SetFaults(chaintest.Faults{})
+		n.lag = 0
+	}()
+	w := &watcher{StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
+	steps, idle := 0, 0
+	scanner := &scan.Scanner{Chain: n.name, Source: n.source, Recorder: w, Options: scan.Options{
+		Policy: scan.Policy{
+			NearHead: 4, MaxRange: 5, MinPoll: 1, MaxPoll: 1, MinBackoff: 1, MaxBackoff: 1, MaxRescanBackoff: 1,
+			QuarantineFailures: 3, QuarantineAfter: 1,
+		},
+		OnProgress: func(p scan.Progress) {
+			if p.Mode == scan.ModeWait || p.Mode == scan.ModePaused {
+				idle++
+			} else {
+				idle = 0
+			}
+			if steps++; steps >= f.steps || idle == 2 && p.Rescans == 0 || idle == 6 {
+				cancel()
+			}
+		},
+		Fault: func(p scan.Point) {
+			if p != f.point {
+				return
+			}
+			if f.times--; f.times == 0 {
+				runtime.Goexit()
+			}
+		},
+	}}
+	var err error
+	done := make(chan struct{})
+	go func() { // which may die without a word
+		defer close(done)
+		err = scanner.Run(ctx)
+	}()
+	<-done
+	if w.failed != nil {
+		h.rt.Fatalf("%v", w.failed)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) && payment.CodeOf(err) != payment.CodeUnavailable {
+		require.NoError(h.rt, err)
+	}
+}
+
+// watcher tells the model what a recorder wrote.
+type watcher struct {
+	activities.StoreRecorder
+
+	h        *history
+	n        *node
+	sabotage *sabotage // of the next write
+	failed   error
+}
+
+// write runs one write and tells whether it is in the database.
+func (w *watcher) write(ctx context.Context, do func(ctx context.Context) error) (bool, error) {
+	s := w.sabotage
+	w.sabotage = nil
+	if s == nil {
+		s = &sabotage{}
+	}
+	err := do(s.in(ctx))
+	return s.commits > 0, err
+}
+
+func (w *watcher) learn(err error) {
+	if err != nil && w.failed == nil {
+		w.failed = err
+	}
+}
+
+func (w *watcher) blocks(batch scan.Batch) []*model.Block {
+	blocks := make([]*model.Block, len(batch.Blocks))
+	for i, b := range batch.Blocks {
+		if blocks[i] = w.n.blocks[b.Hash.String()]; blocks[i] == nil {
+			w.learn(errors.New("a block was recorded that never was: " + b.Hash.String()))
+			blocks[i] = &model.Block{ID: b.Hash.String(), Parent: b.Parent.String(), Number: b.Number}
+		}
+	}
+	return blocks
+}
+
+func tokens(filter chain.Filter) []string {
+	names := make([]string, len(filter.Tokens))
+	for i, token := range filter.Tokens {
+		names[i] = token.Lower()
+	}
+	return names
+}
+
+func (w *watcher) Record(ctx context.Context, s scan.Session, batch scan.Batch) (recorded scan.Recorded, err error) {
+	written, err := w.write(ctx, func(ctx context.Context) error {
+		recorded, err = w.StoreRecorder.Record(ctx, s, batch)
+		return err
+	})
+	if written {
+		blocks := w.blocks(batch)
+		w.learn(w.h.model.Record(w.n.name, blocks, tokens(batch.Filter), w.h.before))
+		w.n.recorded(blocks[len(blocks)-1].Number)
+	}
+	return recorded, err
+}
+
+func (w *watcher) RecordRescan(ctx context.Context, s scan.Session, job scan.Rescan, batch scan.Batch) (recorded scan.Recorded, err error) {
+	written, err := w.write(ctx, func(ctx context.Context) error {
+		recorded, err = w.StoreRecorder.RecordRescan(ctx, s, job, batch)
+		return err
+	})
+	if written {
+		w.learn(w.h.model.Rescan(w.n.name, w.blocks(batch), tokens(batch.Filter)))
+	}
+	return recorded, err
+}
+
+func (w *watcher) Quarantine(ctx context.Context, s scan.Session, block payment.BlockRef, reason string) error {
+	written, err := w.write(ctx, func(ctx context.Context) error {
+		return w.StoreRecorder.Quarantine(ctx, s, block, reason)
+	})
+	if written {
+		blocks := w.blocks(scan.Batch{Blocks: []chain.Block{{BlockRef: block}}})
+		w.learn(w.h.model.Quarantine(w.n.name, blocks[0], w.h.before))
+		w.n.recorded(block.Number)
+	}
+	return err
+}
+
+func (w *watcher) Rollback(ctx context.Context, s scan.Session, to payment.BlockRef) error {
+	written, err := w.write(ctx, func(ctx context.Context) error { return w.StoreRecorder.Rollback(ctx, s, to) })
+	if written {
+		w.h.model.Rollback(w.n.name, to.Number)
+	}
+	return err
+}
