@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,10 +36,19 @@ type history struct {
 	orders   []*asked
 	settler  *settler
 	// pending are the payments that somebody is settling, as far as wake-ups told.
-	pending  map[payment.PaymentID]process.ReviewCause
-	ids      map[string]payment.PaymentID // of payments, by the model's keys
-	serial   int
-	restored bool
+	pending map[payment.PaymentID]process.ReviewCause
+	ids     map[string]payment.PaymentID // of payments, by the model's keys
+	serial  int
+
+	// While several act at once, what was committed waits here.
+	racing bool
+	steps  []step
+
+	restorable, restored bool
+	backup               *backup
+	issuing              sync.Mutex
+	issued               map[uint32]bool // indices of the wallet, in all lives
+	indices              uint32          // one past the highest
 }
 
 // asked is an order as it was asked for.
@@ -61,13 +71,15 @@ const (
 	blockTime = 12 // seconds, as the Fake makes them
 )
 
-func play(t *testing.T, rt *rapid.T, w *world) {
+// play plays a history. One that is restorable has the database to itself.
+func play(t *testing.T, rt *rapid.T, w *world, restorable bool) {
 	h := &history{
 		world: w, t: t, rt: rt, ctx: t.Context(), model: model.New(),
 		pending: map[payment.PaymentID]process.ReviewCause{}, ids: map[string]payment.PaymentID{},
+		restorable: restorable, issued: map[uint32]bool{},
 	}
 	h.begin()
-	rt.Repeat(map[string]func(*rapid.T){
+	actions := map[string]func(*rapid.T){
 		"mine":    func(*rapid.T) { h.mine() },
 		"mine2":   func(*rapid.T) { h.mine() },
 		"reorg":   func(*rapid.T) { h.reorg() },
@@ -83,9 +95,16 @@ func play(t *testing.T, rt *rapid.T, w *world) {
 		"chain":   func(*rapid.T) { h.enableChain() },
 		"pause":   func(*rapid.T) { h.pause() },
 		"sweep":   func(*rapid.T) { h.sweep() },
+		"race":    func(*rapid.T) { h.race() },
 		"":        func(*rapid.T) { h.check() },
-	})
+	}
+	if restorable {
+		actions["backup"] = func(*rapid.T) { h.save() }
+		actions["restore"] = func(*rapid.T) { h.restore() }
+	}
+	rt.Repeat(actions)
 	h.calm()
+	h.count()
 }
 
 func (h *history) draw(label string, from, to int) int {
@@ -322,7 +341,7 @@ func (h *history) allocate(id payment.OrderID) process.OrderView {
 		if err != nil || a.Done != nil {
 			return deref(a.Done), err
 		}
-		index, err := h.DB.ReserveIndex(ctx, a.Wallet.ID)
+		index, err := h.issue(ctx, a.Wallet.ID)
 		if err != nil {
 			return process.OrderView{}, err
 		}
@@ -335,6 +354,7 @@ func (h *history) allocate(id payment.OrderID) process.OrderView {
 	}
 	others := make(chan result, 2)
 	together := h.draw("at once", 0, 2)
+	h.tally.add("allocated at once", together)
 	for range together {
 		go func() {
 			view, err := attempt(h.ctx)
@@ -364,12 +384,14 @@ func deref[T any](p *T) T {
 func (h *history) sabotage(statements int) *sabotage {
 	switch s := (&sabotage{}); h.draw("sabotage", 0, 9) {
 	case 0:
+		h.tally.add("connection lost", 1)
 		s.at = h.draw("statement", 1, statements)
 		return s
 	case 1:
 		s.commit = commitUnsent
 		return s
 	case 2, 3:
+		h.tally.add("commit unheard", 1)
 		s.commit = commitUnheard
 		return s
 	default:

@@ -32,7 +32,9 @@ const (
 	historiesFull  = 120 // under the race detector; `make test-full` asks for thousands without it
 	// perDatabase is how many histories share a database. They share nothing in it but the tables.
 	perDatabase = 50
-	workers     = 3
+	// One in so many has a database of its own, which is restored from a backup.
+	perRestore = 25
+	workers    = 2
 )
 
 // TestTorture plays random histories. See the package comment.
@@ -56,12 +58,12 @@ func TestTorture(t *testing.T) { //nolint:tparallel // the subtests that work ar
 		last = first + 1
 	}
 	t.Logf("histories %d to %d of seed %d: %s=%d", first, last, seed, envSeed, seed)
-	next := make(chan uint64)
+	next, counts := make(chan uint64), &tally{}
 	t.Run("histories", func(t *testing.T) {
 		for range min(workers, int(last-first)) {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
-				work(t, seed, next, progress)
+				work(t, seed, next, progress, counts)
 			})
 		}
 		go func() {
@@ -75,10 +77,14 @@ func TestTorture(t *testing.T) { //nolint:tparallel // the subtests that work ar
 			}
 		}()
 	})
+	t.Logf("what happened: %s", counts)
+	if last-first >= 1000 && !t.Failed() {
+		require.Empty(t, counts.missing(), "never happened in so many histories")
+	}
 }
 
 // work plays histories until there are no more, or one fails. Every so often it takes a new database.
-func work(t *testing.T, seed uint64, next <-chan uint64, progress *progress) {
+func work(t *testing.T, seed uint64, next <-chan uint64, progress *progress, counts *tally) {
 	t.Helper()
 	for more := true; more && !t.Failed(); {
 		t.Run("", func(t *testing.T) {
@@ -90,7 +96,7 @@ func work(t *testing.T, seed uint64, next <-chan uint64, progress *progress) {
 					break
 				}
 				if w == nil {
-					w = newWorld(t)
+					w = newWorld(t, counts)
 				}
 				if !one(t, w, seed, i) {
 					return
@@ -115,7 +121,13 @@ func one(t *testing.T, w *world, seed, i uint64) bool {
 				t.Logf("to play it again: %s=%d %s=%d go test -run '^TestTorture$' ./internal/torture", envSeed, seed, envOnly, i)
 			}
 		})
-		check(t, mix(seed, i), func(rt *rapid.T) { play(t, rt, w) })
+		check(t, mix(seed, i), func(rt *rapid.T) {
+			if i%perRestore == 0 {
+				play(t, rt, newWorld(t, w.tally), true)
+				return
+			}
+			play(t, rt, w, false)
+		})
 	})
 }
 

@@ -121,6 +121,7 @@ func (h *history) scan(n *node, f scanFault) {
 				return
 			}
 			if f.times--; f.times == 0 {
+				h.tally.add("scanner killed", 1)
 				runtime.Goexit()
 			}
 		},
@@ -193,7 +194,9 @@ func (w *watcher) Record(ctx context.Context, s scan.Session, batch scan.Batch) 
 	})
 	if written {
 		blocks := w.blocks(batch)
-		w.learn(w.h.model.Record(w.n.name, blocks, tokens(batch.Filter), w.h.before))
+		w.learn(w.h.learn(func(m *model.Model) error {
+			return m.Record(w.n.name, blocks, tokens(batch.Filter), w.h.before)
+		}))
 		w.n.recorded(blocks[len(blocks)-1].Number)
 	}
 	return recorded, err
@@ -205,7 +208,9 @@ func (w *watcher) RecordRescan(ctx context.Context, s scan.Session, job scan.Res
 		return err
 	})
 	if written {
-		w.learn(w.h.model.Rescan(w.n.name, w.blocks(batch), tokens(batch.Filter)))
+		w.h.tally.add("rescan", 1)
+		blocks := w.blocks(batch)
+		w.learn(w.h.learn(func(m *model.Model) error { return m.Rescan(w.n.name, blocks, tokens(batch.Filter)) }))
 	}
 	return recorded, err
 }
@@ -215,8 +220,9 @@ func (w *watcher) Quarantine(ctx context.Context, s scan.Session, block payment.
 		return w.StoreRecorder.Quarantine(ctx, s, block, reason)
 	})
 	if written {
+		w.h.tally.add("quarantine", 1)
 		blocks := w.blocks(scan.Batch{Blocks: []chain.Block{{BlockRef: block}}})
-		w.learn(w.h.model.Quarantine(w.n.name, blocks[0], w.h.before))
+		w.learn(w.h.learn(func(m *model.Model) error { return m.Quarantine(w.n.name, blocks[0], w.h.before) }))
 		w.n.recorded(block.Number)
 	}
 	return err
@@ -225,7 +231,11 @@ func (w *watcher) Quarantine(ctx context.Context, s scan.Session, block payment.
 func (w *watcher) Rollback(ctx context.Context, s scan.Session, to payment.BlockRef) error {
 	written, err := w.write(ctx, func(ctx context.Context) error { return w.StoreRecorder.Rollback(ctx, s, to) })
 	if written {
-		w.h.model.Rollback(w.n.name, to.Number)
+		w.h.tally.add("rollback", 1)
+		w.learn(w.h.learn(func(m *model.Model) error {
+			m.Rollback(w.n.name, to.Number)
+			return nil
+		}))
 	}
 	return err
 }

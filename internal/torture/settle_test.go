@@ -71,6 +71,9 @@ func (s *settler) Credit(ctx context.Context, in store.CreditInput) (store.Credi
 		}
 		h.model.Credit(s.key)
 	}
+	if result.Outcome == store.CreditStale {
+		h.tally.add("stale", 1)
+	}
 	if done := result.Outcome == store.CreditDone; err == nil && done != (refused == "") {
 		s.wrong = append(s.wrong, fmt.Sprintf("credit of %s: %s (%s)", s.key, result.Outcome, refused))
 	}

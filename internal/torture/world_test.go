@@ -19,23 +19,32 @@ import (
 // world is a database that histories share, one after another.
 type world struct {
 	*storetest.Bundle
-	chains atomic.Uint64 // made so far
+	chains *atomic.Uint64 // made so far
+	tally  *tally
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, tally *tally) *world {
 	t.Helper()
-	return openWorld(t, pgtest.New(t))
+	return openWorld(t, pgtest.New(t), tally)
 }
 
-func openWorld(t *testing.T, pg *pgtest.DB) *world {
+func openWorld(t *testing.T, pg *pgtest.DB, tally *tally) *world {
+	t.Helper()
+	keys, _ := seal.NewRandomKeyring()
+	return reopen(t, &world{tally: tally, chains: &atomic.Uint64{}, Bundle: &storetest.Bundle{Keys: *keys, Mode: payment.ModeTest}}, pg)
+}
+
+// reopen opens a world on another database.
+func reopen(t *testing.T, like *world, pg *pgtest.DB) *world {
 	t.Helper()
 	db, err := store.Open(t.Context(), pg.AppURL, store.Options{
 		MaxConns: 8, ApplicationName: "torture", Tracer: saboteur{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
-	keys, _ := seal.NewRandomKeyring()
-	return &world{Bundle: &storetest.Bundle{PG: pg, DB: db, Keys: *keys, Mode: payment.ModeTest}}
+	bundle := *like.Bundle
+	bundle.PG, bundle.DB = pg, db
+	return &world{tally: like.tally, chains: like.chains, Bundle: &bundle}
 }
 
 // checkBooks proves the ledger of everybody.

@@ -39,6 +39,7 @@ type Payment struct {
 	Status     string // detected, credited, dropped
 	Credited   int    // the inclusion that is credited, 0 for none
 	Account    string // where it is credited to
+	Reversals  int    // how often a credit was taken back
 	first      int64  // block time of the first inclusion
 	returnsBy  *uint64
 	chain      string
@@ -280,6 +281,7 @@ func (m *Model) drop(p *Payment, cursor uint64) {
 	until := cursor + window
 	p.returnsBy = &until
 	if wasCredited {
+		p.Reversals++
 		m.reversed(p, account)
 	} else {
 		m.dropped(p, len(p.Inclusions), p.Order)

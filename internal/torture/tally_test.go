@@ -1,0 +1,83 @@
+package torture_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// tally counts what happened in all histories, so that somebody notices when one thing does not happen any more.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *tally) add(what string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = map[string]int{}
+	}
+	c.counts[what] += n
+}
+
+// expected is what a thousand histories cannot do without.
+func expected() []string {
+	return []string{
+		"credited", "credited again", "mined again", "changed", "dropped for good", "orders", "allocated at once",
+		"event order.payment_detected", "event order.underpaid", "event order.paid", "event order.expired", "event order.cancelled",
+		"event order.paid_late", "event order.overpaid", "event payment.reversed",
+		"label underpaid", "label overpaid", "label late", "label manual", "label wrong_asset", "label wrong_network", "label reversed",
+		"kept dust", "kept held", "kept available", "rollback", "rescan", "quarantine", "commit unheard", "connection lost", "scanner killed",
+		"race", "restored", "stale",
+	}
+}
+
+func (c *tally) missing() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(expected(), func(what string) bool { return c.counts[what] > 0 })
+}
+
+func (c *tally) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var parts []string
+	for _, what := range slices.Sorted(maps.Keys(c.counts)) {
+		parts = append(parts, fmt.Sprintf("%s %d", what, c.counts[what]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// count adds what a history that has ended was made of.
+func (h *history) count() {
+	for _, o := range h.model.Orders() {
+		h.tally.add("orders", 1)
+		for _, e := range o.Events {
+			h.tally.add("event "+e.Type, 1)
+		}
+		for _, label := range o.LabelsOf() {
+			h.tally.add("label "+label, 1)
+		}
+	}
+	for _, p := range h.model.Payments() {
+		switch {
+		case p.Status != "credited":
+			h.tally.add("dropped for good", 1)
+			continue
+		case len(p.Inclusions) > 1:
+			h.tally.add("mined again", 1)
+		}
+		h.tally.add("credited", 1)
+		h.tally.add("kept "+p.Account, 1)
+		first, last := p.Inclusions[0], p.Inclusions[len(p.Inclusions)-1]
+		if first.Amount.Cmp(last.Amount) != 0 || first.To != last.To || first.Asset != last.Asset {
+			h.tally.add("changed", 1)
+		}
+		if p.Reversals > 0 {
+			h.tally.add("credited again", 1)
+		}
+	}
+}
