@@ -38,17 +38,19 @@ test: ## Run the tests (under ten minutes warm; needs nothing running)
 	@$(TESTRUN) -- go test -short -timeout 8m ./... -- -C devstack go test -p 1 -short -timeout 8m ./...
 
 .PHONY: test-full
-test-full: ## Run what takes longer: race detector, long end-to-end tests, the demo (under 25 minutes warm)
+test-full: ## Run what takes longer: race detector, thousands of histories, long end-to-end tests, the demo (under 25 minutes warm)
 	@$(TESTRUN) \
 		-- go test -race -timeout 20m ./... \
+		-- env TORTURE_N=2000 go test -count=1 -timeout 15m -run '^TestTorture$$' ./internal/torture \
 		-- -C devstack go test -p 1 -timeout 20m ./...
 	@$(MAKE) demo ONCE=1
 
-# Progress is kept per seed: the same command goes on where it was ended.
+# Progress is kept by seed: the same command with the same SEED goes on where it was ended.
 .PHONY: torture
-torture: ## Play random histories against an independent model (N=100000, SEED=…; the same SEED goes on where it was)
-	@export TORTURE_N=$(or $(N),100000) TORTURE_SEED=$(SEED) TORTURE_PROGRESS=$(if $(SEED),$(CURDIR)/.build/torture-$(SEED)) && \
-		$(TESTRUN) -- go test -count=1 -timeout 0 -v -run '^TestTorture$$' ./internal/torture
+torture: ## Play random histories against an independent model (N=100000, SEED=… goes on where that seed was)
+	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; \
+		export TORTURE_N=$(or $(N),100000) TORTURE_SEED=$$seed TORTURE_PROGRESS=$(CURDIR)/.build/torture-$$seed && \
+		$(TESTRUN) -- -C internal/torture go test -count=1 -timeout 0 -run '^TestTorture$$'
 
 .PHONY: mutants
 mutants: ## Plant known bugs one by one and show which test finds each (RUN=words of a name; under ten minutes)

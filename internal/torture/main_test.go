@@ -28,7 +28,7 @@ const (
 )
 
 const (
-	historiesShort = 30
+	historiesShort = 24
 	historiesFull  = 120 // under the race detector; `make test-full` asks for thousands without it
 	// perDatabase is how many histories share a database. They share nothing in it but the tables.
 	perDatabase = 50
@@ -156,7 +156,7 @@ func setRapid(t *testing.T) {
 	if testing.Short() {
 		checks = "5" // of which rapid makes one
 	}
-	for name, value := range map[string]string{"rapid.checks": checks, "rapid.nofailfile": "true", "rapid.steps": "25", "rapid.shrinktime": "10s"} {
+	for name, value := range map[string]string{"rapid.checks": checks, "rapid.nofailfile": "true", "rapid.shrinktime": "10s"} {
 		require.NoError(t, flag.Set(name, value))
 	}
 }
@@ -213,6 +213,9 @@ func (p *progress) finished(t *testing.T, i uint64) {
 	}
 	if p.file == "" || p.low == before || p.low%10 != 0 {
 		return
+	}
+	if p.low%500 == 0 {
+		fmt.Fprintf(os.Stderr, "%d histories of seed %d are done\n", p.low, p.seed)
 	}
 	require.NoError(t, os.MkdirAll(filepath.Dir(p.file), 0o755))
 	require.NoError(t, os.WriteFile(p.file, fmt.Appendf(nil, "seed %d histories %d\n", p.seed, p.low), 0o600))

@@ -201,7 +201,7 @@ type backup struct {
 // save makes a backup.
 func (h *history) save() {
 	if !h.restorable || h.backup != nil {
-		h.rt.Skip("no backup")
+		return
 	}
 	h.DB.Close()
 	pg := h.PG.Copy(h.t)
@@ -215,7 +215,7 @@ func (h *history) save() {
 // restore goes back to the backup: the chains and what payers know stay as they are.
 func (h *history) restore() {
 	if h.backup == nil || h.restored {
-		h.rt.Skip("nothing to restore")
+		return
 	}
 	h.tally.add("restored", 1)
 	h.restored = true

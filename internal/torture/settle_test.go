@@ -86,7 +86,7 @@ func (h *history) settle(id payment.PaymentID, s *sabotage, between func()) {
 	st := h.settler
 	st.sabotage, st.between, st.key = s, between, key
 	st.seen = h.model.MayCredit(key, n.visible(), n.holds)
-	before := h.model.Payments()[key].Status
+	before, fine := h.model.Payments()[key].Status, *s == (sabotage{})
 	value, err := st.env.ExecuteActivity(st.chain.SettlePayment, process.SettleInput{PaymentID: id, Review: h.pending[id]})
 	require.Empty(h.rt, st.wrong)
 	var result process.SettleResult
@@ -99,7 +99,7 @@ func (h *history) settle(id payment.PaymentID, s *sabotage, between func()) {
 		require.ErrorAs(h.rt, err, &app)
 		require.False(h.rt, app.NonRetryable(), "%v", err)
 	}
-	if st.seen == "" && between == nil && *s == (sabotage{statements: s.statements, commits: s.commits}) {
+	if st.seen == "" && between == nil && fine {
 		require.Equal(h.rt, "credited", h.model.Payments()[key].Status, "%s was %s and could be credited: %v %+v", key, before, err, result)
 	}
 }
@@ -128,7 +128,7 @@ func (h *history) settleSome() {
 		ids = slices.Sorted(maps.Values(h.ids))
 	}
 	if len(ids) == 0 {
-		h.rt.Skip("nothing to settle")
+		return
 	}
 	for range h.draw("attempts", 1, 4) {
 		id := ids[h.draw("payment", 0, len(ids)-1)]

@@ -1,7 +1,7 @@
 package model
 
 // Expire asks for an order to be closed because its deadline passed. It returns what comes of it: "expired", "over" when it was
-// or is closed otherwise, "live" while a payment is on its way, "not_due" while the chain has not said all.
+// or is closed otherwise, "live_payment" while a payment is on its way, "not_due" while the chain has not said all.
 func (m *Model) Expire(id string) string {
 	o := m.orders[id]
 	s := m.standing(o, nil)
@@ -9,7 +9,7 @@ func (m *Model) Expire(id string) string {
 	case !o.open():
 		return "over"
 	case s.live:
-		return "live"
+		return "live_payment"
 	case !m.readPast(o):
 		return "not_due"
 	case s.fulfils:
