@@ -158,6 +158,8 @@ func (h *history) begin() {
 	}
 	h.settler = newSettler(h)
 	h.enable(h.nodes[0])
+	h.nodes[0].mine(nil)
+	h.scan(h.nodes[0], calmScan())
 	h.open()
 }
 
@@ -166,7 +168,7 @@ func (h *history) enable(n *node) {
 	err := h.DB.EnableChain(h.ctx, store.Chain{
 		Name: n.name, Family: payment.FamilyEVM, ChainID: n.id, DisplayName: n.name, BlockTime: time.Second,
 		Policy:  payment.ConfirmationPolicy{Confirmations: n.confirmations},
-		Horizon: n.horizon, StartBlock: 1, MaxRange: 500, MaxLag: time.Minute,
+		Horizon: n.horizon, StartBlock: 1, MaxRange: 500, MaxLag: 1000 * time.Hour,
 	}, store.NewAsset{ID: payment.NativeAsset(n.name), Code: "ETH", Decimals: 18, DustBelow: payment.AmountFromUint64(dustBelow)}, nil, storetest.By())
 	h.must(err)
 	n.enabled = true
@@ -344,9 +346,15 @@ func (h *history) open() {
 	if h.often("wish", 20) {
 		wish.Confirmations = n.confirmations + 1
 	}
-	id := h.Opening(h.t, func(o *store.NewOrder) {
+	claim, err := h.DB.CreateOrder(h.ctx, h.NewOrder(func(o *store.NewOrder) {
 		o.Merchant, o.Chain, o.Asset, o.Amount, o.Wish = h.merchant, n.name, code, payment.AmountFromUint64(due.Uint64()), wish
-	})
+	}))
+	if n.paused || h.model.Cursor(n.name) == nil {
+		require.Equal(h.rt, payment.CodeChainLagging, payment.CodeOf(err), "nobody would see its payment")
+		return
+	}
+	h.must(err)
+	id := claim.OrderID
 	view := h.allocate(id)
 	address, err := payment.ParseAddress(payment.FamilyEVM, view.Address)
 	h.must(err)
@@ -366,9 +374,8 @@ func (h *history) open() {
 	if at >= 0 {
 		o.Asset.Token = n.tokens[at].Lower()
 	}
-	if cursor := h.model.Cursor(n.name); cursor != nil {
-		o.Birth = &cursor.Number
-	}
+	birth := h.model.Cursor(n.name).Number
+	o.Birth = &birth
 	h.model.Open(o)
 }
 
