@@ -95,7 +95,7 @@ func (r StoreRecorder) RecordRescan(ctx context.Context, s scan.Session, open sc
 func batch(b scan.Batch) store.Batch {
 	out := store.Batch{Native: b.Filter.Native, Tokens: b.Filter.Tokens, Blocks: make([]store.SeenBlock, 0, len(b.Blocks))}
 	for _, block := range b.Blocks {
-		seen := store.SeenBlock{BlockRef: block.BlockRef, AnyToken: block.AnyToken, Traced: block.Traced}
+		seen := store.SeenBlock{BlockRef: block.BlockRef, AnyToken: block.AnyToken, Traced: block.Traced, Poisoned: block.Poisoned}
 		for _, candidate := range block.Candidates {
 			switch candidate.Resolution {
 			case chain.Resolved:

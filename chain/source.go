@@ -93,6 +93,9 @@ type Block struct {
 	Candidates []Candidate // by transaction index, native by position before logs, logs by log index
 	// AnyToken and Traced tell whether these parts of the filter were asked for and read in full.
 	AnyToken, Traced bool
+	// Poisoned are the recipients of Transfer logs that move nothing, of the contracts that were asked for, one for each log.
+	// They are no candidates, and only there to be counted.
+	Poisoned []payment.Address
 }
 
 // Candidate is a transfer found in a block, before or after its receipt was read.

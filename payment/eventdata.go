@@ -116,6 +116,11 @@ type Event struct {
 	Data      EventData `json:"data"`
 }
 
+// paymentEvents are the types that are about one payment, and never without it.
+func paymentEvents() []EventType {
+	return []EventType{EventOrderPaymentDetected, EventPaymentLate, EventPaymentMismatched, EventPaymentReversed}
+}
+
 // Encode writes the event as the JSON that is stored, signed and sent. It returns
 // CodeInternal for an event of an unknown type, or one about a payment that carries
 // none.
@@ -123,7 +128,7 @@ func (e Event) Encode() ([]byte, error) {
 	if !slices.Contains(EventTypes(), e.Type) {
 		return nil, E(CodeInternal, "", "unknown event type")
 	}
-	if e.Data.Payment == nil && (e.Type == EventOrderPaymentDetected || e.Type == EventPaymentReversed) {
+	if e.Data.Payment == nil && slices.Contains(paymentEvents(), e.Type) {
 		return nil, E(CodeInternal, "", "an event about a payment carries none")
 	}
 	e.Timestamp = wireTime(e.Timestamp)

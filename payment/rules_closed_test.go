@@ -73,7 +73,7 @@ func TestCancelledNeverFulfilsByItself(t *testing.T) {
 	for _, policy := range []LatePolicy{LateFulfil, LateCreditOnly, LateHold} {
 		for _, money := range []func(*OrderFacts){inTime(100), inTime(200), inTimeAndLate(0, 100), inTimeAndLate(10, 10)} {
 			expect(t, order(StateCancelled, money, late(policy)), TriggerPaymentConfirmed,
-				outcome{StateCancelled, Labels{LabelLate}, nil, ReasonMoneyAfterCancel})
+				outcome{StateCancelled, Labels{LabelLate}, []EventType{EventPaymentLate}, ReasonMoneyAfterCancel})
 		}
 	}
 }
@@ -130,8 +130,8 @@ func TestStrangersNeverMoveAnOrder(t *testing.T) {
 	t.Parallel()
 	for _, state := range withAddress() {
 		for m, want := range map[Match]outcome{
-			MatchWrongAsset:   {state, Labels{LabelWrongAsset}, nil, ReasonWrongAsset},
-			MatchWrongNetwork: {state, Labels{LabelWrongNetwork}, nil, ReasonWrongNetwork},
+			MatchWrongAsset:   {state, Labels{LabelWrongAsset}, []EventType{EventPaymentMismatched}, ReasonWrongAsset},
+			MatchWrongNetwork: {state, Labels{LabelWrongNetwork}, []EventType{EventPaymentMismatched}, ReasonWrongNetwork},
 			MatchDust:         {state, nil, nil, ReasonDust},
 		} {
 			f := order(state, match(m), live(1), inTime(40))
@@ -182,16 +182,16 @@ func TestASumThatSufficesClearsUnderpaidAndReversed(t *testing.T) {
 	enough := inTimeAndLate(40, 60)
 	for _, state := range unfulfilled() {
 		expect(t, order(state, enough, before, live(1)), TriggerPaymentConfirmed,
-			outcome{StateConfirming, Labels{LabelLate}, nil, ReasonMoreOnTheWay})
+			outcome{StateConfirming, Labels{LabelLate}, []EventType{EventPaymentLate}, ReasonMoreOnTheWay})
 		expect(t, order(state, enough, before), TriggerPaymentConfirmed,
-			outcome{StateAwaitingPayment, Labels{LabelLate}, nil, ReasonLateDeclined})
+			outcome{StateAwaitingPayment, Labels{LabelLate}, []EventType{EventPaymentLate}, ReasonLateDeclined})
 		expect(t, order(state, inTime(100), before), TriggerPaymentConfirmed,
 			outcome{StatePaid, nil, []EventType{EventOrderPaid}, ReasonPaidInTime})
 	}
 	expect(t, order(StateExpired, enough, before), TriggerPaymentConfirmed,
-		outcome{StateExpired, Labels{LabelLate}, nil, ReasonLateDeclined})
+		outcome{StateExpired, Labels{LabelLate}, []EventType{EventPaymentLate}, ReasonLateDeclined})
 	expect(t, order(StateCancelled, enough, before), TriggerPaymentConfirmed,
-		outcome{StateCancelled, Labels{LabelLate}, nil, ReasonMoneyAfterCancel})
+		outcome{StateCancelled, Labels{LabelLate}, []EventType{EventPaymentLate}, ReasonMoneyAfterCancel})
 	expect(t, order(StatePaid, enough, before), TriggerPaymentConfirmed,
 		outcome{StatePaid, nil, nil, ReasonRestored})
 	expect(t, order(StatePaid, inTime(101), before), TriggerPaymentConfirmed,

@@ -158,12 +158,12 @@ func TestLateMoneyDoesNotFulfilUnderOtherPolicies(t *testing.T) {
 	for _, policy := range []LatePolicy{LateCreditOnly, LateHold} {
 		for _, state := range unfulfilled() {
 			expect(t, order(state, inTimeAndLate(0, 150), late(policy)), TriggerPaymentConfirmed,
-				outcome{StateAwaitingPayment, Labels{LabelLate}, nil, ReasonLateDeclined})
+				outcome{StateAwaitingPayment, Labels{LabelLate}, []EventType{EventPaymentLate}, ReasonLateDeclined})
 			expect(t, order(state, inTimeAndLate(0, 150), late(policy), live(1)), TriggerPaymentConfirmed,
-				outcome{StateConfirming, Labels{LabelLate}, nil, ReasonMoreOnTheWay})
+				outcome{StateConfirming, Labels{LabelLate}, []EventType{EventPaymentLate}, ReasonMoreOnTheWay})
 		}
 		expect(t, order(StateExpired, inTimeAndLate(0, 150), late(policy)), TriggerPaymentConfirmed,
-			outcome{StateExpired, Labels{LabelLate}, nil, ReasonLateDeclined})
+			outcome{StateExpired, Labels{LabelLate}, []EventType{EventPaymentLate}, ReasonLateDeclined})
 	}
 }
 

@@ -118,6 +118,12 @@ const (
 	EventOrderPaidLate EventType = "order.paid_late"
 	// EventOrderOverpaid: a fulfilled order holds more than it asked for.
 	EventOrderOverpaid EventType = "order.overpaid"
+	// EventPaymentLate: confirmed money came after the deadline, or after the order was cancelled, and does not
+	// fulfil it.
+	EventPaymentLate EventType = "payment.late"
+	// EventPaymentMismatched: confirmed money came in another asset or on another network than the order's. It is posted as
+	// what it is and does not count for the order.
+	EventPaymentMismatched EventType = "payment.mismatched"
 	// EventPaymentReversed: the chain took a confirmed payment back.
 	EventPaymentReversed EventType = "payment.reversed"
 )
@@ -127,7 +133,7 @@ func EventTypes() []EventType {
 	return []EventType{
 		EventOrderCreated, EventOrderPaymentDetected, EventOrderUnderpaid, EventOrderPaid,
 		EventOrderExpired, EventOrderCancelled, EventOrderPaidLate, EventOrderOverpaid,
-		EventPaymentReversed,
+		EventPaymentLate, EventPaymentMismatched, EventPaymentReversed,
 	}
 }
 

@@ -101,11 +101,11 @@ func strangers(from State) []Transition {
 	return []Transition{
 		{
 			From: from, On: TriggerPaymentConfirmed, Guard: Guard{IfWrongAsset}, To: from,
-			Add: []Label{LabelWrongAsset}, Reason: ReasonWrongAsset,
+			Add: []Label{LabelWrongAsset}, Events: []EventType{EventPaymentMismatched}, Reason: ReasonWrongAsset,
 		},
 		{
 			From: from, On: TriggerPaymentConfirmed, Guard: Guard{IfWrongNetwork}, To: from,
-			Add: []Label{LabelWrongNetwork}, Reason: ReasonWrongNetwork,
+			Add: []Label{LabelWrongNetwork}, Events: []EventType{EventPaymentMismatched}, Reason: ReasonWrongNetwork,
 		},
 		{
 			From: from, On: TriggerPaymentConfirmed, Guard: Guard{IfDust}, To: from,

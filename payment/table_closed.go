@@ -74,7 +74,8 @@ func expiredRows() []Transition {
 		[]Transition{
 			{
 				From: from, On: on, Guard: Guard{IfMatching, IfLateDeclined}, To: from,
-				Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed}, Reason: ReasonLateDeclined,
+				Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed},
+				Events: []EventType{EventPaymentLate}, Reason: ReasonLateDeclined,
 			},
 			{
 				From: from, On: on, Guard: Guard{IfMatching, IfShort, IfLive}, To: from,
@@ -98,11 +99,12 @@ func cancelledRows() []Transition {
 		[]Transition{
 			{
 				From: from, On: on, Guard: Guard{IfMatching, IfShort}, To: from,
-				Add: []Label{LabelLate}, Reason: ReasonMoneyAfterCancel,
+				Add: []Label{LabelLate}, Events: []EventType{EventPaymentLate}, Reason: ReasonMoneyAfterCancel,
 			},
 			{
 				From: from, On: on, Guard: Guard{IfMatching, IfCovered}, To: from,
-				Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed}, Reason: ReasonMoneyAfterCancel,
+				Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed},
+				Events: []EventType{EventPaymentLate}, Reason: ReasonMoneyAfterCancel,
 			},
 		},
 	)

@@ -34,11 +34,13 @@ func openConfirmed(from State) []Transition {
 	return slices.Concat(strangers(from), fulfilments(from, on, IfMatching), []Transition{
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfLateDeclined, IfLive}, To: StateConfirming,
-			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed}, Reason: ReasonMoreOnTheWay,
+			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed},
+			Events: []EventType{EventPaymentLate}, Reason: ReasonMoreOnTheWay,
 		},
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfLateDeclined, IfNoneLive}, To: StateAwaitingPayment,
-			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed}, Reason: ReasonLateDeclined,
+			Add: []Label{LabelLate}, Remove: []Label{LabelUnderpaid, LabelReversed},
+			Events: []EventType{EventPaymentLate}, Reason: ReasonLateDeclined,
 		},
 		{
 			From: from, On: on, Guard: Guard{IfMatching, IfShort, IfLive, IfAllOnTime}, To: StateConfirming,

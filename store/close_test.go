@@ -226,7 +226,7 @@ func TestExtendingMakesLateMoneyTimely(t *testing.T) {
 	extended, err := b.DB.ExtendOrder(t.Context(), extend(order.ID, 600))
 	require.NoError(t, err)
 	require.Equal(t, payment.StatePaid, extended.Order.State)
-	require.Equal(t, []string{"order.created", "order.paid"}, events(t, b, order.ID))
+	require.Equal(t, []string{"order.created", "payment.late", "order.paid"}, events(t, b, order.ID))
 }
 
 func TestResolve(t *testing.T) {

@@ -20,6 +20,9 @@ func (t txn) cover(ctx context.Context, chain string, batch Batch) error {
 	if err := t.coverTraces(ctx, chain, batch); err != nil {
 		return err
 	}
+	if err := t.coverAnyToken(ctx, chain, batch.Blocks); err != nil {
+		return err
+	}
 	if len(batch.Tokens) == 0 {
 		return nil
 	}

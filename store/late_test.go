@@ -54,7 +54,8 @@ func TestLateMoneyFollowsThePolicy(t *testing.T) {
 		},
 		"fulfil, past the window": {
 			policy: payment.LateFulfil, amount: 25_000_000, after: 25 * time.Hour,
-			state: payment.StateExpired, labels: []payment.Label{payment.LabelLate}, balance: [2]string{"25000000", "0"},
+			state: payment.StateExpired, labels: []payment.Label{payment.LabelLate},
+			events: []string{"payment.late"}, balance: [2]string{"25000000", "0"},
 		},
 		"fulfil, too little": {
 			policy: payment.LateFulfil, amount: 10_000_000, after: time.Hour,
@@ -63,12 +64,13 @@ func TestLateMoneyFollowsThePolicy(t *testing.T) {
 		},
 		"credit only": {
 			policy: payment.LateCreditOnly, amount: 25_000_000, after: time.Hour,
-			state: payment.StateExpired, labels: []payment.Label{payment.LabelLate}, balance: [2]string{"25000000", "0"},
+			state: payment.StateExpired, labels: []payment.Label{payment.LabelLate},
+			events: []string{"payment.late"}, balance: [2]string{"25000000", "0"},
 		},
 		"hold": {
 			policy: payment.LateHold, amount: 25_000_000, after: time.Hour,
 			state: payment.StateExpired, labels: []payment.Label{payment.LabelLate}, balance: [2]string{"0", "25000000"},
-			reviews: []string{"late"},
+			events: []string{"payment.late"}, reviews: []string{"late"},
 		},
 		"merchant holds everything": {
 			policy: payment.LateFulfil, payment: payment.PaymentHold, amount: 25_000_000, after: time.Hour,
@@ -127,5 +129,5 @@ func TestACancelledOrderIsNotFulfilledByMoney(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, payment.StatePaid, resolved.Order.State)
 	require.Equal(t, []payment.Label{payment.LabelLate, payment.LabelManual}, resolved.Order.Labels)
-	require.Equal(t, []string{"order.created", "order.cancelled", "order.paid_late"}, events(t, b, order.ID))
+	require.Equal(t, []string{"order.created", "order.cancelled", "payment.late", "order.paid_late"}, events(t, b, order.ID))
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/sluicepay/sluice/payment"
-	"github.com/sluicepay/sluice/store/internal/dbtype"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
@@ -30,15 +29,21 @@ func (a arrival) identity() identity { return identity{a.TxHash, a.Native, a.Pos
 
 // arrivals matches the recipients of all transfers, in a statement of its own: it begins after the blocks were fetched,
 // so every address that a payer can have known by then is committed and found, in whatever order ids were given out.
-func (t txn) arrivals(ctx context.Context, turn chainTurn, batch Batch) ([]arrival, error) {
+func (t txn) arrivals(ctx context.Context, turn chainTurn, batch Batch, mode placeMode) ([]arrival, error) {
 	recipients := make(map[payment.Address]sqlc.MatchRecipientsRow)
 	var raw [][]byte
+	add := func(to payment.Address) {
+		if _, ok := recipients[to]; !ok && to.Family == turn.family {
+			recipients[to] = sqlc.MatchRecipientsRow{}
+			raw = append(raw, to.Bytes())
+		}
+	}
 	for _, block := range batch.Blocks {
 		for _, seen := range block.Sightings {
-			if _, ok := recipients[seen.To]; !ok && seen.To.Family == turn.family {
-				recipients[seen.To] = sqlc.MatchRecipientsRow{}
-				raw = append(raw, seen.To.Bytes())
-			}
+			add(seen.To)
+		}
+		for _, to := range block.Poisoned {
+			add(to)
 		}
 	}
 	if len(raw) == 0 {
@@ -57,15 +62,21 @@ func (t txn) arrivals(ctx context.Context, turn chainTurn, batch Batch) ([]arriv
 	if err := unresolved(batch, recipients); err != nil {
 		return nil, err
 	}
+	if mode == placeRecorded {
+		if err := t.countPoisonings(ctx, turn.chain, batch, recipients); err != nil {
+			return nil, err
+		}
+	}
 	return t.known(ctx, turn, batch, recipients)
 }
 
-// unresolved returns an UnresolvedError for transfers to addresses of ours whose receipts were not read.
+// unresolved returns an UnresolvedError for transfers to addresses of ours whose receipts were not read. Nobody reads those of
+// tokens that were not asked for by name.
 func unresolved(batch Batch, ours map[payment.Address]sqlc.MatchRecipientsRow) error {
-	missing := make(map[payment.Address]bool)
+	missing, askedFor := make(map[payment.Address]bool), batch.askedFor()
 	for _, block := range batch.Blocks {
 		for _, seen := range block.Sightings {
-			if seen.Receipt != ReceiptRead && ours[seen.To].ID != "" {
+			if seen.Receipt != ReceiptRead && ours[seen.To].ID != "" && askedFor(seen) {
 				missing[seen.To] = true
 			}
 		}
@@ -82,7 +93,8 @@ func unresolved(batch Batch, ours map[payment.Address]sqlc.MatchRecipientsRow) e
 }
 
 // known keeps the transfers to addresses of ours whose asset has a row, enabled or not. Others are written down apart: they
-// are no payments until somebody enables their token. Transfers of nothing are ignored: they poison address books.
+// are no payments until somebody enables their token. Transfers of nothing are ignored. One whose token was enabled since the
+// block was read is left to the backfill: its receipt was not read.
 func (t txn) known(ctx context.Context, turn chainTurn, batch Batch, ours map[payment.Address]sqlc.MatchRecipientsRow) ([]arrival, error) {
 	rows, err := t.q.WatchedAssets(ctx, turn.chain)
 	if err != nil {
@@ -93,6 +105,7 @@ func (t txn) known(ctx context.Context, turn chainTurn, batch Batch, ours map[pa
 		assets[row.ID] = true
 	}
 	var arrivals []arrival
+	var unknown strangers
 	twice := make(map[identity]bool)
 	for _, block := range batch.Blocks {
 		for _, seen := range block.Sightings {
@@ -101,34 +114,21 @@ func (t txn) known(ctx context.Context, turn chainTurn, batch Batch, ours map[pa
 				continue
 			}
 			a := arrival{Sighting: seen, block: block.BlockRef, to: to, assetID: seen.Asset(turn.chain).String()}
+			if !assets[a.assetID] {
+				if block.AnyToken {
+					unknown.add(a)
+				}
+				continue
+			}
+			if seen.Receipt != ReceiptRead {
+				continue
+			}
 			if twice[a.identity()] {
 				return nil, fmt.Errorf("%w: transfer %s/%d twice", ErrContradiction, a.TxHash, a.Position)
 			}
 			twice[a.identity()] = true
-			if !assets[a.assetID] {
-				if err := t.unknownToken(ctx, turn.chain, a); err != nil {
-					return nil, err
-				}
-				continue
-			}
 			arrivals = append(arrivals, a)
 		}
 	}
-	return arrivals, nil
-}
-
-// maxUnknownTransfers is how many transfers of one unknown contract are kept in full; after that they are counted.
-const maxUnknownTransfers = 100
-
-func (t txn) unknownToken(ctx context.Context, chain string, a arrival) error {
-	contract := a.Contract.Bytes()
-	err := t.q.CountUnknownTransfer(ctx, sqlc.CountUnknownTransferParams{
-		Chain: chain, TxHash: a.TxHash[:], Position: int32(a.Position), Contract: contract, AddressID: a.to.ID,
-		RawAmount: dbtype.Of(a.Amount), BlockNumber: int64(a.block.Number), BlockHash: a.block.Hash[:],
-		MaxRows: maxUnknownTransfers,
-	})
-	if err != nil {
-		return fmt.Errorf("note a transfer of an unknown token: %w", err)
-	}
-	return nil
+	return arrivals, unknown.note(ctx, t, turn.chain)
 }

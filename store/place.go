@@ -36,7 +36,7 @@ type placing struct {
 // place records the arrivals of a batch, and lets go of dropped payments whose window to return ended with it.
 // Errors: ErrContradiction, *UnresolvedError.
 func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeMode) (Recorded, error) {
-	arrivals, err := t.arrivals(ctx, turn, batch)
+	arrivals, err := t.arrivals(ctx, turn, batch, mode)
 	if err != nil {
 		return Recorded{}, err
 	}

@@ -177,26 +177,6 @@ func TestWrongNetwork(t *testing.T) {
 	require.Equal(t, storetest.Other+"/native", storetest.Value[string](t, m.Bundle, `SELECT asset_id FROM inclusions WHERE payment_id = $1`, p.ID))
 }
 
-func TestTokensThatNobodyEnabledAreCounted(t *testing.T) {
-	t.Parallel()
-	m := mine(t, storetest.New(t))
-	order := m.Order(t)
-	contract := storetest.Address()
-	var transfers []payment.Transfer
-	for range 103 {
-		transfers = append(transfers, pay(t, order, 7, func(x *payment.Transfer) { x.Contract = contract }))
-	}
-	block := m.record(t, transfers...)
-	require.Zero(t, m.count(t, `SELECT count(*) FROM payments`))
-	require.Equal(t, 100, m.count(t, `SELECT count(*) FROM unknown_transfers`))
-	require.Equal(t, 103, m.count(t, `SELECT transfers FROM unknown_contracts WHERE contract = $1`, contract.Bytes()))
-
-	block.Sightings = block.Sightings[:100]
-	_, err := m.rec.RecordRescan(t.Context(), m.session, store.OpenRescan{}, m.batch(block))
-	require.NoError(t, err)
-	require.Equal(t, 103, m.count(t, `SELECT transfers FROM unknown_contracts WHERE contract = $1`, contract.Bytes()), "read again, not received again")
-}
-
 func TestPaymentsOfDisabledAssetsAreStillSeen(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t)

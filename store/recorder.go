@@ -53,7 +53,7 @@ func (r *Recorder) Watch(ctx context.Context, s ScanSession) (Watch, error) {
 	if state.Epoch != s.Epoch {
 		return Watch{}, ErrFenced
 	}
-	watch := Watch{Paused: state.Paused, Halted: state.Halted}
+	watch := Watch{Paused: state.Paused, Halted: state.Halted, AnyToken: state.AnyToken}
 	if err := r.watchedAssets(ctx, s, payment.Family(state.Family), &watch); err != nil {
 		return Watch{}, err
 	}

@@ -201,6 +201,9 @@ func (t txn) forgetAbove(ctx context.Context, turn chainTurn, to payment.BlockRe
 	if err := t.forgetDeep(ctx, turn.chain, above); err != nil {
 		return err
 	}
+	if err := t.q.ForgetUnknownAbove(ctx, sqlc.ForgetUnknownAboveParams{Chain: turn.chain, Above: above}); err != nil {
+		return fmt.Errorf("forget transfers of unknown tokens: %w", err)
+	}
 	err := t.q.ResolveQuarantine(ctx, sqlc.ResolveQuarantineParams{Chain: turn.chain, First: above + 1, Last: turn.number})
 	if err != nil {
 		return fmt.Errorf("resolve quarantined blocks: %w", err)

@@ -88,6 +88,8 @@ type SeenBlock struct {
 	Sightings []Sighting
 	// AnyToken and Traced: transfers of any contract, and internal transfers, were looked for.
 	AnyToken, Traced bool
+	// Poisoned are the recipients of token transfers of nothing, one for each. They are counted and nothing else.
+	Poisoned []payment.Address
 }
 
 // Batch is a run of blocks to record, and what was looked for in them.

@@ -240,6 +240,9 @@ func (s *suite) noTransfers() {
 	found := s.read(mined.BlockRef, s.tokens())
 	require.Len(s, found, 1)
 	require.Equal(s, mined.Txs[len(mined.Txs)-1], found[0].TxHash)
+	block, err := s.source.BlockByHash(s.Context(), mined.Hash, s.tokens())
+	require.NoError(s, err)
+	require.Equal(s, []payment.Address{Account(1)}, block.Poisoned, "whom somebody sent nothing")
 }
 
 // Nodes refuse more than 1,000 contracts in one question.

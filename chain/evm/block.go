@@ -153,7 +153,8 @@ func (s *Source) assemble(ctx context.Context, b *block, logs []rawLog, want wat
 			return chain.Block{}, err
 		}
 	}
-	done := chain.Block{BlockRef: b.ref, Candidates: s.candidates(b, logs, want), AnyToken: want.any}
+	done := chain.Block{BlockRef: b.ref, AnyToken: want.any}
+	done.Candidates, done.Poisoned = s.candidates(b, logs, want)
 	if want.traces {
 		internal, traced, err := s.trace(ctx, b)
 		if err != nil {

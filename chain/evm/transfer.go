@@ -108,9 +108,9 @@ func wordOfAddress(a payment.Address) word {
 }
 
 // candidates lists what filter asks for in a block without tracing it: native
-// transfers out of its transactions and Transfers out of its logs.
-func (s *Source) candidates(b *block, logs []rawLog, filter watch) []chain.Candidate {
-	var found []chain.Candidate
+// transfers out of its transactions and Transfers out of its logs. poisoned are the
+// recipients of those that move nothing.
+func (s *Source) candidates(b *block, logs []rawLog, filter watch) (found []chain.Candidate, poisoned []payment.Address) {
 	if filter.native {
 		for i := range b.txs {
 			if transfer, skipped := transferOfTx(&b.txs[i], i); skipped == "" {
@@ -122,11 +122,15 @@ func (s *Source) candidates(b *block, logs []rawLog, filter watch) []chain.Candi
 		if !filter.any && !filter.tokens[logs[i].Address.account] {
 			continue // a node that answers more than it was asked for
 		}
-		if transfer, skipped := transferOfLog(&logs[i], s.topic); skipped == "" {
+		switch transfer, skipped := transferOfLog(&logs[i], s.topic); skipped {
+		case "":
 			found = append(found, chain.Candidate{Transfer: transfer})
+		case skipZero:
+			to, _ := addressOfWord(logs[i].Topics[2])
+			poisoned = append(poisoned, to)
 		}
 	}
-	return found
+	return found, poisoned
 }
 
 // inOrder sorts candidates as they are in the block: by transaction, native ones by

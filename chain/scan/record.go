@@ -24,7 +24,7 @@ func (r *run) record(ctx context.Context, source chain.Source, filter chain.Filt
 	}
 	r.pass(PointMatched)
 	for range maxAttempts {
-		if err := resolve(ctx, source, blocks, known); err != nil {
+		if err := resolve(ctx, source, filter, blocks, known); err != nil {
 			return err
 		}
 		r.pass(PointResolved)
@@ -69,8 +69,16 @@ func recipients(blocks []chain.Block) []payment.Address {
 	return list
 }
 
-// resolve completes, in place, the candidates whose recipient is known.
-func resolve(ctx context.Context, source chain.Source, blocks []chain.Block, known []payment.Address) error {
+// behind is what is looked for in blocks that are read in ranges: without the transfers of every contract, which are many and
+// no money. They are asked for by recipient afterwards.
+func behind(filter chain.Filter) chain.Filter {
+	filter.AnyToken = false
+	return filter
+}
+
+// resolve completes, in place, the candidates whose recipient is known and that the filter names: the coin and its tokens. The
+// receipts of tokens that nobody enabled are not worth reading, and there may be very many.
+func resolve(ctx context.Context, source chain.Source, filter chain.Filter, blocks []chain.Block, known []payment.Address) error {
 	if len(known) == 0 {
 		return nil
 	}
@@ -78,19 +86,24 @@ func resolve(ctx context.Context, source chain.Source, blocks []chain.Block, kno
 	for _, address := range known {
 		ours[address] = true
 	}
+	tokens := make(map[payment.Address]bool, len(filter.Tokens))
+	for _, token := range filter.Tokens {
+		tokens[token] = true
+	}
+	concerns := func(c chain.Candidate) bool { return ours[c.To] && (c.Native || tokens[c.Contract]) }
 	for i := range blocks {
-		if err := resolveBlock(ctx, source, &blocks[i], ours); err != nil {
+		if err := resolveBlock(ctx, source, &blocks[i], concerns); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func resolveBlock(ctx context.Context, source chain.Source, block *chain.Block, ours map[payment.Address]bool) error {
+func resolveBlock(ctx context.Context, source chain.Source, block *chain.Block, concerns func(chain.Candidate) bool) error {
 	var open []chain.Candidate
 	var places []int
 	for i := range block.Candidates {
-		if c := block.Candidates[i]; c.Resolution == chain.Unresolved && ours[c.To] {
+		if c := block.Candidates[i]; c.Resolution == chain.Unresolved && concerns(c) {
 			open, places = append(open, c), append(places, i)
 		}
 	}

@@ -81,7 +81,7 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 		return false, nil
 	}
 	account := r.rescans.of(job)
-	err := r.readAgain(ctx, reading{source: r.Source, filter: watch.Filter, account: account}, job, last)
+	err := r.readAgain(ctx, reading{source: r.Source, filter: behind(watch.Filter), account: account}, job, last)
 	switch {
 	case err == nil:
 		account.failures, account.failure = 0, ""

@@ -148,7 +148,7 @@ func (r *run) recordByHash(ctx context.Context, filter chain.Filter, header paym
 // catchUp records a range that ends at or below last.
 func (r *run) catchUp(ctx context.Context, watch Watch, from, last uint64) (Mode, error) {
 	to := min(last, from+r.sizer.size-1)
-	blocks, err := r.Source.Range(ctx, from, to, watch.Filter)
+	blocks, err := r.Source.Range(ctx, from, to, behind(watch.Filter))
 	if err == nil {
 		err = checkRun(blocks, from, to)
 	}
@@ -161,7 +161,7 @@ func (r *run) catchUp(ctx context.Context, watch Watch, from, last uint64) (Mode
 	}
 	r.pass(PointFetched)
 	for _, part := range split(blocks, r.policy.MaxBatch) {
-		if err := r.record(ctx, r.Source, watch.Filter, part, r.Recorder.Record); err != nil {
+		if err := r.record(ctx, r.Source, behind(watch.Filter), part, r.Recorder.Record); err != nil {
 			return r.refused(ctx, watch, from, to, err)
 		}
 		r.progress.Cursor = &part[len(part)-1].BlockRef

@@ -200,7 +200,8 @@ func (e chainEnable) endpoints(keys *seal.Keyring) []store.RPCEndpoint {
 }
 
 type tokenCommands struct {
-	Add tokenAdd `cmd:"" help:"Enable a token, after asking its contract for its decimals."`
+	Add     tokenAdd     `cmd:"" help:"Enable a token, after asking its contract for its decimals."`
+	Unknown tokenUnknown `cmd:"" help:"List tokens that were sent to addresses of ours and that nobody enabled."`
 }
 
 type tokenAdd struct {

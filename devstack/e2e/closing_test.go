@@ -31,7 +31,7 @@ func TestMoneyAfterExpiry(t *testing.T) {
 	for policy, want := range map[string]ending{
 		"credit_only": {
 			state: "expired", labels: []string{"late"}, received: "25",
-			events:   []string{"order.created", "order.expired", "order.payment_detected"},
+			events:   []string{"order.created", "order.expired", "order.payment_detected", "payment.late"},
 			payments: []string{"25 credited"}, postings: []string{"credit merchant:available 25000000 USDC"},
 		},
 		"fulfil": {
@@ -41,7 +41,7 @@ func TestMoneyAfterExpiry(t *testing.T) {
 		},
 		"hold": {
 			state: "expired", labels: []string{"late"}, received: "25",
-			events:   []string{"order.created", "order.expired", "order.payment_detected"},
+			events:   []string{"order.created", "order.expired", "order.payment_detected", "payment.late"},
 			payments: []string{"25 credited"}, postings: []string{"credit merchant:held 25000000 USDC"},
 			reviews: []string{"late open"},
 		},
@@ -84,7 +84,7 @@ func TestCancelled(t *testing.T) {
 	w.pay(t, o, "25")
 	m.requireEnd(t, o.ID, ending{
 		state: "cancelled", labels: []string{"late"}, received: "25",
-		events:   []string{"order.created", "order.cancelled", "order.payment_detected"},
+		events:   []string{"order.created", "order.cancelled", "order.payment_detected", "payment.late"},
 		payments: []string{"25 credited"}, postings: []string{"credit merchant:available 25000000 USDC"},
 		reviews: []string{"closed_order open"},
 	})

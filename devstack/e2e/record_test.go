@@ -162,7 +162,7 @@ func (r *recorder) late(t *testing.T) {
 	o := m.order(t, request{Asset: token, Amount: "25", ExpiresIn: shortLife})
 	m.awaitEvents(t, o.ID, "order.created", "order.expired")
 	r.pay(t, o, "25")
-	m.awaitEvents(t, o.ID, "order.created", "order.expired", "order.payment_detected")
+	m.awaitEvents(t, o.ID, "order.created", "order.expired", "order.payment_detected", "payment.late")
 	r.awaitRow(t, "the money is held", `SELECT EXISTS (SELECT FROM reviews WHERE order_id = $1 AND cause = 'late')`, o.ID)
 	review := m.review(t, o.ID, process.CauseLate)
 	r.resolve(t, review, process.MoveRelease)

@@ -50,7 +50,7 @@ SELECT name, family, chain_id, genesis_hash, block_time_ms, horizon, start_block
 
 -- name: WatchState :one
 SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, b.parent_hash, ch.family, ch.horizon, ch.confirmations,
-       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused, (ch.halted_at IS NOT NULL)::boolean AS halted, ch.traces
+       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused, (ch.halted_at IS NOT NULL)::boolean AS halted, ch.traces, ch.any_token
   FROM cursors cur
   JOIN chains ch ON ch.name = cur.chain
   LEFT JOIN chain_blocks b ON b.chain = cur.chain AND b.number = cur.block_number
@@ -134,20 +134,6 @@ UPDATE payments SET returns_by_block = NULL WHERE id = @id AND status = 'dropped
 
 -- name: InclusionsInBlocks :one
 SELECT count(*) FROM inclusions WHERE chain = @chain AND canonical AND block_number BETWEEN @first AND @last;
-
--- name: CountUnknownTransfer :exec
--- Keeps the first transfers of a contract in full and counts all of them. A transfer that is kept already is not counted again; one
--- that is only counted may be, when its block is read again.
-WITH kept AS (
-  SELECT FROM unknown_transfers
-   WHERE chain = @chain AND tx_hash = @tx_hash AND position = @position AND block_hash = @block_hash),
-counted AS (
-  INSERT INTO unknown_contracts (chain, contract, transfers) SELECT @chain, @contract, 1 WHERE NOT EXISTS (SELECT FROM kept)
-  ON CONFLICT (chain, contract) DO UPDATE SET transfers = unknown_contracts.transfers + 1
-  RETURNING transfers)
-INSERT INTO unknown_transfers (chain, tx_hash, position, contract, address_id, raw_amount, block_number, block_hash)
-SELECT @chain, @tx_hash, @position, @contract, @address_id, @raw_amount, @block_number, @block_hash
-  FROM counted WHERE counted.transfers <= @max_rows::bigint;
 
 -- name: HaltChain :execrows
 UPDATE chains SET halted_at = now(), halted_reason = @reason::text WHERE name = @name AND halted_at IS NULL;

@@ -106,48 +106,6 @@ func (q *Queries) ClearCursor(ctx context.Context, chain string) error {
 	return err
 }
 
-const countUnknownTransfer = `-- name: CountUnknownTransfer :exec
-WITH kept AS (
-  SELECT FROM unknown_transfers
-   WHERE chain = $1 AND tx_hash = $2 AND position = $3 AND block_hash = $8),
-counted AS (
-  INSERT INTO unknown_contracts (chain, contract, transfers) SELECT $1, $4, 1 WHERE NOT EXISTS (SELECT FROM kept)
-  ON CONFLICT (chain, contract) DO UPDATE SET transfers = unknown_contracts.transfers + 1
-  RETURNING transfers)
-INSERT INTO unknown_transfers (chain, tx_hash, position, contract, address_id, raw_amount, block_number, block_hash)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8
-  FROM counted WHERE counted.transfers <= $9::bigint
-`
-
-type CountUnknownTransferParams struct {
-	Chain       string
-	TxHash      []byte
-	Position    int32
-	Contract    []byte
-	AddressID   string
-	RawAmount   dbtype.Amount
-	BlockNumber int64
-	BlockHash   []byte
-	MaxRows     int64
-}
-
-// Keeps the first transfers of a contract in full and counts all of them. A transfer that is kept already is not counted again; one
-// that is only counted may be, when its block is read again.
-func (q *Queries) CountUnknownTransfer(ctx context.Context, arg CountUnknownTransferParams) error {
-	_, err := q.db.Exec(ctx, countUnknownTransfer,
-		arg.Chain,
-		arg.TxHash,
-		arg.Position,
-		arg.Contract,
-		arg.AddressID,
-		arg.RawAmount,
-		arg.BlockNumber,
-		arg.BlockHash,
-		arg.MaxRows,
-	)
-	return err
-}
-
 const cutChainBlocks = `-- name: CutChainBlocks :exec
 DELETE FROM chain_blocks WHERE chain = $1 AND number > $2
 `
@@ -851,7 +809,7 @@ func (q *Queries) UnpauseChain(ctx context.Context, name string) (int64, error) 
 
 const watchState = `-- name: WatchState :one
 SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, b.parent_hash, ch.family, ch.horizon, ch.confirmations,
-       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused, (ch.halted_at IS NOT NULL)::boolean AS halted, ch.traces
+       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused, (ch.halted_at IS NOT NULL)::boolean AS halted, ch.traces, ch.any_token
   FROM cursors cur
   JOIN chains ch ON ch.name = cur.chain
   LEFT JOIN chain_blocks b ON b.chain = cur.chain AND b.number = cur.block_number
@@ -870,6 +828,7 @@ type WatchStateRow struct {
 	Paused        bool
 	Halted        bool
 	Traces        bool
+	AnyToken      bool
 }
 
 func (q *Queries) WatchState(ctx context.Context, chain string) (WatchStateRow, error) {
@@ -887,6 +846,7 @@ func (q *Queries) WatchState(ctx context.Context, chain string) (WatchStateRow, 
 		&i.Paused,
 		&i.Halted,
 		&i.Traces,
+		&i.AnyToken,
 	)
 	return i, err
 }

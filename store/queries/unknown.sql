@@ -1,0 +1,74 @@
+-- Tokens that nobody enabled, sent to addresses of ours, and transfers of nothing. None of it is money.
+
+-- name: CountUnknownTransfers :exec
+-- How many of each contract in each block. A block that was looked through before was counted then.
+WITH covered AS (
+  SELECT blocks FROM coverage WHERE chain = @chain AND method = 'any_token' AND contract = '')
+INSERT INTO unknown_contracts (chain, contract, transfers)
+SELECT @chain, c.contract, sum(c.transfers)::bigint
+  FROM (SELECT unnest(@contracts::bytea[]) AS contract, unnest(@blocks::bigint[]) AS block, unnest(@counts::bigint[]) AS transfers) c
+ WHERE NOT COALESCE((SELECT blocks @> c.block FROM covered), false)
+ GROUP BY c.contract ORDER BY c.contract
+ON CONFLICT (chain, contract) DO UPDATE SET transfers = unknown_contracts.transfers + EXCLUDED.transfers;
+
+-- name: KeepUnknownTransfers :exec
+-- The first of each contract are kept in full, as many as there is room for.
+WITH seen AS (
+  SELECT unnest(@contracts::bytea[]) AS contract, unnest(@tx_hashes::bytea[]) AS tx_hash, unnest(@positions::integer[]) AS position,
+         unnest(@address_ids::text[]) AS address_id, unnest(@amounts::text[])::numeric AS amount, unnest(@numbers::bigint[]) AS number,
+         unnest(@hashes::bytea[]) AS hash),
+kept AS (
+  SELECT u.contract, count(*) AS n FROM unknown_transfers u
+   WHERE u.chain = sqlc.arg(chain)::text AND u.contract = ANY (@contracts::bytea[]) GROUP BY u.contract)
+INSERT INTO unknown_transfers (chain, tx_hash, position, contract, address_id, raw_amount, block_number, block_hash)
+SELECT sqlc.arg(chain)::text, s.tx_hash, s.position, s.contract, s.address_id, s.amount, s.number, s.hash
+  FROM (SELECT seen.*, row_number() OVER (PARTITION BY seen.contract ORDER BY seen.number, seen.position) AS n FROM seen
+         WHERE NOT EXISTS (SELECT FROM coverage c WHERE c.chain = sqlc.arg(chain)::text AND c.method = 'any_token' AND c.contract = ''
+                              AND c.blocks @> seen.number)) s
+  LEFT JOIN kept k ON k.contract = s.contract
+ WHERE s.n + COALESCE(k.n, 0) <= sqlc.arg(max_rows)::bigint
+ON CONFLICT DO NOTHING;
+
+-- name: ForgetUnknownAbove :exec
+-- What is kept of blocks that are undone goes, and is not counted any more. What was only counted stays counted.
+WITH gone AS (
+  DELETE FROM unknown_transfers u WHERE u.chain = @chain AND u.block_number > @above RETURNING u.contract),
+less AS (SELECT gone.contract, count(*) AS n FROM gone GROUP BY gone.contract)
+UPDATE unknown_contracts c SET transfers = GREATEST(0, c.transfers - less.n)
+  FROM less WHERE c.chain = @chain AND c.contract = less.contract;
+
+-- name: CountPoisonings :exec
+UPDATE cursors SET poisonings = poisonings + @n::bigint WHERE chain = @chain;
+
+-- name: UnknownContracts :many
+-- Contracts that are still not enabled, the busiest first.
+SELECT u.chain, ch.family, u.contract, u.transfers, u.first_seen,
+       (SELECT count(DISTINCT t.address_id) FROM unknown_transfers t WHERE t.chain = u.chain AND t.contract = u.contract)::bigint AS addresses
+  FROM unknown_contracts u JOIN chains ch ON ch.name = u.chain
+ WHERE (sqlc.narg(chain)::text IS NULL OR u.chain = sqlc.narg(chain)) AND u.transfers > 0
+   AND NOT EXISTS (SELECT FROM assets a WHERE a.chain = u.chain AND a.contract = u.contract)
+ ORDER BY u.transfers DESC, u.chain, u.contract LIMIT @max_rows;
+
+-- name: StrangeCounts :many
+-- For metrics: transfers of nothing and of tokens that are not enabled.
+SELECT cur.chain, cur.poisonings,
+       COALESCE((SELECT sum(u.transfers) FROM unknown_contracts u WHERE u.chain = cur.chain), 0)::bigint AS unknown_transfers,
+       (SELECT count(*) FROM unknown_contracts u WHERE u.chain = cur.chain)::bigint AS unknown_contracts
+  FROM cursors cur ORDER BY cur.chain;
+
+-- name: AnyTokenHoles :many
+-- Runs of blocks from the first to the last in which nobody looked for tokens that are not enabled, lowest first.
+SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
+  FROM unnest(int8multirange(int8range(@first::bigint, @last::bigint, '[]'))
+              - COALESCE((SELECT blocks FROM coverage WHERE chain = @chain AND method = 'any_token' AND contract = ''),
+                         '{}'::int8multirange)) AS h
+ ORDER BY 1 LIMIT @max_rows;
+
+-- name: IssuedAddresses :many
+-- All addresses of a chain's family, page by page. Nothing is matched by their order: what commits behind a page is not yet paid.
+SELECT a.id, a.bytes FROM addresses a
+ WHERE a.family = @family AND a.id > @after::text ORDER BY a.id LIMIT @max_rows;
+
+-- name: SweptTransfers :many
+-- Which of the contracts have an asset, enabled or not: their transfers are found by other means.
+SELECT a.contract FROM assets a WHERE a.chain = @chain AND a.contract = ANY (@contracts::bytea[]);
