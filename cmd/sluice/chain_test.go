@@ -25,7 +25,8 @@ func TestSettingsThatAreNotGivenAreKept(t *testing.T) {
 	node := chaintest.NewFake(t, nil)
 	b.enable(node, "--display-name", "Dev net", "--finality-tag", "safe", "--horizon", "64", "--max-range", "50", "--max-lag", "1m",
 		"--dust-below", "0.5", "--ws", "ws://127.0.0.1:1")
-	token := []string{"token", "add", "--chain", "dev", "--contract", node.Token().Text(), "--code", "USDC", "--decimals", "6"}
+	token := []string{"token", "add", "--chain", "dev", "--contract", node.Token().Text(), "--code", "USDC", "--decimals", "6",
+		"--outside-catalog", "made for this test"}
 	r := b.run("", append(token, "--dust-below", "0.01", "--tolerance", "0.02")...)
 	require.Zero(t, r.code, r.err)
 	kept := func() bool {

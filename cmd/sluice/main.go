@@ -2,7 +2,7 @@
 //
 // Configuration comes from the environment; `sluice <command> --help` names what each command reads. Commands that
 // print something for another program take --json. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 the check found
-// something (ledger check).
+// something (ledger check; chain enable, when a token is not what the catalogue says).
 package main
 
 import (

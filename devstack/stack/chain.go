@@ -164,7 +164,8 @@ func (s *Stack) enableChain(ctx context.Context, c *Chain) error {
 		"--chain", c.Name,
 		"--contract", c.Token(),
 		"--code", TokenCode,
-		"--decimals", strconv.Itoa(int(c.Decimals)))
+		"--decimals", strconv.Itoa(int(c.Decimals)),
+		"--outside-catalog", "made for the local stack")
 	return err
 }
 

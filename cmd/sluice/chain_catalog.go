@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sluicepay/sluice/chain/catalog"
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store"
+)
+
+// enableTokens adds the catalogue's tokens that the chain does not have yet, after asking their contracts. A token that is not
+// what the catalogue says is left out; the error tells which, and the chain is enabled all the same.
+func (e chainEnable) enableTokens(ctx context.Context, c console, a admin, plan chainPlan) error {
+	if plan.network == nil || e.NoTokens {
+		return nil
+	}
+	nodes := make([]node, len(e.RPC))
+	for i, url := range e.RPC {
+		nodes[i] = node{url: url, name: "--rpc number " + strconv.Itoa(i+1)}
+	}
+	var left []string
+	for _, listed := range plan.network.Tokens {
+		asset, err := listedAsset(plan.chain, listed)
+		if err != nil {
+			return err
+		}
+		if listed.ByHand || configured(plan.assets, asset) {
+			continue
+		}
+		if err := enableListed(ctx, a, nodes, asset); err != nil {
+			left = append(left, listed.Code)
+			fmt.Fprintf(c.err, "%s on %s is not enabled: %s: %v\n", listed.Code, e.Name, listed.Contract, err)
+			continue
+		}
+		fmt.Fprintf(c.out, "%s on %s is enabled as %s (%d decimals)\n", listed.Contract, e.Name, listed.Code, listed.Decimals)
+	}
+	if len(left) > 0 {
+		return &exitError{code: 3, message: e.Name + " is enabled, and without " + strings.Join(left, " and ") +
+			"; once the reason is gone, run the same command again"}
+	}
+	return nil
+}
+
+func listedAsset(settings store.Chain, listed catalog.Token) (store.NewAsset, error) {
+	contract, err := payment.ParseAddress(settings.Family, listed.Contract)
+	return store.NewAsset{ID: payment.TokenAsset(settings.Name, contract), Code: listed.Code, Decimals: listed.Decimals}, err
+}
+
+// configured tells whether a token was added before, by hand or by this, or another has its name.
+func configured(assets []store.AssetInfo, asset store.NewAsset) bool {
+	for _, known := range assets {
+		if known.ID == asset.ID || known.Symbol == asset.Code {
+			return true
+		}
+	}
+	return false
+}
+
+func enableListed(ctx context.Context, a admin, nodes []node, asset store.NewAsset) error {
+	meta, err := askToken(ctx, nodes, asset.ID.Contract, asset.Decimals)
+	if err != nil {
+		return err
+	}
+	asset.CodeHash = &meta.CodeHash
+	return a.db.AddToken(ctx, asset, a.by)
+}
+
+type chainCatalog struct{}
+
+// Run lists what the catalogue knows.
+func (chainCatalog) Run(c console) error {
+	table := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tCHAIN ID\tCOIN\tBLOCKS\tWAITS FOR\tMORE FROM\tTOKENS")
+	for _, n := range catalog.Networks() {
+		var tokens, more []string
+		for _, t := range n.Tokens {
+			text := fmt.Sprintf("%s (%d)", t.Code, t.Decimals)
+			if t.ByHand {
+				text += " by hand"
+			}
+			tokens = append(tokens, text)
+		}
+		for _, t := range n.Tiers {
+			more = append(more, fmt.Sprintf("%s %s: %s", t.From, t.Asset, policyText(t.ConfirmationPolicy)))
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.ChainID, n.Coin, n.BlockTime, policyText(n.Policy),
+			strings.Join(more, "; "), strings.Join(tokens, ", "))
+	}
+	return table.Flush()
+}
