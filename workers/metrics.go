@@ -3,6 +3,7 @@ package workers
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluicepay/sluice/chain/rpcpool"
 	"github.com/sluicepay/sluice/chain/scan"
 	"github.com/sluicepay/sluice/store"
 )
@@ -13,6 +14,7 @@ type Metrics struct {
 	failing           *prometheus.GaugeVec
 	relayed           *prometheus.CounterVec
 	relayFailed       prometheus.Counter
+	nodes             *nodeMetrics
 }
 
 // NewMetrics registers the metrics.
@@ -21,6 +23,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Subsystem: "chain", Name: name, Help: help}, []string{"chain"})
 	}
 	m := &Metrics{
+		nodes:   newNodeMetrics(),
 		cursor:  gauge("cursor_block", "Last block fully recorded."),
 		head:    gauge("head_block", "Newest block that a node has told of."),
 		lag:     gauge("lag_blocks", "Blocks between the two."),
@@ -32,7 +35,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Namespace: "sluice", Subsystem: "relay", Name: "failures_total", Help: "Wake-ups that were put back.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed} {
+	for _, c := range []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes} {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}
@@ -50,6 +53,13 @@ func (m *Metrics) progress(chain string, p scan.Progress) {
 	m.head.WithLabelValues(chain).Set(float64(p.Head))        //nolint:forbidigo // as above
 	m.lag.WithLabelValues(chain).Set(float64(p.Lag()))        //nolint:forbidigo // as above
 	m.failing.WithLabelValues(chain).Set(float64(p.Failures)) //nolint:forbidigo // as above
+}
+
+// watchNodes makes stats what is told about nodes.
+func (m *Metrics) watchNodes(stats func() []rpcpool.Stats) {
+	if m != nil {
+		m.nodes.watch(stats)
+	}
 }
 
 func (m *Metrics) sent(outcome store.OutboxOutcome) {

@@ -211,6 +211,7 @@ func register(w worker.ActivityRegistry, byName map[string]any) {
 // workers.
 func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) error {
 	nodes := activities.NewNodes(p.Store, p.Keys, p.Log)
+	p.Metrics.watchNodes(nodes.Stats)
 	watch := p.WatchOptions
 	watch.Recorder = activities.StoreRecorder{Store: store.NewRecorder(p.Store)}
 	watch.OnProgress = p.Metrics.progress

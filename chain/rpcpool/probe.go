@@ -1,0 +1,96 @@
+package rpcpool
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/payment"
+)
+
+// probeAgain is after how long an endpoint is probed again that failed meanwhile.
+const probeAgain = time.Minute
+
+// probeDue finds out, in the background, what endpoints can do of which that is not known or was found out long ago.
+func (c *core) probeDue(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.probing || c.ended || len(c.due()) == 0 {
+		return
+	}
+	c.probing = true
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	c.probes.Go(func() {
+		select {
+		case <-c.closed:
+			end()
+		case <-background.Done():
+		}
+	})
+	c.probes.Go(func() {
+		defer end()
+		c.Probe(background)
+		c.mu.Lock()
+		c.probing = false
+		c.mu.Unlock()
+	})
+}
+
+// due lists the members to be probed. The caller holds the lock.
+func (c *core) due() []*member {
+	var due []*member
+	for _, m := range c.members {
+		_, can := m.Endpoint.(chain.Prober)
+		ok, _, _ := m.admits(c.now())
+		known := !m.probed.IsZero() && c.now().Sub(m.probed) < recheck
+		if can && ok && !known && (m.probing.IsZero() || c.now().Sub(m.probing) >= probeAgain) {
+			due = append(due, m)
+		}
+	}
+	return due
+}
+
+// Probe finds out what endpoints can do of which that is not known or was found out long ago. Head does so by itself,
+// beside its own work.
+func (c *core) Probe(ctx context.Context) {
+	c.mu.Lock()
+	due := c.due()
+	for _, m := range due {
+		c.begin(m, 5, c.now())
+		m.probing = c.now()
+	}
+	c.mu.Unlock()
+	for _, m := range due {
+		caps, err := call(ctx, c, m, question{effort: heavy}, func(ctx context.Context, m *member) (chain.Capabilities, error) {
+			return m.Endpoint.(chain.Prober).Probe(ctx) //nolint:forcetypeassert // due made sure
+		})
+		if err != nil {
+			continue // the next one does not wait for this one
+		}
+		c.mu.Lock()
+		m.caps, m.probed = caps, c.now()
+		m.traces = capable(caps.Traces)
+		m.tags[payment.TagSafe], m.tags[payment.TagFinalized] = capable(caps.Safe), capable(caps.Finalized)
+		c.mu.Unlock()
+	}
+}
+
+// traced notes whether an endpoint traced a block that it was asked to trace.
+func (c *core) traced(m *member, did bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m.traces = capable(did)
+}
+
+// tracers counts the endpoints that may be able to trace.
+func (c *core) tracers() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	count := 0
+	for _, m := range c.members {
+		if m.traces != unable {
+			count++
+		}
+	}
+	return count
+}
