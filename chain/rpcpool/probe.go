@@ -75,11 +75,14 @@ func (c *core) Probe(ctx context.Context) {
 	}
 }
 
-// traced notes whether an endpoint traced a block that it was asked to trace.
+// traced notes whether an endpoint traced a block that it was asked to trace. A block without transactions is traced by
+// everybody, so who could not at one time is only believed again when it was probed.
 func (c *core) traced(m *member, did bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m.traces = capable(did)
+	if !did || m.traces == untried {
+		m.traces = capable(did)
+	}
 }
 
 // tracers counts the endpoints that may be able to trace.
