@@ -414,6 +414,7 @@ func TestCapabilitiesAreFoundOutAndKept(t *testing.T) {
 		{Endpoint: &prober{gate: r.gates[0], caps: chain.Capabilities{Safe: true}}, Key: [32]byte{8}, Operator: "alpha", Weight: 100},
 		{Endpoint: &prober{gate: r.gates[1], caps: able}, Key: [32]byte{9}, Operator: "beta", Weight: 100},
 	})
+	r.gates[0].trace = func(b *chain.Block) { b.Traced = false }
 	r.gates[1].trace = func(b *chain.Block) { b.Traced = true }
 	r.Probe(t.Context())
 	r.Probe(t.Context())
@@ -445,6 +446,9 @@ func TestTracesAreLookedForWhereTheyMayBe(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "alpha", "beta")
 	mined := r.mine(chaintest.Native{To: chaintest.Account(1), Amount: 5})
+	for _, g := range r.gates {
+		g.trace = func(b *chain.Block) { b.Traced = false }
+	}
 	r.head()
 	filter := chain.Filter{Native: true, Traces: true}
 	block, err := r.BlockByHash(t.Context(), mined.Hash, filter)

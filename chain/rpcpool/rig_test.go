@@ -122,9 +122,15 @@ func (r *rig) primary() int {
 	return -1
 }
 
+// Source is an endpoint that says nothing about what it can do.
+type Source interface {
+	rpcpool.Endpoint
+	chain.TokenReader
+}
+
 // gate stands before a node, counts what it is asked, and fails when it is told to.
 type gate struct {
-	*evm.Source
+	Source
 
 	mu    sync.Mutex
 	fail  func(method string) error
