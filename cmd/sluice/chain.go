@@ -77,7 +77,7 @@ func (e chainEnable) Run(ctx context.Context, c console) error {
 			return err
 		}
 		fmt.Fprintf(c.out, "%s is enabled: chain id %d, %s, watched from block %d, %d nodes of %s; workers pick it up within a minute\n",
-			e.Name, plan.chain.ChainID, policyText(plan.chain.Policy), plan.chain.StartBlock, len(e.RPC), operatorsText(operators))
+			e.Name, plan.chain.ChainID, policyWords(plan.chain.Policy), plan.chain.StartBlock, len(e.RPC), operatorsText(operators))
 		return e.enableTokens(ctx, c, a, plan)
 	})
 }

@@ -85,9 +85,9 @@ func (chainCatalog) Run(c console) error {
 			tokens = append(tokens, text)
 		}
 		for _, t := range n.Tiers {
-			more = append(more, fmt.Sprintf("%s %s: %s", t.From, t.Asset, policyText(t.ConfirmationPolicy)))
+			more = append(more, fmt.Sprintf("%s %s: %s", t.From, t.Asset, policyWords(t.ConfirmationPolicy)))
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.ChainID, n.Coin, n.BlockTime, policyText(n.Policy),
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", n.Name, n.ChainID, n.Coin, n.BlockTime, policyWords(n.Policy),
 			strings.Join(more, "; "), strings.Join(tokens, ", "))
 	}
 	return table.Flush()

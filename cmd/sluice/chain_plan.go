@@ -123,8 +123,8 @@ func overrideAmount(flag string, setting *payment.Amount, given *string, decimal
 	return nil
 }
 
-// policyText is a confirmation policy in words.
-func policyText(p payment.ConfirmationPolicy) string {
+// policyWords is a confirmation policy in words.
+func policyWords(p payment.ConfirmationPolicy) string {
 	text := fmt.Sprintf("%d confirmations", p.Confirmations)
 	if p.Confirmations == 1 {
 		text = "1 confirmation"
