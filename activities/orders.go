@@ -181,15 +181,20 @@ func (o *Orders) ReadCallbacks(ctx context.Context, in process.CallbackInput) (p
 
 // RequestRescan asks the chain's watcher to read blocks again. Refusals: not_found, unknown_chain, invalid_parameter,
 // order_state.
-func (o *Orders) RequestRescan(ctx context.Context, in process.RescanInput) error {
+func (o *Orders) RequestRescan(ctx context.Context, in process.RescanInput) (process.RescanResult, error) {
 	blocks := store.Interval{First: in.From, Last: in.To}
+	var rescan store.Rescan
 	var err error
 	if in.OrderID != "" {
-		_, err = o.Store.RequestOrderRescan(ctx, in.OrderID, blocks, in.By, in.RequestID)
+		rescan, err = o.Store.RequestOrderRescan(ctx, in.OrderID, blocks, in.By, in.RequestID)
 	} else {
-		_, err = o.Store.RequestRescan(ctx, in.Chain, blocks, in.By, in.RequestID)
+		rescan, err = o.Store.RequestRescan(ctx, in.Chain, blocks, in.By, in.RequestID)
 	}
-	return failure(ctx, o.Log, err)
+	result := process.RescanResult{Outcome: process.OutcomeDone, From: rescan.From, To: rescan.To}
+	if rescan.Again {
+		result.Outcome = process.OutcomeAlreadyDone
+	}
+	return result, failure(ctx, o.Log, err)
 }
 
 // ReadReview reads a review, opening it if its workflow was started for money that needs one. Refusal: not_found.

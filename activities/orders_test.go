@@ -128,8 +128,13 @@ func TestHandMadeRequestsGoThrough(t *testing.T) {
 	require.Equal(t, "closed by tester: a test", storetest.Value[string](t, b, `SELECT reason FROM audit WHERE request_id = 'r/close'`))
 	_, err = orders.ExpireOrder(ctx, process.OrderInput{OrderID: id})
 	require.NoError(t, err, "not due is an outcome")
-	require.NoError(t, orders.RequestRescan(ctx, process.RescanInput{OrderID: id, By: by, RequestID: "r/rescan"}))
-	requireRefused(t, orders.RequestRescan(ctx, process.RescanInput{Chain: "none", By: by, RequestID: "r/none", To: 1}), payment.CodeUnknownChain)
+	for _, outcome := range []string{process.OutcomeDone, process.OutcomeAlreadyDone} {
+		rescan, err := orders.RequestRescan(ctx, process.RescanInput{OrderID: id, By: by, RequestID: "r/rescan"})
+		require.NoError(t, err)
+		require.Equal(t, outcome, rescan.Outcome)
+	}
+	_, err = orders.RequestRescan(ctx, process.RescanInput{Chain: "none", By: by, RequestID: "r/none", To: 1})
+	requireRefused(t, err, payment.CodeUnknownChain)
 
 	cancelled, err := orders.CancelOrder(ctx, process.CancelInput{OrderID: id, By: by, RequestID: "r/cancel"})
 	require.NoError(t, err)

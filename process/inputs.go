@@ -49,7 +49,7 @@ type ParkInput struct {
 }
 
 // RescanInput asks for blocks to be read again: of a chain, or of an order's chain. Zero From and To on an order: since
-// its address was made.
+// its address was made, on every enabled chain that the address can be paid on.
 type RescanInput struct {
 	Chain     string          `json:"chain,omitempty"`
 	OrderID   payment.OrderID `json:"order_id,omitempty"`
@@ -57,6 +57,15 @@ type RescanInput struct {
 	RequestID string          `json:"request_id"`
 	From      uint64          `json:"from,omitempty"`
 	To        uint64          `json:"to,omitempty"`
+}
+
+// RescanResult answers RescanInput.
+type RescanResult struct {
+	// Outcome is OutcomeDone or OutcomeAlreadyDone; empty in histories that are older than it.
+	Outcome string `json:"outcome"`
+	// From and To are what was recorded of the blocks and will be read again, on the order's own chain.
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
 }
 
 // RedeliverInput asks for parked callbacks of an order or payment to be sent again. No CallbackID: all of them.

@@ -111,6 +111,9 @@ type UpdateResult struct {
 	Labels []payment.Label `json:"labels,omitempty"`
 	// Outcome names what happened: "done", "already_done", or why not.
 	Outcome string `json:"outcome"`
+	// From and To are the blocks that a rescan reads again, where they were recorded.
+	From uint64 `json:"from,omitempty"`
+	To   uint64 `json:"to,omitempty"`
 }
 
 // Step names where a workflow may be blocked.

@@ -28,6 +28,8 @@ type Rescan struct {
 	Next     uint64 // the first block that is not read again yet
 	Cause    RescanCause
 	Finished bool
+	// Again: the same request was made before.
+	Again bool
 }
 
 // RequestRescan asks for blocks of a chain to be read again. Blocks above the cursor are left out: they will be read
@@ -46,8 +48,9 @@ func (db *DB) RequestRescan(ctx context.Context, chain string, blocks Interval, 
 	return rescan, err
 }
 
-// RequestOrderRescan asks for the blocks in which an order's payments can be, on the order's own chain: since its address
-// was handed out, or the given part of that when last is not zero. Errors: those of RequestRescan; CodeNotFound;
+// RequestOrderRescan asks for the blocks in which an order's payments can be: since its address was handed out, on every
+// enabled chain of the address's family, or a part of that on the order's own chain when last is not zero. It returns the
+// rescan of the order's own chain. Errors: those of RequestRescan; CodeNotFound;
 // CodeOrderState when the order has no address.
 func (db *DB) RequestOrderRescan(ctx context.Context, id payment.OrderID, blocks Interval, by process.By, requestID string) (Rescan, error) {
 	var rescan Rescan
@@ -61,6 +64,9 @@ func (db *DB) RequestOrderRescan(ctx context.Context, id payment.OrderID, blocks
 		}
 		if blocks.Last == 0 {
 			blocks.Last = ^uint64(0) >> 1
+			if err := t.rescanElsewhere(ctx, id, by, requestID); err != nil {
+				return err
+			}
 		}
 		blocks.First = max(blocks.First, uint64(deref(order.BirthBlock)))
 		clipped, err := t.recordedPart(ctx, order.Chain, blocks)
@@ -113,7 +119,7 @@ func (t txn) requestRescan(ctx context.Context, chain string, blocks Interval, b
 	}
 	return Rescan{
 		ID: row.ID, Chain: row.Chain, From: uint64(row.FromBlock), To: uint64(row.ToBlock), Next: uint64(row.NextBlock),
-		Cause: RescanCause(row.Cause), Finished: row.Finished,
+		Cause: RescanCause(row.Cause), Finished: row.Finished, Again: inserted == 0,
 	}, nil
 }
 

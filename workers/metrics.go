@@ -15,6 +15,7 @@ type Metrics struct {
 	relayed           *prometheus.CounterVec
 	relayFailed       prometheus.Counter
 	nodes             *nodeMetrics
+	alarms            alarmGauges
 }
 
 // NewMetrics registers the metrics.
@@ -27,6 +28,7 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		cursor:  gauge("cursor_block", "Last block fully recorded."),
 		head:    gauge("head_block", "Newest block that a node has told of."),
 		lag:     gauge("lag_blocks", "Blocks between the two."),
+		alarms:  newAlarmGauges(),
 		failing: gauge("consecutive_failures", "Steps of the watcher that failed in a row."),
 		relayed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "sluice", Subsystem: "relay", Name: "wakeups_total", Help: "Wake-ups that arrived, by outcome.",
@@ -35,7 +37,8 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Namespace: "sluice", Subsystem: "relay", Name: "failures_total", Help: "Wake-ups that were put back.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes} {
+	own := []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes}
+	for _, c := range append(own, m.alarms.all()...) {
 		if err := registry.Register(c); err != nil {
 			return nil, err
 		}

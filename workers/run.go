@@ -234,6 +234,8 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) err
 	})
 	group.Go(func() error { return relay.Run(ctx) })
 	group.Go(func() error { return keeper.Run(ctx) })
+	told := &alarms{list: p.Store.ListChainAlarms, metrics: p.Metrics, log: p.Log}
+	group.Go(func() error { return told.Run(ctx) })
 	select {
 	case <-served:
 	case <-ctx.Done():

@@ -108,13 +108,15 @@ func (o *orderRun) onRescan(ctx workflow.Context, req process.RescanRequest) (pr
 	if err := o.awaitOpened(ctx); err != nil {
 		return process.UpdateResult{}, err
 	}
-	_, err := transact[struct{}](detached(ctx), process.ActivityRequestRescan, process.RescanInput{
+	result, err := transact[process.RescanResult](detached(ctx), process.ActivityRequestRescan, process.RescanInput{
 		Chain: o.view.Chain, OrderID: o.in.OrderID, By: req.By, RequestID: updateID(ctx), From: req.From, To: req.To,
 	})
 	if err != nil {
 		return process.UpdateResult{}, told(err)
 	}
-	return process.UpdateResult{State: o.view.State, Labels: o.view.Labels, Outcome: process.OutcomeDone}, nil
+	answer := rescanned(result)
+	answer.State, answer.Labels = o.view.State, o.view.Labels
+	return answer, nil
 }
 
 func (o *orderRun) checkRedeliver(req process.RedeliverRequest) error { return o.checkOpened(req.By) }

@@ -73,11 +73,19 @@ func (w *watcherRun) checkRescan(req process.RescanRequest) error {
 }
 
 func (w *watcherRun) onRescan(ctx workflow.Context, req process.RescanRequest) (process.UpdateResult, error) {
-	_, err := transact[struct{}](detached(ctx), process.ActivityRequestRescan, process.RescanInput{
+	result, err := transact[process.RescanResult](detached(ctx), process.ActivityRequestRescan, process.RescanInput{
 		Chain: w.in.Chain, By: req.By, RequestID: updateID(ctx), From: req.From, To: req.To,
 	})
 	if err != nil {
 		return process.UpdateResult{}, told(err)
 	}
-	return process.UpdateResult{Outcome: process.OutcomeDone}, nil
+	return rescanned(result), nil
+}
+
+// rescanned is the answer to a rescan.
+func rescanned(result process.RescanResult) process.UpdateResult {
+	if result.Outcome == "" {
+		result.Outcome = process.OutcomeDone
+	}
+	return process.UpdateResult{Outcome: result.Outcome, From: result.From, To: result.To}
 }

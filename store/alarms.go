@@ -1,0 +1,36 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// ChainAlarms is what operators want to be woken for on a chain.
+type ChainAlarms struct {
+	Name   string
+	Halted bool
+	// Quarantined counts the blocks that could not be read and were not since; the oldest is QuarantinedFor old.
+	Quarantined    int64
+	QuarantinedFor time.Duration
+	Rescans        int64 // still open
+	// SecondLookFound counts the transfers that were missed when their blocks were first read.
+	SecondLookFound int64
+}
+
+// ListChainAlarms tells of every chain, by name.
+func (db *DB) ListChainAlarms(ctx context.Context) ([]ChainAlarms, error) {
+	rows, err := db.q.ChainAlarms(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the alarms of chains: %w", classify(err))
+	}
+	alarms := make([]ChainAlarms, len(rows))
+	for i, row := range rows {
+		alarms[i] = ChainAlarms{
+			Name: row.Name, Halted: row.Halted, Quarantined: row.Quarantined,
+			QuarantinedFor: time.Duration(row.QuarantinedSeconds) * time.Second,
+			Rescans:        row.Rescans, SecondLookFound: row.SecondLookFound,
+		}
+	}
+	return alarms, nil
+}

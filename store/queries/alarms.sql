@@ -1,0 +1,10 @@
+-- What operators are woken for.
+
+-- name: ChainAlarms :many
+SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
+       (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
+       COALESCE((SELECT extract(epoch FROM now() - min(q.created_at)) FROM quarantined_blocks q
+                  WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS quarantined_seconds,
+       (SELECT count(*) FROM rescans r WHERE r.chain = ch.name AND r.finished_at IS NULL)::bigint AS rescans,
+       COALESCE((SELECT s.found FROM second_looks s WHERE s.chain = ch.name), 0)::bigint AS second_look_found
+  FROM chains ch ORDER BY ch.name;
