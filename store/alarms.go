@@ -16,6 +16,8 @@ type ChainAlarms struct {
 	Rescans        int64 // still open
 	// SecondLookFound counts the transfers that were missed when their blocks were first read.
 	SecondLookFound int64
+	// Findings counts the balances above what is recorded that no payment has explained yet, Shortfalls those below.
+	Findings, Shortfalls int64
 }
 
 // ListChainAlarms tells of every chain, by name.
@@ -30,6 +32,7 @@ func (db *DB) ListChainAlarms(ctx context.Context) ([]ChainAlarms, error) {
 			Name: row.Name, Halted: row.Halted, Quarantined: row.Quarantined,
 			QuarantinedFor: time.Duration(row.QuarantinedSeconds) * time.Second,
 			Rescans:        row.Rescans, SecondLookFound: row.SecondLookFound,
+			Findings: row.Findings, Shortfalls: row.Shortfalls,
 		}
 	}
 	return alarms, nil

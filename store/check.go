@@ -28,6 +28,7 @@ const (
 	RuleCustody   = "custody_is_what_was_credited"
 	RuleReleases  = "release_has_its_credit"
 	RuleKinds     = "posting_is_about_a_payment"
+	RuleFindings  = "finding_is_what_was_found"
 )
 
 // LedgerBalance is what one kind of account holds of one asset, over everybody.
@@ -56,7 +57,7 @@ const maxFindings = 100
 // LedgerCheck proves the books as of one moment: the accounts of every posting are in its asset; balances from snapshots
 // are the sums of all postings; every asset sums up to zero; every credited payment has exactly one credit that was not
 // reversed, for what its inclusion carried, and the other way round; custody is what was credited; every release has its
-// credit; no posting is about anything but a payment. It reads everything and takes as long as that takes; nothing waits for it.
+// credit; no posting is about anything but a payment or a difference that was found on chain. It reads everything and takes as long as that takes; nothing waits for it.
 func (db *DB) LedgerCheck(ctx context.Context) (LedgerReport, error) {
 	var report LedgerReport
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly} // one snapshot for all queries
@@ -66,7 +67,7 @@ func (db *DB) LedgerCheck(ctx context.Context) (LedgerReport, error) {
 			return err
 		}
 		for _, rule := range []func(context.Context) error{
-			c.assets, c.balances, c.snapshots, c.totals, c.credited, c.credits, c.custody, c.releases, c.kinds, c.size, c.sums,
+			c.assets, c.balances, c.snapshots, c.totals, c.credited, c.credits, c.custody, c.releases, c.kinds, c.findings, c.size, c.sums,
 		} {
 			if err := rule(ctx); err != nil {
 				return err
@@ -148,6 +149,11 @@ func (c *checker) releases(ctx context.Context) error {
 func (c *checker) kinds(ctx context.Context) error {
 	rows, err := c.q.CheckKinds(ctx, maxFindings)
 	return each(c, RuleKinds, rows, err, func(r sqlc.CheckKindsRow) string { return fmt.Sprintf("%s (%s)", r.Key, r.Kind) })
+}
+
+func (c *checker) findings(ctx context.Context) error {
+	rows, err := c.q.CheckFindings(ctx, maxFindings)
+	return each(c, RuleFindings, rows, err, func(key string) string { return key })
 }
 
 func (c *checker) size(ctx context.Context) error {

@@ -143,6 +143,9 @@ func (t txn) postCredit(ctx context.Context, in CreditInput, order *orderRow, ab
 	if err := t.q.CreditPayment(ctx, sqlc.CreditPaymentParams{ID: about.ID, Inclusion: about.N}); err != nil {
 		return "", fmt.Errorf("mark payment %s as credited: %w", about.ID, err)
 	}
+	if err := t.consumeFindings(ctx, about); err != nil {
+		return "", err
+	}
 	if on := confirms(order, confirmed.Facts.Match); on != "" {
 		_, err := t.apply(ctx, order, on, eventCause{PaymentID: in.PaymentID, Inclusion: in.Inclusion})
 		if err != nil {

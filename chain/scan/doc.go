@@ -20,6 +20,7 @@
 //     for, record what was missed, leave the cursor.
 //   - second look: when there is nothing else to do, read what has become final once
 //     more, elsewhere where that can be had, and raise an alarm if it finds anything.
+//   - compare balances: after that, and where internal transfers cannot be seen.
 //   - wait: nothing to do until the poll interval has passed or the source wakes us.
 //
 // # Matching

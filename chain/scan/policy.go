@@ -35,6 +35,10 @@ type Policy struct {
 	// there are never two within SecondLookPause. Defaults 32, 5 min and 1 s.
 	SecondLookBlocks                 uint64
 	SecondLookEvery, SecondLookPause time.Duration
+	// Where internal transfers cannot be seen, at most BalanceBudget balances are compared each BalanceEvery, when there
+	// is nothing else to do. Defaults 100 and 1 min.
+	BalanceBudget int
+	BalanceEvery  time.Duration
 }
 
 func (p Policy) withDefaults() Policy {
@@ -53,6 +57,8 @@ func (p Policy) withDefaults() Policy {
 	setDefault(&p.SecondLookBlocks, 32)
 	setDefault(&p.SecondLookEvery, 5*time.Minute)
 	setDefault(&p.SecondLookPause, time.Second)
+	setDefault(&p.BalanceBudget, 100)
+	setDefault(&p.BalanceEvery, time.Minute)
 	return p
 }
 

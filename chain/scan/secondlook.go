@@ -15,6 +15,9 @@ type second struct {
 
 	lookedAt time.Time // the last time anything was read again
 	finalAt  time.Time // the last time the chain was asked what is final
+
+	comparedAt time.Time // the last round of balances
+	uncompared int       // rounds in a row that failed
 }
 
 // finalPause is how long a node that knows no finality is not asked again.

@@ -45,7 +45,10 @@ func (r *run) step(ctx context.Context) (Mode, error) {
 	case again:
 		return ModeFollow, nil // there is more to do at once
 	default:
-		return mode, r.lookAgain(ctx, watch)
+		if err := r.lookAgain(ctx, watch); err != nil {
+			return "", err
+		}
+		return mode, r.compareBalances(ctx)
 	}
 }
 

@@ -76,7 +76,7 @@ SELECT l.id, l.key FROM ledger_postings l
 
 -- name: CheckKinds :many
 -- Postings of kinds that nothing writes: whoever made one went around the application.
-SELECT id, key, kind FROM ledger_postings WHERE kind NOT IN ('credit', 'reversal', 'release', 'hold') ORDER BY id LIMIT @max_rows;
+SELECT id, key, kind FROM ledger_postings WHERE kind NOT IN ('credit', 'reversal', 'release', 'hold', 'finding') ORDER BY id LIMIT @max_rows;
 
 -- name: CheckSize :one
 SELECT (SELECT count(*) FROM ledger_postings) AS postings, (SELECT count(*) FROM ledger_accounts) AS accounts,

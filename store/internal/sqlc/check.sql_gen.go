@@ -244,7 +244,7 @@ func (q *Queries) CheckCustody(ctx context.Context, maxRows int32) ([]CheckCusto
 }
 
 const checkKinds = `-- name: CheckKinds :many
-SELECT id, key, kind FROM ledger_postings WHERE kind NOT IN ('credit', 'reversal', 'release', 'hold') ORDER BY id LIMIT $1
+SELECT id, key, kind FROM ledger_postings WHERE kind NOT IN ('credit', 'reversal', 'release', 'hold', 'finding') ORDER BY id LIMIT $1
 `
 
 type CheckKindsRow struct {

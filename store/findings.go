@@ -1,0 +1,148 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store/internal/dbtype"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// BalanceRound is what to compare next: what addresses hold of the chain's own coin after a block.
+type BalanceRound struct {
+	Block     payment.BlockRef
+	Addresses []payment.Address
+
+	asset payment.AssetID
+	ids   []payment.AddressID
+	since []int64 // the block of the last comparison, by address
+}
+
+// BalancesDue picks at most limit addresses, those that were compared longest ago. None where nodes trace, because internal
+// transfers are seen there themselves. Error: ErrFenced is not told; recording the round does.
+func (r *Recorder) BalancesDue(ctx context.Context, s ScanSession, limit int) (BalanceRound, error) {
+	block, err := r.db.q.BalanceBlock(ctx, sqlc.BalanceBlockParams{Chain: s.Chain, Epoch: s.Epoch})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return BalanceRound{}, nil
+	case err != nil:
+		return BalanceRound{}, fmt.Errorf("find a block to compare balances at: %w", classify(err))
+	}
+	round := BalanceRound{
+		Block: payment.BlockRef{Number: uint64(block.Number), Hash: payment.Hash(block.Hash), Time: block.BlockTime},
+		asset: payment.NativeAsset(s.Chain),
+	}
+	rows, err := r.db.q.BalancesDue(ctx, sqlc.BalancesDueParams{
+		Chain: s.Chain, AssetID: round.asset.String(), Block: block.Number, MaxRows: int32(limit),
+	})
+	if err != nil {
+		return BalanceRound{}, fmt.Errorf("find addresses to compare: %w", classify(err))
+	}
+	for _, row := range rows {
+		address, err := payment.AddressFromBytes(payment.Family(row.Family), row.Bytes)
+		if err != nil {
+			return BalanceRound{}, fmt.Errorf("address %s: %w", row.AddressID, err)
+		}
+		round.Addresses = append(round.Addresses, address)
+		round.ids = append(round.ids, payment.AddressID(row.AddressID))
+		round.since = append(round.since, row.Block)
+	}
+	return round, nil
+}
+
+// BalancesCompared says what a round came to.
+type BalancesCompared struct {
+	Findings   int // more was there than recorded: posted to suspense
+	Shortfalls int // less was there than recorded: an alarm
+}
+
+// RecordBalances compares what was seen with what is recorded, in one transaction with the recording of blocks held off.
+// More than recorded is a finding; less is remembered and logged as an error. A round about a block that is not recorded any
+// more changes nothing, and so does one that was recorded before. Error: ErrFenced.
+func (r *Recorder) RecordBalances(ctx context.Context, s ScanSession, round BalanceRound, seen []payment.Amount) (BalancesCompared, error) {
+	if len(seen) != len(round.Addresses) {
+		return BalancesCompared{}, fmt.Errorf("%d balances for %d addresses: %w", len(seen), len(round.Addresses), ErrContradiction)
+	}
+	var result BalancesCompared
+	err := r.db.tx(ctx, func(ctx context.Context, t txn) error {
+		result = BalancesCompared{}
+		turn, err := t.turn(ctx, s)
+		if err != nil {
+			return err
+		}
+		number := int64(round.Block.Number)
+		rows, err := t.q.ChainBlocksBetween(ctx, sqlc.ChainBlocksBetweenParams{Chain: s.Chain, First: number, Last: number})
+		if err != nil {
+			return fmt.Errorf("look for the block of the balances: %w", err)
+		}
+		if len(rows) != 1 || !bytes.Equal(rows[0].Hash, round.Block.Hash[:]) {
+			return nil
+		}
+		held, err := heldAt(ctx, t.q, turn.family, []payment.AssetID{round.asset}, round.ids, round.Block.Number)
+		if err != nil {
+			return err
+		}
+		byID := make(map[payment.AddressID]Held, len(held))
+		for _, h := range held {
+			byID[h.AddressID] = h
+		}
+		for i, id := range round.ids {
+			if err := t.compare(ctx, round, i, byID[id].Difference(seen[i]), &result); err != nil {
+				return fmt.Errorf("compare the balance of %s: %w", id, err)
+			}
+		}
+		return nil
+	})
+	return result, err
+}
+
+// compare writes down what the difference of one address of the round means.
+func (t txn) compare(ctx context.Context, round BalanceRound, i int, difference Signed, result *BalancesCompared) error {
+	id, block := string(round.ids[i]), int64(round.Block.Number)
+	shortfall := payment.Amount{}
+	switch difference.Sign() {
+	case 1:
+		made, err := t.q.PostFinding(ctx, sqlc.PostFindingParams{
+			AddressID: id, AssetID: round.asset.String(), Since: round.since[i], Block: block, Hash: round.Block.Hash[:],
+			Difference: dbtype.Signed{Int: difference.Big()},
+		})
+		if err != nil {
+			return fmt.Errorf("post the finding: %w", err)
+		}
+		if made {
+			result.Findings++
+			t.log.ErrorContext(ctx, "an address holds more than was recorded: the difference is in suspense",
+				"chain", round.asset.Chain, "address", id, "block", block, "difference", difference.String())
+		}
+	case -1:
+		var err error
+		if shortfall, err = payment.AmountFromBig(new(big.Int).Neg(difference.Big())); err != nil {
+			return err
+		}
+		result.Shortfalls++
+		t.log.ErrorContext(ctx, "an address holds less than was recorded", "chain", round.asset.Chain, "address", id,
+			"block", block, "missing", shortfall.String())
+	}
+	return t.q.BalanceChecked(ctx, sqlc.BalanceCheckedParams{
+		AddressID: id, AssetID: round.asset.String(), Block: block, Shortfall: dbtype.Of(shortfall),
+	})
+}
+
+// consumeFindings gives back what was found of a payment before it was known, so that its custody is not there twice. The
+// payment is locked and its credit is posted.
+func (t txn) consumeFindings(ctx context.Context, about *inclusionRow) error {
+	consumed, err := t.q.ConsumeFindings(ctx, sqlc.ConsumeFindingsParams{PaymentID: about.ID, Inclusion: about.N})
+	if err != nil {
+		return fmt.Errorf("consume what was found of payment %s: %w", about.ID, err)
+	}
+	if consumed.Sign() > 0 {
+		t.log.InfoContext(ctx, "a finding was a payment", "payment", about.ID, "amount", consumed.String())
+	}
+	return nil
+}
