@@ -14,6 +14,9 @@ func signedOf(v *big.Int) Signed {
 	return s
 }
 
+// SignedFromBig makes a Signed of a copy of v.
+func SignedFromBig(v *big.Int) Signed { return signedOf(v) }
+
 // String prints base units: "-25000000".
 func (s Signed) String() string { return s.v.String() }
 

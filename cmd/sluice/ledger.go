@@ -15,6 +15,8 @@ type ledgerCommands struct {
 }
 
 type ledgerCheck struct {
+	OnChain bool   `help:"Also compare every asset's balances on chain with the books: one question per asset and address."`
+	Chain   string `help:"With --on-chain: of this chain only." placeholder:"NAME"`
 	printed
 }
 
@@ -33,7 +35,11 @@ func (l ledgerCheck) Run(ctx context.Context, c console) error {
 		} else {
 			printReport(c.out, report)
 		}
-		if err == nil && !report.OK() {
+		agrees := true
+		if err == nil && l.OnChain {
+			agrees, err = l.checkOnChain(ctx, c, a)
+		}
+		if err == nil && !(report.OK() && agrees) {
 			return &exitError{code: exitFindings}
 		}
 		return err
