@@ -68,7 +68,9 @@ func TestOnlyTracedBlocksAreCovered(t *testing.T) {
 func TestAnInternalTransferIsAPaymentOfItsOwn(t *testing.T) {
 	t.Parallel()
 	m := mine(t, storetest.New(t))
-	order := m.Order(t, func(n *store.NewOrder) { n.Asset, n.Amount = "ETH", payment.AmountFromUint64(1_000_000_000_000_000_000) })
+	order := m.Order(t, func(n *store.NewOrder) {
+		n.Asset, n.Amount = "ETH", payment.AmountFromUint64(1_000_000_000_000_000_000)
+	})
 	first := pay(t, order, 400_000_000_000_000_000)
 	second, third := first, first
 	second.Position, second.From = 1, storetest.Address()
@@ -87,7 +89,9 @@ func TestAnInternalTransferIsAPaymentOfItsOwn(t *testing.T) {
 func TestBlocksThatNoNodeTracedAreTracedLater(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t)
-	order := b.Order(t, func(n *store.NewOrder) { n.Asset, n.Amount = "ETH", payment.AmountFromUint64(1_000_000_000_000_000_000) })
+	order := b.Order(t, func(n *store.NewOrder) {
+		n.Asset, n.Amount = "ETH", payment.AmountFromUint64(1_000_000_000_000_000_000)
+	})
 	m := mine(t, b)
 	m.tracedTo(t, 100)
 	missed := []store.SeenBlock{m.recordTraced(t, false), m.recordTraced(t, false)}
