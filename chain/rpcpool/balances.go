@@ -1,4 +1,4 @@
-package activities
+package rpcpool
 
 import (
 	"context"
@@ -8,14 +8,14 @@ import (
 	"github.com/sluicepay/sluice/payment"
 )
 
-var _ chain.Balancer = (*pool)(nil)
+var _ chain.Balancer = (*Pool)(nil)
 
-// Balances implements chain.Balancer.
-func (p *pool) Balances(
+// Balances implements chain.Balancer: all balances of one question come from one endpoint that has the block.
+func (p *Pool) Balances(
 	ctx context.Context, block payment.BlockRef, contract payment.Address, addresses []payment.Address,
 ) ([]payment.Amount, error) {
-	return ask(ctx, p, func(n *member) ([]payment.Amount, error) {
-		balancer, ok := n.node.(chain.Balancer)
+	return ask(ctx, p, p.questionOf(heavy, block.Hash), func(ctx context.Context, m *member) ([]payment.Amount, error) {
+		balancer, ok := m.Endpoint.(chain.Balancer)
 		if !ok {
 			return nil, fmt.Errorf("%w: balances", chain.ErrUnsupported)
 		}
