@@ -3,7 +3,6 @@ package torture_test
 import (
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +30,11 @@ func (h *history) calm() {
 		for range n.floor + n.horizon + 3*n.confirmations + 8 - min(n.floor+n.horizon, n.head().Number) {
 			n.mine(nil)
 		}
+		n.leap(h.t) // so that whatever is tried again after a while is tried again
+		n.mine(nil)
+		for range n.confirmations {
+			n.mine(nil)
+		}
 	}
 	for _, n := range h.nodes {
 		h.scan(n, calmScan())
@@ -53,15 +57,20 @@ func (h *history) calm() {
 func (h *history) settleAll() {
 	h.sweep()
 	for _, n := range h.nodes {
-		messages, err := h.DB.ClaimOutbox(h.ctx, "calm", []string{n.name}, 1000, 0)
-		h.must(err)
-		for _, m := range messages {
-			h.deliver(m, true)
-			h.must(h.DB.MarkSent(h.ctx, m.ID, store.OutboxSignalled))
-		}
+		h.tell(n)
 	}
 	for _, id := range slices.Sorted(maps.Keys(h.pending)) {
 		h.settle(id, &sabotage{}, nil)
+	}
+}
+
+// tell brings every wake-up of a chain.
+func (h *history) tell(n *node) {
+	messages, err := h.DB.ClaimOutbox(h.ctx, "calm", []string{n.name}, 1000, 0)
+	h.must(err)
+	for _, m := range messages {
+		h.deliver(m, true)
+		h.must(h.DB.MarkSent(h.ctx, m.ID, store.OutboxSignalled))
 	}
 }
 
@@ -77,19 +86,9 @@ func (h *history) complete() {
 		for _, token := range n.known {
 			known[token.Lower()] = true
 		}
-		for _, b := range n.canonical {
-			for _, tx := range b.Txs {
-				if tx.Failed {
-					continue
-				}
-				if tx.Value != nil && tx.Value.Sign() > 0 && ours[tx.To] {
-					want[name(n.name, tx.ID, true, 0)] = credited(b, tx.Value)
-				}
-				for i, log := range tx.Logs {
-					if !log.Junk && log.Amount.Sign() > 0 && ours[log.To] && known[log.Token] {
-						want[name(n.name, tx.ID, false, i)] = credited(b, log.Amount)
-					}
-				}
+		for _, paid := range model.Everything(n.name, n.canonical) {
+			if ours[paid.To] && (paid.Asset.Token == "" || known[paid.Asset.Token]) {
+				want[paid.Key] = fmt.Sprintf("%s in %s", paid.Amount, paid.Block)
 			}
 		}
 		require.Equal(h.rt, n.head().ID, h.model.Cursor(n.name).ID, "%s is not read to its end", n.name)
@@ -112,8 +111,6 @@ func (h *history) complete() {
 		+ (SELECT count(*) FROM quarantined_blocks WHERE chain = ANY($1) AND resolved_at IS NULL)`, h.names()).Scan(&open))
 	require.Zero(h.rt, open, "wake-ups, rescans and holes that are left")
 }
-
-func credited(b *model.Block, amount *big.Int) string { return fmt.Sprintf("%s in %s", amount, b.ID) }
 
 func (h *history) names() []string {
 	var names []string

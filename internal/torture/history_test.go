@@ -3,6 +3,7 @@ package torture_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -100,7 +101,8 @@ func (h *history) moves() []move {
 		}
 	}
 	add(3, "mine", h.mine)
-	add(3, "pay", h.pay)
+	add(3, "pay", func() { h.pay() })
+	add(2, "undo", h.undo)
 	add(3, "reorg", h.reorg)
 	add(4, "scan with faults", func() { h.scan(h.node(), h.fault()) })
 	add(2, "scan", func() { h.scan(h.node(), calmScan()) })
@@ -208,7 +210,7 @@ func (h *history) mine() {
 }
 
 // pay makes a block in which somebody pays just what an order asks for, and enough blocks to confirm it, perhaps.
-func (h *history) pay() {
+func (h *history) pay() *node {
 	o := h.order()
 	n := o.node
 	e := effect{native: o.token < 0, token: max(o.token, 0), to: o.address, amount: o.due}
@@ -223,6 +225,7 @@ func (h *history) pay() {
 	for range h.draw("blocks after", 0, 4) {
 		n.mine(nil)
 	}
+	return n
 }
 
 func (h *history) transactions(n *node) []*transaction {
@@ -241,7 +244,27 @@ func (h *history) transaction(n *node) *transaction {
 	for range h.draw("logs", 0, 3) {
 		tx.effects = append(tx.effects, h.effect(n, false))
 	}
+	if h.often("calls", 30) {
+		tx.calls = h.calls(n, 2)
+	}
 	return tx
+}
+
+// calls draws what a contract calls, and what is called then.
+func (h *history) calls(n *node, deep int) []call {
+	var calls []call
+	for range h.draw("calls", 1, 3) {
+		e := h.effect(n, true)
+		c := call{
+			kind: rapid.SampledFrom([]string{"CALL", "CALL", "CALL", "DELEGATECALL", "CREATE2", "SELFDESTRUCT"}).Draw(h.rt, "kind"),
+			to:   e.to, amount: e.amount.Uint64(), reverted: h.often("reverted", 15),
+		}
+		if deep > 0 && h.often("deeper", 25) {
+			c.calls = h.calls(n, deep-1)
+		}
+		calls = append(calls, c)
+	}
+	return calls
 }
 
 // effect draws who gets what.
@@ -280,12 +303,33 @@ func (h *history) effect(n *node, native bool) effect {
 
 // reorg takes blocks away and mines others. Their transactions come back elsewhere, changed, later, or not at all.
 func (h *history) reorg() {
-	n := h.anyNode()
+	h.reorganise(h.anyNode(), 1)
+}
+
+// undo pays an order, has that credited, and takes it back.
+func (h *history) undo() {
+	n := h.pay()
+	for range n.confirmations {
+		n.mine(nil)
+	}
+	h.scan(n, calmScan())
+	h.tell(n)
+	for _, id := range slices.Sorted(maps.Keys(h.pending)) {
+		h.settle(id, &sabotage{}, nil)
+	}
+	h.check()
+	h.reorganise(n, int(n.confirmations))
+	h.scan(n, h.fault())
+	h.scan(n, calmScan())
+}
+
+// reorganise takes at least so many blocks away, if the product can follow that.
+func (h *history) reorganise(n *node, least int) {
 	deepest := n.deepest()
-	if deepest == 0 {
+	if deepest < least {
 		return
 	}
-	txs := n.cut(h.t, h.draw("depth", 1, deepest))
+	txs := n.cut(h.t, h.draw("depth", least, deepest))
 	var again []*transaction
 	for _, tx := range txs {
 		switch h.draw("fate", 0, 5) {
@@ -312,8 +356,10 @@ func (h *history) reorg() {
 
 // changed is the same transaction with other effects: a contract may do different things in another block.
 func (h *history) changed(n *node, tx *transaction) *transaction {
-	c := &transaction{hash: tx.hash, failed: tx.failed, effects: slices.Clone(tx.effects)}
-	switch h.draw("change", 0, 3) {
+	c := &transaction{hash: tx.hash, failed: tx.failed, effects: slices.Clone(tx.effects), calls: tx.calls}
+	switch h.draw("change", 0, 4) {
+	case 4:
+		c.calls = h.calls(n, 1)
 	case 0:
 		c.failed = !c.failed
 	case 1:

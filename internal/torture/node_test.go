@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/big"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -39,6 +40,7 @@ type node struct {
 type transaction struct {
 	hash    payment.Hash
 	effects []effect
+	calls   []call
 	failed  bool
 }
 
@@ -51,6 +53,36 @@ type effect struct {
 	amount *big.Int
 }
 
+// call is a contract's.
+type call struct {
+	kind     string // as traces name it
+	reverted bool
+	to       payment.Address
+	amount   uint64
+	calls    []call
+}
+
+func (c call) model() model.Call {
+	m := model.Call{
+		Borrowed: c.kind == "DELEGATECALL", Reverted: c.reverted, To: c.to.Lower(), Value: new(big.Int).SetUint64(c.amount),
+	}
+	for _, below := range c.calls {
+		m.Calls = append(m.Calls, below.model())
+	}
+	return m
+}
+
+func (c call) frame(from payment.Address) chaintest.FakeFrame {
+	f := chaintest.FakeFrame{Type: c.kind, From: from, To: c.to, Value: &c.amount}
+	if c.reverted {
+		f.Error = "execution reverted"
+	}
+	for _, below := range c.calls {
+		f.Calls = append(f.Calls, below.frame(from))
+	}
+	return f
+}
+
 func newNode(t *testing.T, name string, id uint64) *node {
 	t.Helper()
 	n := &node{
@@ -60,7 +92,7 @@ func newNode(t *testing.T, name string, id uint64) *node {
 		n.tokens = append(n.tokens, made("token", id, uint64(i)))
 	}
 	var err error
-	n.source, err = evm.New(evm.Options{URL: "http://node.invalid", Transport: n.fake})
+	n.source, err = evm.New(evm.Options{URL: "http://node.invalid", Transport: n.fake, Reprobe: 1})
 	require.NoError(t, err)
 	t.Cleanup(n.source.Close)
 	n.remember(n.fake.Head(), nil)
@@ -93,6 +125,9 @@ func (n *node) model(tx *transaction) model.Tx {
 			continue
 		}
 		m.Logs = append(m.Logs, model.Log{Junk: e.junk, Token: n.tokens[e.token].Lower(), To: e.to.Lower(), Amount: e.amount})
+	}
+	for _, c := range tx.calls {
+		m.Calls = append(m.Calls, c.model())
 	}
 	return m
 }
@@ -129,7 +164,16 @@ func (n *node) fakeTx(tx *transaction) *chaintest.FakeTx {
 			fake.Logs = append(fake.Logs, log)
 		}
 	}
+	for _, c := range tx.calls {
+		fake.Frames = append(fake.Frames, c.frame(made("contract", 0, 1)))
+	}
 	return fake
+}
+
+// leap makes an empty block, hours later.
+func (n *node) leap(t *testing.T) {
+	t.Helper()
+	n.remember(n.fake.MineBlock(func(b *chaintest.FakeBlock) { b.Time = b.Time.Add(3 * time.Hour) }).BlockRef, nil)
 }
 
 // cut takes the newest blocks away, and returns their transactions, oldest first.

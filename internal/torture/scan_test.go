@@ -179,12 +179,15 @@ func (w *watcher) blocks(batch scan.Batch) []*model.Block {
 	return blocks
 }
 
-func tokens(filter chain.Filter) []string {
-	names := make([]string, len(filter.Tokens))
-	for i, token := range filter.Tokens {
-		names[i] = token.Lower()
+func seen(batch scan.Batch) model.Seen {
+	var how model.Seen
+	for _, token := range batch.Filter.Tokens {
+		how.Tokens = append(how.Tokens, token.Lower())
 	}
-	return names
+	for _, b := range batch.Blocks {
+		how.Traced = append(how.Traced, b.Traced)
+	}
+	return how
 }
 
 func (w *watcher) Record(ctx context.Context, s scan.Session, batch scan.Batch) (recorded scan.Recorded, err error) {
@@ -195,7 +198,7 @@ func (w *watcher) Record(ctx context.Context, s scan.Session, batch scan.Batch) 
 	if written {
 		blocks := w.blocks(batch)
 		w.learn(w.h.learn(func(m *model.Model) error {
-			return m.Record(w.n.name, blocks, tokens(batch.Filter), w.h.before)
+			return m.Record(w.n.name, blocks, seen(batch), w.h.before)
 		}))
 		w.n.recorded(blocks[len(blocks)-1].Number)
 	}
@@ -210,7 +213,7 @@ func (w *watcher) RecordRescan(ctx context.Context, s scan.Session, job scan.Res
 	if written {
 		w.h.tally.add("rescan", 1)
 		blocks := w.blocks(batch)
-		w.learn(w.h.learn(func(m *model.Model) error { return m.Rescan(w.n.name, blocks, tokens(batch.Filter)) }))
+		w.learn(w.h.learn(func(m *model.Model) error { return m.Rescan(w.n.name, blocks, seen(batch)) }))
 	}
 	return recorded, err
 }

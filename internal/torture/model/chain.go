@@ -10,13 +10,38 @@ type Block struct {
 	Txs        []Tx
 }
 
-// Tx is a transaction: a top-level value, and the logs of its receipt.
+// Tx is a transaction: a top-level value, the logs of its receipt, and the calls in its trace.
 type Tx struct {
 	ID     string
 	Failed bool
 	To     string
 	Value  *big.Int
 	Logs   []Log
+	Calls  []Call // below the transaction's own
+}
+
+// Call is what a contract called, created, or left its money to.
+type Call struct {
+	Borrowed bool // another contract's code on the caller's own account: no money moves
+	Reverted bool // with everything below it
+	To       string
+	Value    *big.Int
+	Calls    []Call
+}
+
+// internal lists the money that calls moved, in the order of execution. Whatever it is for, it takes its place.
+func internal(calls []Call) []Call {
+	var moved []Call
+	for _, c := range calls {
+		if c.Reverted {
+			continue
+		}
+		if !c.Borrowed && c.Value.Sign() > 0 {
+			moved = append(moved, c)
+		}
+		moved = append(moved, internal(c.Calls)...)
+	}
+	return moved
 }
 
 // Log is one log: a transfer, or junk that only takes up a place.
@@ -52,8 +77,8 @@ func Key(chain, tx string, native bool, position int) string {
 
 func decimal(n int) string { return big.NewInt(int64(n)).String() }
 
-// transfers lists the money that a block moved, in order.
-func (b *Block) transfers(chain string) []transfer {
+// transfers lists the money that a block moved, in order. Only a trace shows the internal part.
+func (b *Block) transfers(chain string, traced bool) []transfer {
 	var all []transfer
 	for _, tx := range b.Txs {
 		if tx.Failed {
@@ -62,10 +87,35 @@ func (b *Block) transfers(chain string) []transfer {
 		if tx.Value != nil && tx.Value.Sign() > 0 {
 			all = append(all, transfer{Key(chain, tx.ID, true, 0), Asset{Chain: chain}, tx.To, tx.Value})
 		}
+		for i, call := range internal(tx.Calls) {
+			if traced {
+				all = append(all, transfer{Key(chain, tx.ID, true, i+1), Asset{Chain: chain}, call.To, call.Value})
+			}
+		}
 		for i, log := range tx.Logs {
 			if !log.Junk && log.Amount.Sign() > 0 {
 				all = append(all, transfer{Key(chain, tx.ID, false, i), Asset{chain, log.Token}, log.To, log.Amount})
 			}
+		}
+	}
+	return all
+}
+
+// Paid is a transfer, for whoever compares with the whole truth.
+type Paid struct {
+	Key    string
+	Asset  Asset
+	To     string
+	Amount *big.Int
+	Block  string
+}
+
+// Everything lists all money that moved on a chain.
+func Everything(chain string, blocks []*Block) []Paid {
+	var all []Paid
+	for _, b := range blocks {
+		for _, t := range b.transfers(chain, true) {
+			all = append(all, Paid{Key: t.key, Asset: t.asset, To: t.to, Amount: t.amount, Block: b.ID})
 		}
 	}
 	return all

@@ -122,9 +122,15 @@ func (m *Model) Payments() map[string]*Payment { return m.payments }
 // Orders returns the orders by id.
 func (m *Model) Orders() map[string]*Order { return m.orders }
 
-// Record takes note of blocks that were recorded in one transaction, and of the tokens that were looked for in them. before
+// Seen is how blocks were looked at.
+type Seen struct {
+	Tokens []string // that were looked for
+	Traced []bool   // which of the blocks were traced
+}
+
+// Record takes note of blocks that were recorded in one transaction. before
 // tells which of two payments comes first where time does not.
-func (m *Model) Record(name string, blocks []*Block, tokens []string, before func(a, b string) bool) error {
+func (m *Model) Record(name string, blocks []*Block, how Seen, before func(a, b string) bool) error {
 	c, last := m.chains[name], blocks[len(blocks)-1]
 	cursor := m.Cursor(name)
 	if cursor != nil && cursor.ID == last.ID {
@@ -149,7 +155,7 @@ func (m *Model) Record(name string, blocks []*Block, tokens []string, before fun
 		}
 		return 1
 	})
-	m.place(name, blocks, tokens)
+	m.place(name, blocks, how)
 	for _, p := range over {
 		if p.returnsBy == nil || p.Status != "dropped" {
 			continue // it returned
@@ -161,7 +167,7 @@ func (m *Model) Record(name string, blocks []*Block, tokens []string, before fun
 }
 
 // Rescan takes note of recorded blocks that were read again.
-func (m *Model) Rescan(name string, blocks []*Block, tokens []string) error {
+func (m *Model) Rescan(name string, blocks []*Block, how Seen) error {
 	c := m.chains[name]
 	for _, b := range blocks {
 		if i := b.Number - c.recorded[0].Number; i >= uint64(len(c.recorded)) || c.recorded[i].ID != b.ID {
@@ -169,7 +175,7 @@ func (m *Model) Rescan(name string, blocks []*Block, tokens []string) error {
 		}
 		delete(c.quarantined, b.Number)
 	}
-	m.place(name, blocks, tokens)
+	m.place(name, blocks, how)
 	return nil
 }
 
@@ -178,7 +184,7 @@ func (m *Model) Quarantine(name string, b *Block, before func(a, b string) bool)
 	if cursor := m.Cursor(name); cursor != nil && cursor.ID == b.ID {
 		return nil
 	}
-	if err := m.Record(name, []*Block{{ID: b.ID, Parent: b.Parent, Number: b.Number, Time: b.Time}}, nil, before); err != nil {
+	if err := m.Record(name, []*Block{{ID: b.ID, Parent: b.Parent, Number: b.Number, Time: b.Time}}, Seen{Traced: []bool{false}}, before); err != nil {
 		return err
 	}
 	c := m.chains[name]
@@ -191,17 +197,17 @@ func (m *Model) Quarantine(name string, b *Block, before func(a, b string) bool)
 }
 
 // place puts the transfers of blocks on record.
-func (m *Model) place(name string, blocks []*Block, tokens []string) {
+func (m *Model) place(name string, blocks []*Block, how Seen) {
 	c := m.chains[name]
-	for _, b := range blocks {
-		for _, t := range b.transfers(name) {
+	for i, b := range blocks {
+		for _, t := range b.transfers(name, how.Traced[i]) {
 			_, enabled := m.dust[t.asset]
 			order, ours := m.byAddr[t.to]
-			if enabled && ours && (t.asset.Token == "" || slices.Contains(tokens, t.asset.Token)) {
+			if enabled && ours && (t.asset.Token == "" || slices.Contains(how.Tokens, t.asset.Token)) {
 				m.include(name, b, t, order)
 			}
 		}
-		for _, token := range append([]string{""}, tokens...) {
+		for _, token := range append([]string{""}, how.Tokens...) {
 			if c.covered[token] == nil {
 				c.covered[token] = seen{}
 			}
@@ -255,14 +261,16 @@ func (m *Model) Rollback(name string, to uint64) {
 }
 
 // undoing lists the payments of a block in the order in which they are undone: the last transaction first, in it the last
-// log first, and its value at the end.
+// log first, then its internal transfers from the last, and its value at the end.
 func undoing(name string, b *Block) []string {
 	var keys []string
 	for i := len(b.Txs) - 1; i >= 0; i-- {
 		for n := len(b.Txs[i].Logs) - 1; n >= 0; n-- {
 			keys = append(keys, Key(name, b.Txs[i].ID, false, n))
 		}
-		keys = append(keys, Key(name, b.Txs[i].ID, true, 0))
+		for n := len(internal(b.Txs[i].Calls)); n >= 0; n-- {
+			keys = append(keys, Key(name, b.Txs[i].ID, true, n))
+		}
 	}
 	return keys
 }

@@ -27,6 +27,8 @@ type Order struct {
 	Hold              bool   // the merchant's money waits for a decision
 	Late              string // fulfil, credit_only or hold
 
+	extended bool
+
 	State  string
 	Labels map[string]bool
 	Events []Event

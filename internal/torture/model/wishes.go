@@ -8,6 +8,8 @@ func (m *Model) Expire(id string) string {
 	switch {
 	case !o.open():
 		return "over"
+	case o.extended: // the new deadline is ahead by every clock
+		return "not_due"
 	case s.live:
 		return "live_payment"
 	case !m.readPast(o):
@@ -67,7 +69,7 @@ func (m *Model) Extend(id string, deadline, lateUntil int64, request string) str
 	if !o.open() {
 		return "order_state"
 	}
-	o.Deadline, o.LateUntil = deadline, lateUntil
+	o.Deadline, o.LateUntil, o.extended = deadline, lateUntil, true
 	s := m.standing(o, nil)
 	switch {
 	case s.fulfils:
