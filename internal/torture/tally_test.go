@@ -28,7 +28,7 @@ func expected() []string {
 	return []string{
 		"credited", "credited again", "mined again", "changed", "dropped for good", "orders", "allocated at once",
 		"event order.payment_detected", "event order.underpaid", "event order.paid", "event order.expired", "event order.cancelled",
-		"event order.paid_late", "event order.overpaid", "event payment.reversed",
+		"event order.paid_late", "event order.overpaid", "event payment.reversed", "event payment.late", "event payment.mismatched",
 		"label underpaid", "label overpaid", "label late", "label manual", "label wrong_asset", "label wrong_network", "label reversed",
 		"kept dust", "kept held", "kept available", "rollback", "rescan", "quarantine", "commit unheard", "connection lost", "scanner killed",
 		"race", "restored", "stale",

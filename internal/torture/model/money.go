@@ -71,6 +71,7 @@ func (m *Model) Credit(key string) {
 
 // confirmed: a payment was credited.
 func (m *Model) confirmed(o *Order, p *Payment, kind string) {
+	w := why{"confirmed", p, len(p.Inclusions), ""}
 	switch kind {
 	case "dust":
 		if o.State == confirming {
@@ -79,15 +80,18 @@ func (m *Model) confirmed(o *Order, p *Payment, kind string) {
 		return
 	case "asset":
 		o.label("wrong_asset")
+		m.tell(o, w, "payment.mismatched")
 		return
 	case "network":
 		o.label("wrong_network")
+		m.tell(o, w, "payment.mismatched")
 		return
 	}
-	s, w := m.standing(o, p), why{"confirmed", p, len(p.Inclusions), ""}
+	s := m.standing(o, p)
 	switch {
 	case o.State == "cancelled":
 		o.label("late")
+		m.tell(o, w, "payment.late")
 		if s.enough {
 			o.unlabel("underpaid", "reversed")
 		}
@@ -100,6 +104,7 @@ func (m *Model) confirmed(o *Order, p *Payment, kind string) {
 		m.fulfil(o, s, w)
 	case s.enough: // but only with money that is too late
 		o.label("late")
+		m.tell(o, w, "payment.late")
 		o.unlabel("underpaid", "reversed")
 		o.rest(s)
 	default:
