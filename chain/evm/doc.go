@@ -52,6 +52,19 @@
 // known here. Such a trace shows that the transaction succeeded, so its internal
 // transfers are resolved without a receipt.
 //
+// # Proofs
+//
+// A block's hash is that of its header, and the header holds the roots of all its
+// transactions and receipts. When a check asks for evidence, the block is read in full
+// with eth_getBlockReceipts and both are computed again: what is found then is what
+// that block hash stands for, and only whether the hash is the chain's is still one
+// operator's word. Whether a chain's encoding is the one that is known here, and
+// whether the endpoint serves all of it, is found out by trying a recent block, never
+// declared: many chains have types of their own. Where no block proves itself, or this
+// one holds an unknown type, the evidence is one operator's word and nothing fails.
+// Where a recent block does, and this one does not, the node contradicts itself.
+// Internal transfers are in no receipt and never proven.
+//
 // # Secrets
 //
 // URLs of providers hold keys, and Go's HTTP errors hold URLs. No error of this

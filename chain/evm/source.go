@@ -32,6 +32,7 @@ type Source struct {
 
 	anyInBlock, anyInRange gate // for the Transfers of every contract
 	traces                 gate
+	proofs                 gate
 
 	mu     sync.Mutex
 	client *rpc.Client // nil until first used

@@ -67,7 +67,9 @@ func (s *Source) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, 
 	}
 	if check.Outcome == chain.Included {
 		check.Depth = heads.Depth(inclusion.BlockNumber)
-		check.Evidence = payment.EvidenceSingle
+		if check.Evidence, err = s.evidence(ctx, inclusion, demand.Evidence); err != nil {
+			return chain.Check{}, err
+		}
 	}
 	return check, nil
 }
