@@ -1,6 +1,7 @@
 package evm_test
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -193,9 +194,14 @@ func TestAlteredReceiptsAreCaught(t *testing.T) {
 	t.Parallel()
 	b := setupBetween(t, nil)
 	token, native, _ := b.payments(t)
+	var served json.RawMessage
+	require.NoError(t, b.Node.RPC().CallContext(t.Context(), &served, blockReceipts, token.BlockHash))
 	rapid.Check(t, func(rt *rapid.T) {
 		in := rapid.SampledFrom([]chain.Inclusion{token, native}).Draw(rt, "inclusion")
-		b.proxy.Set(onlyIn(blockReceipts, in.BlockHash, func(c *faultproxy.Call) { c.Result = tamper(rt, c.Result.([]any)) }))
+		var receipts []any
+		require.NoError(rt, json.Unmarshal(served, &receipts))
+		receipts = tamper(rt, receipts)
+		b.proxy.Set(onlyIn(blockReceipts, in.BlockHash, func(c *faultproxy.Call) { c.Result = receipts }))
 		_, err := b.source.CheckInclusion(t.Context(), in, chain.Demand{Evidence: payment.EvidenceProven})
 		require.ErrorIs(rt, err, chain.ErrInconsistent)
 	})
