@@ -73,6 +73,12 @@ type FailingNative struct {
 	Amount uint64
 }
 
+// FailingToken moves more of a token than the payer has: it reverts, and is in the block.
+type FailingToken struct {
+	Token payment.Address
+	To    payment.Address
+}
+
 // TokenTransfer moves a token from the payer.
 type TokenTransfer struct {
 	Token  payment.Address
@@ -115,6 +121,7 @@ const TooMuch = math.MaxUint64
 func (Script) tx()        {}
 func (Native) tx()        {}
 func (FailingNative) tx() {}
+func (FailingToken) tx()  {}
 func (TokenTransfer) tx() {}
 func (Multi) tx()         {}
 func (RawLog) tx()        {}

@@ -313,6 +313,8 @@ func fakeTx(tx Tx) *FakeTx {
 		return &FakeTx{From: payerAddress(), To: tx.To, Value: tx.Amount}
 	case FailingNative:
 		return &FakeTx{From: payerAddress(), To: tx.Token, Value: tx.Amount, Failed: true}
+	case FailingToken:
+		return &FakeTx{From: payerAddress(), To: tx.Token, Failed: true}
 	case TokenTransfer:
 		return &FakeTx{From: payerAddress(), To: tx.Token, Logs: []FakeLog{TransferLog(tx.Token, payerAddress(), tx.To, tx.Amount)}}
 	case Multi:

@@ -1,6 +1,7 @@
 package chaintest
 
 import (
+	"crypto/ecdsa"
 	"math/big"
 	"testing"
 	"time"
@@ -89,6 +90,26 @@ func (g *Geth) Actor(i int) payment.Address { return fromCommon(g.actors[i]) }
 // Payer implements Bench.
 func (g *Geth) Payer() payment.Address { return fromCommon(g.payer.Address()) }
 
+// Delegate mines a block in which the account of a key takes the code of a contract.
+func (g *Geth) Delegate(t *testing.T, owner *ecdsa.PrivateKey, code payment.Address) payment.BlockRef {
+	t.Helper()
+	_, err := g.payer.Delegate(t.Context(), owner, *toCommon(code))
+	require.NoError(t, err)
+	block := g.seal(t)
+	require.Len(t, block.Transactions(), 1)
+	return refOf(block.Header())
+}
+
+// Run mines a block in which the payer calls an account with a script and a value.
+func (g *Geth) Run(t *testing.T, at payment.Address, wei uint64, script ...Act) Mined {
+	t.Helper()
+	hash, err := g.payer.Send(t.Context(), gethnode.Tx{
+		To: toCommon(at), Value: new(big.Int).SetUint64(wei), Data: gethnode.ActorData(acts(script)...), Gas: 1_000_000,
+	})
+	require.NoError(t, err)
+	return Mined{BlockRef: refOf(g.seal(t).Header()), Txs: []payment.Hash{payment.Hash(hash)}}
+}
+
 // Mine implements Bench.
 func (g *Geth) Mine(t *testing.T, txs ...Tx) Mined {
 	t.Helper()
@@ -109,7 +130,9 @@ func (g *Geth) Mine(t *testing.T, txs ...Tx) Mined {
 func (g *Geth) transaction(tx Tx) gethnode.Tx {
 	switch tx := tx.(type) {
 	case Native:
-		return gethnode.Tx{To: toCommon(tx.To), Value: new(big.Int).SetUint64(tx.Amount)}
+		return gethnode.Tx{To: toCommon(tx.To), Value: new(big.Int).SetUint64(tx.Amount), Gas: 100_000}
+	case FailingToken:
+		return gethnode.Tx{To: toCommon(tx.Token), Gas: 200_000, Data: transferData(TokenTransfer{Token: tx.Token, To: tx.To, Amount: TooMuch})}
 	case FailingNative:
 		return gethnode.Tx{To: toCommon(tx.Token), Value: new(big.Int).SetUint64(tx.Amount), Gas: 100_000}
 	case TokenTransfer:

@@ -30,6 +30,8 @@ func RunSource(t *testing.T, start func(t *testing.T) Bench) {
 		{"InternalTransfersAfterReorg", (*suite).internalReorg},
 		{"CheckInclusionOfInternal", (*suite).checkInternal},
 		{"LogsThatAreNoTransfers", (*suite).noTransfers},
+		{"TokensThatRevertOrReturnNothing", (*suite).oddTokens},
+		{"TransfersForOthersAndOfNothing", (*suite).poisoning},
 		{"TransfersOfEveryContract", (*suite).anyToken},
 		{"ThousandsOfTokens", (*suite).manyTokens},
 		{"RangeEqualsBlockByBlock", (*suite).ranges},
