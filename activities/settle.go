@@ -35,9 +35,11 @@ type Source interface {
 
 // Chain are the activities that talk to nodes.
 type Chain struct {
-	Settle   SettleStore
-	Watch    WatchStore
-	Sources  Sources
+	Settle  SettleStore
+	Watch   WatchStore
+	Sources Sources
+	// Tokens looks at a token before a large payment in it is credited; nil looks at none.
+	Tokens   *Tokens
 	Log      *slog.Logger
 	Patience Patience
 	// WatchOptions change how a chain is watched. The zero value is for production.
@@ -107,6 +109,9 @@ func (c *Chain) settle(ctx context.Context, in process.SettleInput) (process.Set
 	}
 	if !s.Policy.Met(s.Block.Number, check.Heads) {
 		return process.SettleResult{}, notYet(s, check)
+	}
+	if err := c.tokenUnchanged(ctx, s); err != nil {
+		return process.SettleResult{}, err
 	}
 	return c.credit(ctx, in, s)
 }

@@ -149,4 +149,8 @@ type TokenMeta struct {
 	// characters, at most 32 runes, perhaps empty, and never proof of anything.
 	Symbol   string
 	CodeHash payment.Hash // Keccak-256 of the code at the address; of the proxy when it is one
+	// Implementation is a hash over what a proxy stands for, its address and its code; zero for a contract that is no
+	// proxy, as far as the usual storage slots say.
+	Implementation payment.Hash
+	Deprecated     bool // the contract says that it has a successor
 }

@@ -16,6 +16,8 @@ type Metrics struct {
 	relayFailed       prometheus.Counter
 	nodes             *nodeMetrics
 	alarms            alarmGauges
+
+	poisonings, unknownTransfers, unknownContracts *prometheus.GaugeVec
 }
 
 // NewMetrics registers the metrics.
@@ -37,7 +39,10 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Namespace: "sluice", Subsystem: "relay", Name: "failures_total", Help: "Wake-ups that were put back.",
 		}),
 	}
-	own := []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes}
+	m.poisonings = gauge("poisonings", "Token transfers of nothing to addresses of ours.")
+	m.unknownTransfers = gauge("unknown_token_transfers", "Transfers to addresses of ours in tokens that nobody enabled.")
+	m.unknownContracts = gauge("unknown_token_contracts", "Tokens among these.")
+	own := []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes, m.poisonings, m.unknownTransfers, m.unknownContracts}
 	for _, c := range append(own, m.alarms.all()...) {
 		if err := registry.Register(c); err != nil {
 			return nil, err
@@ -63,6 +68,15 @@ func (m *Metrics) watchNodes(stats func() []rpcpool.Stats) {
 	if m != nil {
 		m.nodes.watch(stats)
 	}
+}
+
+func (m *Metrics) strange(c store.StrangeCounts) {
+	if m == nil {
+		return
+	}
+	m.poisonings.WithLabelValues(c.Chain).Set(float64(c.Poisonings))             //nolint:forbidigo // as above
+	m.unknownTransfers.WithLabelValues(c.Chain).Set(float64(c.UnknownTransfers)) //nolint:forbidigo // as above
+	m.unknownContracts.WithLabelValues(c.Chain).Set(float64(c.UnknownContracts)) //nolint:forbidigo // as above
 }
 
 func (m *Metrics) sent(outcome store.OutboxOutcome) {

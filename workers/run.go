@@ -215,8 +215,9 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) err
 	watch := p.WatchOptions
 	watch.Recorder = activities.StoreRecorder{Store: store.NewRecorder(p.Store)}
 	watch.OnProgress = p.Metrics.progress
+	tokens := &activities.Tokens{Store: p.Store, Keys: p.Keys, Log: p.Log}
 	a := &activities.Chain{
-		Settle: p.Store, Watch: p.Store, Sources: nodes, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
+		Settle: p.Store, Watch: p.Store, Sources: nodes, Tokens: tokens, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
 	}
 	fleet := &chainFleet{
 		list: p.Store.ListChains, only: p.Chains, start: startWatcher(p.Client), log: p.Log,
@@ -227,6 +228,7 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) err
 		Outbox: p.Store, To: to, Owner: p.owner, Chains: fleet.Chains, Log: p.Log, Metrics: p.Metrics,
 	}
 	keeper := upkeep{store: p.Store, to: to, chains: fleet.Chains, log: p.Log}
+	tokenCare := tokenKeeper{store: p.Store, tokens: tokens, chains: fleet.Chains, metrics: p.Metrics, log: p.Log}
 	served := make(chan struct{})
 	group.Go(func() error {
 		defer nodes.Close() // after the workers that use them have stopped
@@ -236,6 +238,14 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) err
 	group.Go(func() error { return keeper.Run(ctx) })
 	told := &alarms{list: p.Store.ListChainAlarms, metrics: p.Metrics, log: p.Log}
 	group.Go(func() error { return told.Run(ctx) })
+	group.Go(func() error {
+		select { // not before the chains are known
+		case <-served:
+			return tokenCare.Run(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	select {
 	case <-served:
 	case <-ctx.Done():

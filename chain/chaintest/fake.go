@@ -68,6 +68,10 @@ type FakeToken struct {
 	Code     []byte
 	Decimals []byte // the answer to decimals(); nil reverts
 	Symbol   []byte // the answer to symbol(); nil reverts
+	// Deprecated is the answer to deprecated(); nil reverts.
+	Deprecated []byte
+	// Storage are the contract's words, by slot as it is asked for.
+	Storage map[string]payment.Hash
 }
 
 // Faults are what a Fake does wrong. The zero value does nothing wrong.

@@ -105,6 +105,8 @@ func (f *Fake) call(a *Answer) {
 		}
 	case "eth_getCode":
 		a.Result = hexBytes(f.tokens[f.account(a, 0)].Code)
+	case "eth_getStorageAt":
+		a.Result = f.tokens[f.account(a, 0)].Storage[param[string](a, 1)]
 	case "eth_call":
 		f.ethCall(a)
 	default:
@@ -243,11 +245,27 @@ func (f *Fake) receiptJSON(hash payment.Hash) any {
 }
 
 type logFilter struct {
-	BlockHash *payment.Hash   `json:"blockHash"`
-	From      string          `json:"fromBlock"`
-	To        string          `json:"toBlock"`
-	Address   []string        `json:"address"`
-	Topics    []*payment.Hash `json:"topics"`
+	BlockHash *payment.Hash `json:"blockHash"`
+	From      string        `json:"fromBlock"`
+	To        string        `json:"toBlock"`
+	Address   []string      `json:"address"`
+	Topics    []topicSet    `json:"topics"`
+}
+
+// topicSet are the alternatives for one topic: one, several, or (nil) anything.
+type topicSet []payment.Hash
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *topicSet) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '[' {
+		return json.Unmarshal(data, (*[]payment.Hash)(s))
+	}
+	var one *payment.Hash
+	if err := json.Unmarshal(data, &one); err != nil || one == nil {
+		return err
+	}
+	*s = topicSet{*one}
+	return nil
 }
 
 func (f *Fake) getLogs(a *Answer) {
@@ -309,7 +327,7 @@ func (l logFilter) matches(log FakeLog) bool {
 		return false
 	}
 	for i, topic := range l.Topics {
-		if topic != nil && (i >= len(log.Topics) || log.Topics[i] != *topic) {
+		if topic != nil && (i >= len(log.Topics) || !slices.Contains(topic, log.Topics[i])) {
 			return false
 		}
 	}
@@ -325,6 +343,8 @@ func (f *Fake) ethCall(a *Answer) {
 		out = token.Decimals
 	case "0x95d89b41":
 		out = token.Symbol
+	case "0x0e136b19":
+		out = token.Deprecated
 	}
 	if out == nil && len(token.Code) > 0 {
 		a.Error = &RPCError{Code: 3, Message: "execution reverted"}

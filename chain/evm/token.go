@@ -23,7 +23,9 @@ func (s *Source) TokenMeta(ctx context.Context, contract payment.Address) (chain
 	code := &call{method: "eth_getCode", args: []any{contract.Lower(), "latest"}}
 	decimals := readContract(contract, "0x313ce567")
 	symbol := readContract(contract, "0x95d89b41")
-	if err := s.batch(ctx, s.opts.MaxBatch, code, decimals, symbol); err != nil {
+	deprecated := readContract(contract, "0x0e136b19")
+	slots := proxySlots(contract)
+	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{code, decimals, symbol, deprecated}, slots...)...); err != nil {
 		return chain.TokenMeta{}, err
 	}
 	if code.err != nil {
@@ -40,7 +42,14 @@ func (s *Source) TokenMeta(ctx context.Context, contract payment.Address) (chain
 	if err != nil {
 		return chain.TokenMeta{}, err
 	}
-	return chain.TokenMeta{Decimals: places, Symbol: symbolOf(symbol), CodeHash: keccak(runtime)}, nil
+	meta := chain.TokenMeta{Decimals: places, Symbol: symbolOf(symbol), CodeHash: keccak(runtime)}
+	if meta.Deprecated, err = s.deprecated(deprecated); err != nil {
+		return chain.TokenMeta{}, err
+	}
+	if meta.Implementation, err = s.implementation(ctx, slots); err != nil {
+		return chain.TokenMeta{}, err
+	}
+	return meta, nil
 }
 
 func readContract(contract payment.Address, selector string) *call {

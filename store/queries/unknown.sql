@@ -56,19 +56,22 @@ SELECT cur.chain, cur.poisonings,
        (SELECT count(*) FROM unknown_contracts u WHERE u.chain = cur.chain)::bigint AS unknown_contracts
   FROM cursors cur ORDER BY cur.chain;
 
--- name: AnyTokenHoles :many
--- Runs of blocks from the first to the last in which nobody looked for tokens that are not enabled, lowest first.
-SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
-  FROM unnest(int8multirange(int8range(@first::bigint, @last::bigint, '[]'))
-              - COALESCE((SELECT blocks FROM coverage WHERE chain = @chain AND method = 'any_token' AND contract = ''),
-                         '{}'::int8multirange)) AS h
- ORDER BY 1 LIMIT @max_rows;
+-- name: SweepDue :one
+-- The lowest run of blocks that are final, in which nobody looked for tokens that are not enabled, on a chain that is to be looked
+-- through. Where the chain calls nothing final, what is below the horizon counts as final.
+SELECT ch.family, ch.max_range, lower(r)::bigint AS first, (upper(r) - 1)::bigint AS last
+  FROM cursors cur JOIN chains ch ON ch.name = cur.chain,
+       unnest(CASE WHEN LEAST(cur.block_number, COALESCE(cur.final_number, cur.block_number - ch.horizon)) >= ch.start_block
+                   THEN int8multirange(int8range(ch.start_block,
+                          LEAST(cur.block_number, COALESCE(cur.final_number, cur.block_number - ch.horizon)), '[]'))
+                   ELSE '{}'::int8multirange END
+              - COALESCE((SELECT c.blocks FROM coverage c
+                           WHERE c.chain = cur.chain AND c.method = 'any_token' AND c.contract = ''), '{}'::int8multirange)) AS r
+ WHERE cur.chain = @chain AND ch.enabled AND ch.any_token AND ch.paused_at IS NULL AND ch.halted_at IS NULL
+ ORDER BY lower(r) LIMIT 1;
 
 -- name: IssuedAddresses :many
--- All addresses of a chain's family, page by page. Nothing is matched by their order: what commits behind a page is not yet paid.
+-- All addresses of a family, page by page. Who was given an address while the pages are read cannot have been paid in blocks
+-- that were final before.
 SELECT a.id, a.bytes FROM addresses a
  WHERE a.family = @family AND a.id > @after::text ORDER BY a.id LIMIT @max_rows;
-
--- name: SweptTransfers :many
--- Which of the contracts have an asset, enabled or not: their transfers are found by other means.
-SELECT a.contract FROM assets a WHERE a.chain = @chain AND a.contract = ANY (@contracts::bytea[]);

@@ -10,52 +10,6 @@ import (
 	"time"
 )
 
-const anyTokenHoles = `-- name: AnyTokenHoles :many
-SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
-  FROM unnest(int8multirange(int8range($1::bigint, $2::bigint, '[]'))
-              - COALESCE((SELECT blocks FROM coverage WHERE chain = $3 AND method = 'any_token' AND contract = ''),
-                         '{}'::int8multirange)) AS h
- ORDER BY 1 LIMIT $4
-`
-
-type AnyTokenHolesParams struct {
-	First   int64
-	Last    int64
-	Chain   string
-	MaxRows int32
-}
-
-type AnyTokenHolesRow struct {
-	First int64
-	Last  int64
-}
-
-// Runs of blocks from the first to the last in which nobody looked for tokens that are not enabled, lowest first.
-func (q *Queries) AnyTokenHoles(ctx context.Context, arg AnyTokenHolesParams) ([]AnyTokenHolesRow, error) {
-	rows, err := q.db.Query(ctx, anyTokenHoles,
-		arg.First,
-		arg.Last,
-		arg.Chain,
-		arg.MaxRows,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []AnyTokenHolesRow
-	for rows.Next() {
-		var i AnyTokenHolesRow
-		if err := rows.Scan(&i.First, &i.Last); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const countPoisonings = `-- name: CountPoisonings :exec
 UPDATE cursors SET poisonings = poisonings + $1::bigint WHERE chain = $2
 `
@@ -136,7 +90,8 @@ type IssuedAddressesRow struct {
 	Bytes []byte
 }
 
-// All addresses of a chain's family, page by page. Nothing is matched by their order: what commits behind a page is not yet paid.
+// All addresses of a family, page by page. Who was given an address while the pages are read cannot have been paid in blocks
+// that were final before.
 func (q *Queries) IssuedAddresses(ctx context.Context, arg IssuedAddressesParams) ([]IssuedAddressesRow, error) {
 	rows, err := q.db.Query(ctx, issuedAddresses, arg.Family, arg.After, arg.MaxRows)
 	if err != nil {
@@ -243,34 +198,38 @@ func (q *Queries) StrangeCounts(ctx context.Context) ([]StrangeCountsRow, error)
 	return items, nil
 }
 
-const sweptTransfers = `-- name: SweptTransfers :many
-SELECT a.contract FROM assets a WHERE a.chain = $1 AND a.contract = ANY ($2::bytea[])
+const sweepDue = `-- name: SweepDue :one
+SELECT ch.family, ch.max_range, lower(r)::bigint AS first, (upper(r) - 1)::bigint AS last
+  FROM cursors cur JOIN chains ch ON ch.name = cur.chain,
+       unnest(CASE WHEN LEAST(cur.block_number, COALESCE(cur.final_number, cur.block_number - ch.horizon)) >= ch.start_block
+                   THEN int8multirange(int8range(ch.start_block,
+                          LEAST(cur.block_number, COALESCE(cur.final_number, cur.block_number - ch.horizon)), '[]'))
+                   ELSE '{}'::int8multirange END
+              - COALESCE((SELECT c.blocks FROM coverage c
+                           WHERE c.chain = cur.chain AND c.method = 'any_token' AND c.contract = ''), '{}'::int8multirange)) AS r
+ WHERE cur.chain = $1 AND ch.enabled AND ch.any_token AND ch.paused_at IS NULL AND ch.halted_at IS NULL
+ ORDER BY lower(r) LIMIT 1
 `
 
-type SweptTransfersParams struct {
-	Chain     string
-	Contracts [][]byte
+type SweepDueRow struct {
+	Family   string
+	MaxRange int32
+	First    int64
+	Last     int64
 }
 
-// Which of the contracts have an asset, enabled or not: their transfers are found by other means.
-func (q *Queries) SweptTransfers(ctx context.Context, arg SweptTransfersParams) ([][]byte, error) {
-	rows, err := q.db.Query(ctx, sweptTransfers, arg.Chain, arg.Contracts)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items [][]byte
-	for rows.Next() {
-		var contract []byte
-		if err := rows.Scan(&contract); err != nil {
-			return nil, err
-		}
-		items = append(items, contract)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// The lowest run of blocks that are final, in which nobody looked for tokens that are not enabled, on a chain that is to be looked
+// through. Where the chain calls nothing final, what is below the horizon counts as final.
+func (q *Queries) SweepDue(ctx context.Context, chain string) (SweepDueRow, error) {
+	row := q.db.QueryRow(ctx, sweepDue, chain)
+	var i SweepDueRow
+	err := row.Scan(
+		&i.Family,
+		&i.MaxRange,
+		&i.First,
+		&i.Last,
+	)
+	return i, err
 }
 
 const unknownContracts = `-- name: UnknownContracts :many

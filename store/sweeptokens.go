@@ -1,0 +1,92 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// TokenSweep is a run of final blocks in which nobody looked for tokens that are not enabled.
+type TokenSweep struct {
+	Chain  string
+	Family payment.Family
+	Interval
+}
+
+// NextTokenSweep returns the lowest piece of a chain to look through for tokens that are not enabled, no longer than one request
+// may be. It tells false when there is none. Near the head these tokens are looked for block by block; what is left are blocks that were
+// read in ranges, or by nodes that refuse such questions.
+func (db *DB) NextTokenSweep(ctx context.Context, chain string) (TokenSweep, bool, error) {
+	row, err := db.q.SweepDue(ctx, chain)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return TokenSweep{}, false, nil
+	case err != nil:
+		return TokenSweep{}, false, fmt.Errorf("look for blocks to sweep: %w", classify(err))
+	}
+	last := min(row.Last, row.First+int64(row.MaxRange)-1)
+	return TokenSweep{
+		Chain: chain, Family: payment.Family(row.Family), Interval: Interval{First: uint64(row.First), Last: uint64(last)},
+	}, true, nil
+}
+
+// IssuedAddresses reads every address of a family that was ever handed out, a page at a time, in the order of their ids: those behind
+// after, at most limit. It returns the id to go on behind, "" at the end.
+func (db *DB) IssuedAddresses(ctx context.Context, family payment.Family, after string, limit int) ([]payment.Address, string, error) {
+	rows, err := db.q.IssuedAddresses(ctx, sqlc.IssuedAddressesParams{Family: string(family), After: after, MaxRows: int32(limit)})
+	if err != nil {
+		return nil, "", fmt.Errorf("list addresses: %w", classify(err))
+	}
+	addresses := make([]payment.Address, len(rows))
+	for i, row := range rows {
+		addresses[i] = payment.Address{Family: family, Raw: string(row.Bytes)}
+	}
+	if len(rows) < limit {
+		return addresses, "", nil
+	}
+	return addresses, rows[len(rows)-1].ID, nil
+}
+
+// SweptTransfer is a transfer that a sweep has found. Its position is not known.
+type SweptTransfer struct {
+	payment.Transfer
+	Block payment.BlockRef // without its parent and time
+}
+
+// RecordTokenSweep writes down what was found in a piece, in one transaction, and that somebody looked. Transfers of tokens that have
+// an asset are left out: they are found as payments. Blocks that were looked through meanwhile are not counted again.
+func (db *DB) RecordTokenSweep(ctx context.Context, sweep TokenSweep, found []SweptTransfer) error {
+	return db.tx(ctx, func(ctx context.Context, t txn) error {
+		cursor, err := t.q.LockCursor(ctx, sweep.Chain) // recording and undoing wait
+		if err != nil {
+			return fmt.Errorf("lock the cursor of chain %s: %w", sweep.Chain, err)
+		}
+		if cursor.BlockNumber == nil || uint64(*cursor.BlockNumber) < sweep.Last {
+			return nil // they were undone; a later sweep looks again
+		}
+		batch := Batch{}
+		for _, transfer := range found {
+			batch.Blocks = append(batch.Blocks, SeenBlock{
+				BlockRef: transfer.Block, AnyToken: true, Sightings: []Sighting{{Transfer: transfer.Transfer}},
+			})
+		}
+		turn := chainTurn{chain: sweep.Chain, family: sweep.Family}
+		if len(batch.Blocks) > 0 {
+			if _, err := t.arrivals(ctx, turn, batch, placeRescanned); err != nil {
+				return err
+			}
+		}
+		err = t.q.CoverMethod(ctx, sqlc.CoverMethodParams{
+			Chain: sweep.Chain, Method: coverageMethodAnyToken, First: int64(sweep.First), Last: int64(sweep.Last),
+		})
+		if err != nil {
+			return fmt.Errorf("cover what was swept: %w", err)
+		}
+		return nil
+	})
+}
