@@ -2,10 +2,12 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/sluicepay/sluice/activities"
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 )
@@ -44,9 +46,9 @@ type tokenKeeper struct {
 // Run does the rounds until ctx ends.
 func (k tokenKeeper) Run(ctx context.Context) error {
 	for {
-		for _, chain := range k.chains() {
-			k.check(ctx, chain)
-			k.sweep(ctx, chain)
+		for _, name := range k.chains() {
+			k.check(ctx, name)
+			k.sweep(ctx, name)
 		}
 		k.count(ctx)
 		if pause(ctx, tokensEvery) != nil {
@@ -75,9 +77,9 @@ func (k tokenKeeper) check(ctx context.Context, chain string) {
 }
 
 // sweep looks through final blocks in which transfers of all contracts were not looked for.
-func (k tokenKeeper) sweep(ctx context.Context, chain string) {
+func (k tokenKeeper) sweep(ctx context.Context, name string) {
 	for asked := 0; asked < sweepBudget; {
-		piece, ok, err := k.store.NextTokenSweep(ctx, chain)
+		piece, ok, err := k.store.NextTokenSweep(ctx, name)
 		if err == nil && !ok {
 			return
 		}
@@ -85,8 +87,12 @@ func (k tokenKeeper) sweep(ctx context.Context, chain string) {
 		if err == nil {
 			n, err = k.sweepPiece(ctx, piece)
 		}
+		for errors.Is(err, chain.ErrRangeTooLarge) && piece.Last > piece.First && ctx.Err() == nil {
+			piece.Last = piece.First + (piece.Last-piece.First)/2 // every refusal halves it
+			n, err = k.sweepPiece(ctx, piece)
+		}
 		if err != nil {
-			k.failed(ctx, "look for unknown tokens", chain, err)
+			k.failed(ctx, "look for unknown tokens", name, err)
 			return
 		}
 		asked += n

@@ -70,6 +70,8 @@ type FakeToken struct {
 	Symbol   []byte // the answer to symbol(); nil reverts
 	// Deprecated is the answer to deprecated(); nil reverts.
 	Deprecated []byte
+	// Implementation is a beacon's answer to implementation().
+	Implementation payment.Hash
 	// Storage are the contract's words, by slot as it is asked for.
 	Storage map[string]payment.Hash
 }

@@ -345,6 +345,10 @@ func (f *Fake) ethCall(a *Answer) {
 		out = token.Symbol
 	case "0x0e136b19":
 		out = token.Deprecated
+	case "0x5c60da1b":
+		if token.Implementation != (payment.Hash{}) {
+			out = token.Implementation[:]
+		}
 	}
 	if out == nil && len(token.Code) > 0 {
 		a.Error = &RPCError{Code: 3, Message: "execution reverted"}

@@ -33,6 +33,7 @@ func RunSource(t *testing.T, start func(t *testing.T) Bench) {
 		{"TokensThatRevertOrReturnNothing", (*suite).oddTokens},
 		{"TransfersForOthersAndOfNothing", (*suite).poisoning},
 		{"TransfersOfEveryContract", (*suite).anyToken},
+		{"TransfersByRecipient", (*suite).sweep},
 		{"ThousandsOfTokens", (*suite).manyTokens},
 		{"RangeEqualsBlockByBlock", (*suite).ranges},
 		{"Reorg", (*suite).reorg},

@@ -16,6 +16,8 @@ import (
 type tokenCommands struct {
 	Add     tokenAdd     `cmd:"" help:"Enable a token, after asking its contract for its decimals."`
 	Unknown tokenUnknown `cmd:"" help:"List tokens that were sent to addresses of ours and that nobody enabled."`
+	Resume  tokenResume  `cmd:"" help:"Credit a halted token again, and pin what its contract is now: look at it first."`
+	Recheck tokenRecheck `cmd:"" help:"Say from which amount on a token's contract is looked at before a payment is credited."`
 }
 
 type tokenAdd struct {
@@ -166,6 +168,8 @@ func askToken(ctx context.Context, nodes []node, contract payment.Address, decim
 			failures = append(failures, fmt.Errorf("%s: %w", n.name, err))
 		case meta.Decimals != decimals:
 			return meta, fmt.Errorf("the contract has %d decimals, not %d", meta.Decimals, decimals)
+		case meta.Deprecated:
+			return meta, errors.New("the contract says that it is deprecated: what is sent to it may be worth nothing")
 		case agreed != nil && agreed.CodeHash != meta.CodeHash:
 			return meta, fmt.Errorf("%s: the contract has other code than at another node", n.name)
 		default:

@@ -1,0 +1,63 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store"
+	"github.com/sluicepay/sluice/store/storetest"
+)
+
+// What the watcher did not look through for unknown tokens is swept when it is final, piece by piece, each once.
+func TestASweepForUnknownTokens(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t)) // read to 100, with a horizon of 64
+	m.Exec(t, `UPDATE chains SET max_range = 20 WHERE name = 'dev'`)
+	m.Exec(t, `INSERT INTO coverage (chain, method, blocks) VALUES ('dev', 'any_token', '{[0,5),[30,31)}')`)
+	order, contract := m.Order(t), storetest.Address()
+	swept := func(block uint64, transfers ...payment.Transfer) []store.SweptTransfer {
+		var found []store.SweptTransfer
+		for i, transfer := range transfers {
+			transfer.LogIndex = uint(i)
+			found = append(found, store.SweptTransfer{Transfer: transfer, Block: payment.BlockRef{Number: block, Hash: storetest.Hash()}})
+		}
+		return found
+	}
+	var pieces []store.Interval
+	for {
+		piece, ok, err := m.DB.NextTokenSweep(t.Context(), storetest.Chain)
+		require.NoError(t, err)
+		if !ok {
+			break
+		}
+		pieces = append(pieces, piece.Interval)
+		found := append(swept(piece.First, spam(t, order, contract, 2)...), swept(piece.Last, pay(t, order, 25_000_000))...)
+		for range 2 { // another process may do the same
+			require.NoError(t, m.DB.RecordTokenSweep(t.Context(), piece, found))
+		}
+	}
+	require.Equal(t, []store.Interval{{First: 5, Last: 24}, {First: 25, Last: 29}, {First: 31, Last: 36}}, pieces)
+	require.Equal(t, [2]int{6, 6}, m.unknown(t, contract))
+	require.Zero(t, m.count(t, `SELECT count(*) FROM payments`), "a token that has an asset is found by other means")
+	require.Equal(t, 1, m.count(t, `SELECT count(*) FROM unknown_contracts`))
+
+	m.Exec(t, `UPDATE cursors SET final_number = 38 WHERE chain = 'dev'`)
+	piece, ok, err := m.DB.NextTokenSweep(t.Context(), storetest.Chain)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, store.Interval{First: 37, Last: 38}, piece.Interval, "what the chain calls final")
+	m.Exec(t, `UPDATE chains SET any_token = false`)
+	_, ok, err = m.DB.NextTokenSweep(t.Context(), storetest.Chain)
+	require.NoError(t, err)
+	require.False(t, ok)
+
+	page, after, err := m.DB.IssuedAddresses(t.Context(), payment.FamilyEVM, "", 1)
+	require.NoError(t, err)
+	require.Equal(t, order.Address, page[0].Text())
+	page, after, err = m.DB.IssuedAddresses(t.Context(), payment.FamilyEVM, after, 1)
+	require.NoError(t, err)
+	require.Empty(t, page)
+	require.Empty(t, after)
+}
