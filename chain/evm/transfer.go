@@ -122,10 +122,10 @@ func (s *Source) candidates(b *block, logs []rawLog, filter watch) (found []chai
 		if !filter.any && !filter.tokens[logs[i].Address.account] {
 			continue // a node that answers more than it was asked for
 		}
-		switch transfer, skipped := transferOfLog(&logs[i], s.topic); skipped {
-		case "":
+		transfer, skipped := transferOfLog(&logs[i], s.topic)
+		if skipped == "" {
 			found = append(found, chain.Candidate{Transfer: transfer})
-		case skipZero:
+		} else if skipped == skipZero {
 			to, _ := addressOfWord(logs[i].Topics[2])
 			poisoned = append(poisoned, to)
 		}
