@@ -20,7 +20,7 @@ type alarmGauges struct {
 
 func newAlarmGauges() alarmGauges {
 	gauge := func(name, help string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Subsystem: "chain", Name: name, Help: help}, []string{"chain"})
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Subsystem: "chain", Name: name, Help: help}, []string{labelChain})
 	}
 	return alarmGauges{
 		halted:         gauge("halted", "1 while nothing is credited on the chain."),

@@ -8,6 +8,9 @@ import (
 	"github.com/sluicepay/sluice/store"
 )
 
+// labelChain is the label that names a chain.
+const labelChain = "chain"
+
 // Metrics are what operators watch. Labels are names of chains and outcomes, never anything from outside.
 type Metrics struct {
 	cursor, head, lag *prometheus.GaugeVec
@@ -23,7 +26,7 @@ type Metrics struct {
 // NewMetrics registers the metrics.
 func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	gauge := func(name, help string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Subsystem: "chain", Name: name, Help: help}, []string{"chain"})
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Subsystem: "chain", Name: name, Help: help}, []string{labelChain})
 	}
 	m := &Metrics{
 		nodes:   newNodeMetrics(),

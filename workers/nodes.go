@@ -21,10 +21,10 @@ type nodeMetrics struct {
 
 func newNodeMetrics() *nodeMetrics {
 	node := func(name, help string, more ...string) *prometheus.Desc {
-		return prometheus.NewDesc("sluice_node_"+name, help, append([]string{"chain", "operator", "node"}, more...), nil)
+		return prometheus.NewDesc("sluice_node_"+name, help, append([]string{labelChain, "operator", "node"}, more...), nil)
 	}
 	ofChain := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc("sluice_chain_"+name, help, []string{"chain"}, nil)
+		return prometheus.NewDesc("sluice_chain_"+name, help, []string{labelChain}, nil)
 	}
 	return &nodeMetrics{
 		up:            node("breaker_state", "1 for the state that the node's breaker is in: closed, half_open, open, or wrong_chain.", "state"),
