@@ -28,7 +28,8 @@ type ending struct {
 	// wire is every request to the receiver with its answer, in order; nil means that each event of told came once and was
 	// taken.
 	wire []string
-	// payments and postings are in the order of their making: "10 credited", "credit merchant:available 10000000 USDC".
+	// payments and postings are in the order of their making: "10 credited", "credit merchant:available 10000000 USDC". Those
+	// on the second chain say so: "10 credited on dev2".
 	payments, postings []string
 	// reviews are "cause status".
 	reviews []string
@@ -86,9 +87,11 @@ func (m *merchant) left(t *testing.T, orderID string) (got ending, pending strin
 	w := m.w
 	got.events = w.list(t, `SELECT type FROM events WHERE order_id = $1 ORDER BY seq`, orderID)
 	got.payments = w.list(t, `SELECT trim_scale(i.amount / power(10::numeric, a.decimals)) || ' ' || p.status
+			|| CASE a.chain WHEN 'dev2' THEN ' on dev2' ELSE '' END
 		FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion JOIN assets a ON a.id = i.asset_id
 		WHERE p.order_id = $1 ORDER BY i.block_number, i.tx_index, p.position`, orderID)
 	got.postings = w.list(t, `SELECT l.kind || ' ' || c.kind || ' ' || l.amount || ' ' || a.code
+			|| CASE a.chain WHEN 'dev2' THEN ' on dev2' ELSE '' END
 		FROM ledger_postings l JOIN ledger_accounts c ON c.id = l.credit_account JOIN ledger_accounts d ON d.id = l.debit_account
 		JOIN assets a ON a.id = l.asset_id LEFT JOIN payments p ON p.id = l.payment_id
 		LEFT JOIN inclusions i ON i.payment_id = l.payment_id AND i.n = l.inclusion

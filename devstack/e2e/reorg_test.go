@@ -24,6 +24,7 @@ func TestReorganisations(t *testing.T) {
 		{"mined again before it counted", r.minedAgain},
 		{"gone before it counted", r.gone},
 		{"gone after it counted", r.reversed},
+		{"mined again after it counted", r.creditedAgain},
 		{"every history replays", func(t *testing.T) { require.NoError(t, r.replay(t.Context())) }},
 	} {
 		if !t.Run(step.name, step.test) {
@@ -111,5 +112,26 @@ func (r reorgs) reversed(t *testing.T) {
 		payments: []string{"25 dropped", "25 credited"},
 		postings: append(append([]string{}, reversed.postings...), "credit merchant:available 25000000 USDC"),
 		reviews:  []string{"reversal open", "closed_order open"},
+	})
+}
+
+// creditedAgain: what was credited is taken back and, because the transaction is in another block, credited again. The sums are
+// as before, the books show all three.
+func (r reorgs) creditedAgain(t *testing.T) {
+	m := r.merchant(t, merchantOptions{})
+	o := m.order(t, request{Asset: token, Amount: "25"})
+	r.pay(t, o, "25")
+	r.mine(t, confirmations)
+	m.requireEnd(t, o.ID, paid)
+	r.reorganise(t, confirmations, false)
+	r.mine(t, 2*confirmations)
+	m.requireEnd(t, o.ID, ending{
+		state: "paid", received: "25",
+		events:   append(append([]string{}, paidEvents...), "payment.reversed", "order.payment_detected"),
+		payments: []string{"25 credited"},
+		postings: []string{
+			"credit merchant:available 25000000 USDC", "reversal custody 25000000 USDC", "credit merchant:available 25000000 USDC",
+		},
+		reviews: []string{"reversal open", "closed_order open"},
 	})
 }

@@ -47,6 +47,7 @@ type world struct {
 	// faucet pays; caller is a contract that makes several transfers in one transaction. Both hold tokens.
 	faucet        *gethnode.Payer
 	token, caller common.Address
+	second        *purse // pays on the second chain
 	receivers     chan net.Listener
 	slow          *slowChain // nil unless asked for
 	manual        bool       // blocks come when a test says so
@@ -216,7 +217,11 @@ func (w *world) fund(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.sealed(ctx, last)
+	if err := w.sealed(ctx, last); err != nil {
+		return err
+	}
+	w.second, err = w.newPurse(ctx, w.Dev2)
+	return err
 }
 
 // sealed waits for a transaction, and seals it where nobody else does.
