@@ -103,7 +103,7 @@ func TestWrongNetwork(t *testing.T) {
 	w.second.pay(t, o, token, "25")
 	strayed := ending{
 		state: "awaiting_payment", labels: []string{"wrong_network"},
-		events:   []string{"order.created"},
+		events:   []string{"order.created", "payment.mismatched"},
 		payments: []string{"25 credited on dev2"}, postings: []string{"credit merchant:available 25000000000000000000 USDC on dev2"},
 		reviews: []string{"wrong_asset open"},
 	}
@@ -128,7 +128,7 @@ func TestWrongAsset(t *testing.T) {
 	require.NoError(t, err)
 	m.requireEnd(t, o.ID, ending{
 		state: "awaiting_payment", labels: []string{"wrong_asset"},
-		events:   []string{"order.created"},
+		events:   []string{"order.created", "payment.mismatched"},
 		payments: []string{"0.01 credited"}, postings: []string{"credit merchant:available 10000000000000000 ETH"},
 		reviews: []string{"wrong_asset open"},
 	})
@@ -190,7 +190,7 @@ func TestMoneyAfterTheLateWindow(t *testing.T) {
 	w.pay(t, o, "25")
 	m.requireEnd(t, o.ID, ending{
 		state: "expired", labels: []string{"late"}, received: "25", closed: true,
-		events:   []string{"order.created", "order.expired", "order.payment_detected"},
+		events:   []string{"order.created", "order.expired", "order.payment_detected", "payment.late"},
 		payments: []string{"25 credited"}, postings: []string{"credit merchant:available 25000000 USDC"},
 		reviews: []string{"late open"},
 	})
