@@ -6,12 +6,13 @@ import "slices"
 const (
 	inStore     = "./store"
 	inEVM       = "./chain/evm"
+	inPool      = "./chain/rpcpool"
 	inCrashtest = "./internal/crashtest"
 )
 
 // catalogue lists the bugs. Each is as small as it can be and still the real thing.
 func catalogue() []mutant {
-	return slices.Concat(identities(), crediting(), matching(), covering())
+	return slices.Concat(identities(), crediting(), matching(), covering(), trusting())
 }
 
 // identities: what makes a payment that payment, and an effect that effect.
@@ -173,6 +174,21 @@ func covering() []mutant {
 				},
 			},
 			tests: []suite{{inCrashtest, "^TestKilledWhileRecordingABlock$"}},
+		},
+	}
+}
+
+// trusting: which node is believed.
+func trusting() []mutant {
+	return []mutant{
+		{
+			name: "trusted head is the furthest", breaks: "the head is the lowest that healthy operators tell of",
+			edits: []edit{{
+				file: "chain/rpcpool/head.go",
+				old:  "if t.head.Number < lowest.head.Number {",
+				new:  "if t.head.Number > lowest.head.Number {",
+			}},
+			tests: []suite{{inPool, "^TestTheTrustedHeadIsTheLowest$"}},
 		},
 	}
 }

@@ -30,7 +30,7 @@ func (h *history) calm() {
 		for range n.floor + n.horizon + 3*n.confirmations + 8 - min(n.floor+n.horizon, n.head().Number) {
 			n.mine(nil)
 		}
-		n.leap(h.t) // so that whatever is tried again after a while is tried again
+		n.leap() // so that whatever is tried again after a while is tried again
 		n.mine(nil)
 		for range n.confirmations {
 			n.mine(nil)

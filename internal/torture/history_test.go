@@ -154,7 +154,7 @@ func (h *history) begin() {
 	h.wallet = h.AddWallet(h.t, h.merchant, 0)
 	for range 2 {
 		id := h.chains.Add(1)
-		n := newNode(h.t, fmt.Sprintf("c%d", id), id)
+		n := newNode(h.t, fmt.Sprintf("c%d", id), id, h.draw("operators", 1, 2))
 		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
 		h.nodes = append(h.nodes, n)
 	}

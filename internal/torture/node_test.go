@@ -1,33 +1,39 @@
 package torture_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math/big"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/activities"
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/evm"
+	"github.com/sluicepay/sluice/chain/rpcpool"
 	"github.com/sluicepay/sluice/internal/torture/model"
 	"github.com/sluicepay/sluice/payment"
 )
 
 // node is a chain as it truly is, and the node through which the product sees it.
 type node struct {
-	name   string
-	id     uint64
-	fake   *chaintest.Fake
-	source *evm.Source
+	name string
+	id   uint64
+	// fakes are nodes of different operators. They hold the same chain.
+	fakes  []*chaintest.Fake
+	source activities.Source
 	tokens []payment.Address // contracts; the product may not know them yet
 	blocks map[string]*model.Block
 	// canonical is the true chain, from the genesis block.
 	canonical []*model.Block
 	txs       map[string]*transaction
 	made      uint64
-	lag       uint64 // how many of the newest blocks the node hides
 
 	confirmations, horizon uint64
 	floor                  uint64 // no reorganisation reaches below this block
@@ -83,20 +89,47 @@ func (c call) frame(from payment.Address) chaintest.FakeFrame {
 	return f
 }
 
-func newNode(t *testing.T, name string, id uint64) *node {
+func newNode(t *testing.T, name string, id uint64, operators int) *node {
 	t.Helper()
-	n := &node{
-		name: name, id: id, fake: chaintest.NewLocalFake(id), blocks: map[string]*model.Block{}, txs: map[string]*transaction{},
-	}
+	n := &node{name: name, id: id, blocks: map[string]*model.Block{}, txs: map[string]*transaction{}}
 	for i := range 3 {
 		n.tokens = append(n.tokens, made("token", id, uint64(i)))
 	}
-	var err error
-	n.source, err = evm.New(evm.Options{URL: "http://node.invalid", Transport: n.fake, Reprobe: 1})
-	require.NoError(t, err)
-	t.Cleanup(n.source.Close)
-	n.remember(n.fake.Head(), nil)
+	clock := time.Unix(1_700_000_000, 0)
+	var at atomic.Int64
+	pool := rpcpool.New(rpcpool.Options{
+		Chain: name,
+		Now:   func() time.Time { return clock.Add(time.Duration(at.Add(int64(50 * time.Millisecond)))) }, // breakers close again
+		Wait: func(ctx context.Context, d time.Duration) error {
+			at.Add(int64(d))
+			return ctx.Err()
+		},
+	})
+	var members []rpcpool.Member
+	for i := range operators {
+		fake := chaintest.NewLocalFake(id)
+		source, err := evm.New(evm.Options{URL: "http://node.invalid", Transport: fake, Reprobe: 1})
+		require.NoError(t, err)
+		n.fakes = append(n.fakes, fake)
+		members = append(members, rpcpool.Member{Endpoint: source, Key: [32]byte{byte(i)}, ID: int64(i), Operator: fmt.Sprint("operator ", i), Weight: 100})
+		n.source = source
+	}
+	t.Cleanup(pool.Close)
+	pool.Set(rpcpool.Config{Identity: chain.Identity{ChainID: id}, BlockTime: time.Second}, members)
+	if operators > 1 {
+		n.source = pool
+	}
+	n.remember(n.fakes[0].Head(), nil)
 	return n
+}
+
+// everywhere does the same to every node.
+func (n *node) everywhere(do func(fake *chaintest.Fake) payment.BlockRef) payment.BlockRef {
+	var ref payment.BlockRef
+	for _, fake := range n.fakes {
+		ref = do(fake)
+	}
+	return ref
 }
 
 // made makes up an address.
@@ -134,16 +167,20 @@ func (n *node) model(tx *transaction) model.Tx {
 
 // mine makes a block.
 func (n *node) mine(txs []*transaction) {
-	fakes := make([]*chaintest.FakeTx, len(txs))
-	for i, tx := range txs {
+	for _, tx := range txs {
 		if tx.hash.IsZero() {
 			n.made++
 			tx.hash = sha256.Sum256(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte("tx"), n.id), n.made))
 		}
 		n.txs[tx.hash.String()] = tx
-		fakes[i] = n.fakeTx(tx)
 	}
-	n.remember(n.fake.MineTxs(fakes...).BlockRef, txs)
+	n.remember(n.everywhere(func(fake *chaintest.Fake) payment.BlockRef {
+		fakes := make([]*chaintest.FakeTx, len(txs))
+		for i, tx := range txs {
+			fakes[i] = n.fakeTx(tx)
+		}
+		return fake.MineTxs(fakes...).BlockRef
+	}), txs)
 }
 
 func (n *node) fakeTx(tx *transaction) *chaintest.FakeTx {
@@ -171,15 +208,18 @@ func (n *node) fakeTx(tx *transaction) *chaintest.FakeTx {
 }
 
 // leap makes an empty block, hours later.
-func (n *node) leap(t *testing.T) {
-	t.Helper()
-	n.remember(n.fake.MineBlock(func(b *chaintest.FakeBlock) { b.Time = b.Time.Add(3 * time.Hour) }).BlockRef, nil)
+func (n *node) leap() {
+	n.remember(n.everywhere(func(fake *chaintest.Fake) payment.BlockRef {
+		return fake.MineBlock(func(b *chaintest.FakeBlock) { b.Time = b.Time.Add(3 * time.Hour) }).BlockRef
+	}), nil)
 }
 
 // cut takes the newest blocks away, and returns their transactions, oldest first.
 func (n *node) cut(t *testing.T, depth int) []*transaction {
 	t.Helper()
-	n.fake.Reorg(t, depth, 0, chaintest.DropTxs)
+	for _, fake := range n.fakes {
+		fake.Reorg(t, depth, 0, chaintest.DropTxs)
+	}
 	at := len(n.canonical) - depth
 	var txs []*transaction
 	for _, b := range n.canonical[at:] {
@@ -191,15 +231,10 @@ func (n *node) cut(t *testing.T, depth int) []*transaction {
 	return txs
 }
 
-// visible is the newest block that the node shows.
-func (n *node) visible() uint64 {
-	return n.head().Number - min(n.lag, n.head().Number)
-}
-
 // holds tells whether the node holds a block for canonical.
 func (n *node) holds(id string) bool {
 	b := n.blocks[id]
-	return b != nil && b.Number < uint64(len(n.canonical)) && n.canonical[b.Number].ID == id && b.Number <= n.visible()
+	return b != nil && b.Number < uint64(len(n.canonical)) && n.canonical[b.Number].ID == id
 }
 
 // recorded takes note of how far the chain is recorded: blocks are remembered down to the horizon below the highest.

@@ -151,7 +151,7 @@ func (h *history) cancelling(o *asked) rival {
 // crediting credits what is recorded of a payment if the chain confirms that it holds it.
 func (h *history) crediting(id payment.PaymentID) rival {
 	key, n := h.keyOf(id)
-	seen := h.model.MayCredit(key, n.visible(), n.holds)
+	seen := h.model.MayCredit(key, n.head().Number, n.holds)
 	s := &sabotage{}
 	var in store.CreditInput
 	var result store.CreditResult

@@ -26,7 +26,7 @@ type scanFault struct {
 	times    int
 	database *sabotage // of the first write
 	node     chaintest.Faults
-	lag      uint64
+	others   int // how many other operators' nodes have the same fault
 }
 
 // calmScan goes on until nothing is left to do.
@@ -34,15 +34,14 @@ func calmScan() scanFault { return scanFault{steps: 300} }
 
 // fault draws one.
 func (h *history) fault() scanFault {
-	f := scanFault{steps: h.draw("steps", 1, 20)}
+	f := scanFault{steps: h.draw("steps", 1, 20), others: h.draw("others", 0, 1)}
 	switch h.draw("scan fault", 0, 6) {
 	case 0:
 		f.point, f.times = rapid.SampledFrom(scan.Points()).Draw(h.rt, "point"), h.draw("times", 1, 3)
 	case 1, 2:
 		f.database = h.sabotage(25)
 	case 3:
-		f.lag = uint64(h.draw("lag", 1, 3))
-		f.node.Lag, f.node.EmptyAhead = f.lag, h.often("empty ahead", 50)
+		f.node.Lag, f.node.EmptyAhead = uint64(h.draw("lag", 1, 3)), h.often("empty ahead", 50)
 	case 4:
 		f.node = h.nodeFault()
 	}
@@ -93,11 +92,15 @@ func (h *history) nodeFault() chaintest.Faults {
 func (h *history) scan(n *node, f scanFault) {
 	ctx, cancel := context.WithTimeout(h.ctx, 30*time.Second)
 	defer cancel()
-	n.fake.SetFaults(f.node)
-	n.lag = f.lag
+	for i, fake := range n.fakes {
+		if i <= f.others {
+			fake.SetFaults(f.node)
+		}
+	}
 	defer func() {
-		n.fake.SetFaults(chaintest.Faults{})
-		n.lag = 0
+		for _, fake := range n.fakes {
+			fake.SetFaults(chaintest.Faults{})
+		}
 	}()
 	w := &watcher{StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
 	steps, idle := 0, 0

@@ -85,7 +85,7 @@ func (h *history) settle(id payment.PaymentID, s *sabotage, between func()) {
 	key, n := h.keyOf(id)
 	st := h.settler
 	st.sabotage, st.between, st.key = s, between, key
-	st.seen = h.model.MayCredit(key, n.visible(), n.holds)
+	st.seen = h.model.MayCredit(key, n.head().Number, n.holds)
 	before, fine := h.model.Payments()[key].Status, *s == (sabotage{})
 	value, err := st.env.ExecuteActivity(st.chain.SettlePayment, process.SettleInput{PaymentID: id, Review: h.pending[id]})
 	require.Empty(h.rt, st.wrong)
