@@ -62,6 +62,15 @@ func crediting() []mutant {
 			}},
 			tests: []suite{{inStore, "^(TestStaleCreditsPostNothing|TestCreditAgainstRollback)$"}},
 		},
+		{
+			name: "balance finding plus trace", breaks: "what was found by balance is not there twice when its payment is proven",
+			edits: []edit{{
+				file: "store/credit.go",
+				old:  "if err := t.consumeFindings(ctx, about); err != nil {",
+				new:  "if err := error(nil); err != nil {",
+			}},
+			tests: []suite{{inStore, "^TestAFindingIsNobodysUntilItsPaymentIsProven$"}},
+		},
 	}
 }
 
