@@ -18,6 +18,7 @@ type OrderStore interface {
 	BeginAllocation(ctx context.Context, id payment.OrderID) (store.Allocation, error)
 	ReserveIndex(ctx context.Context, id payment.XPubID) (uint32, error)
 	FinishAllocation(ctx context.Context, id payment.OrderID, wallet payment.XPubID, index uint32, address payment.Address) (process.OrderView, error)
+	ReuseAddress(ctx context.Context, id payment.OrderID, derived payment.Address) (process.OrderView, error)
 	ReadOrder(ctx context.Context, id payment.OrderID) (process.OrderView, error)
 	ExpireOrder(ctx context.Context, id payment.OrderID) (process.ExpireResult, store.Wait, error)
 	CancelOrder(ctx context.Context, in process.CancelInput) (process.OrderResult, error)
@@ -46,6 +47,9 @@ type Orders struct {
 // handed out.
 func (o *Orders) AllocateAddress(ctx context.Context, in process.OrderInput) (process.OrderView, error) {
 	view, err := o.allocate(ctx, in.OrderID)
+	if payment.CodeOf(err) == payment.CodeStale { // the customer got his address from somebody faster: the order shares it
+		view, err = o.allocate(ctx, in.OrderID)
+	}
 	return view, failure(ctx, o.Log, err)
 }
 
@@ -57,10 +61,12 @@ func (o *Orders) allocate(ctx context.Context, id payment.OrderID) (process.Orde
 	if allocation.Done != nil {
 		return *allocation.Done, nil
 	}
+	if allocation.Known != nil {
+		return o.reuse(ctx, id, *allocation.Known)
+	}
 	w := allocation.Wallet
-	if err := w.Verify(o.Keys); err != nil {
-		o.Log.ErrorContext(ctx, "a wallet's row is not the one that was imported: no address is derived from it", "wallet", w.ID, "error", err)
-		return process.OrderView{}, payment.Wrap(err, payment.CodeAddressesExhausted, "", "the wallet's row was altered, or its master key is missing")
+	if err := o.authentic(ctx, w); err != nil {
+		return process.OrderView{}, err
 	}
 	index, err := o.Store.ReserveIndex(ctx, w.ID)
 	if err != nil {
@@ -71,6 +77,32 @@ func (o *Orders) allocate(ctx context.Context, id payment.OrderID) (process.Orde
 		return process.OrderView{}, err
 	}
 	return o.Store.FinishAllocation(ctx, id, w.ID, index, address)
+}
+
+// reuse gives the order its customer's address, after it was derived again from the wallet that it came from, retired or not.
+func (o *Orders) reuse(ctx context.Context, id payment.OrderID, known store.Origin) (process.OrderView, error) {
+	if err := o.authentic(ctx, known.Wallet); err != nil {
+		return process.OrderView{}, err
+	}
+	address, err := derive(known.Wallet, known.Index)
+	if err != nil {
+		return process.OrderView{}, err
+	}
+	if address != known.Address || known.Wallet.Merchant != "" && known.Wallet.Merchant != known.Merchant {
+		o.Log.ErrorContext(ctx, "a customer's address does not derive again; no order gets it", "order", id, "wallet", known.Wallet.ID)
+		return process.OrderView{}, payment.E(payment.CodeAddressesExhausted, "", "the customer's address does not come from its wallet")
+	}
+	return o.Store.ReuseAddress(ctx, id, address)
+}
+
+// authentic checks that a wallet's row is the one that was imported. Error: CodeAddressesExhausted.
+func (o *Orders) authentic(ctx context.Context, w store.Wallet) error {
+	err := w.Verify(o.Keys)
+	if err == nil {
+		return nil
+	}
+	o.Log.ErrorContext(ctx, "a wallet's row is not the one that was imported: no address is derived from it", "wallet", w.ID, "error", err)
+	return payment.Wrap(err, payment.CodeAddressesExhausted, "", "the wallet's row was altered, or its master key is missing")
 }
 
 // derive derives twice, from the text anew: an address that is shown to a payer must not depend on one run of the

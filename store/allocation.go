@@ -41,18 +41,22 @@ func (w Wallet) Sign(keys seal.Keyring) seal.MAC { return keys.MAC(MACXpub, w.MA
 // Verify checks the wallet's MAC. Errors: seal.ErrMAC, seal.ErrUnknownKey.
 func (w Wallet) Verify(keys seal.Keyring) error { return keys.Verify(w.MAC, MACXpub, w.MACParts()...) }
 
-// Allocation says what is left to do until an order has its address: nothing, or to derive one.
+// Allocation says what is left to do until an order has its address: nothing, to derive its customer's once more, or to
+// derive one.
 type Allocation struct {
-	// Done is the order when it has its address. Otherwise derive from Wallet.
-	Done   *process.OrderView
+	// Done is the order when it has its address.
+	Done *process.OrderView
+	// Known is the address that the order's customer has: derive it again, then ReuseAddress. nil: derive from Wallet.
+	Known  *Origin
 	Wallet Wallet
 }
 
-// BeginAllocation returns the order if it has its address, and else the wallet to derive one from: the merchant's own or
-// the family's default. Errors: CodeNotFound; CodeAddressesExhausted when there is no wallet, or it is locked or used up.
+// BeginAllocation returns the order if it has its address, else where its customer's address comes from if it is to be paid
+// there and there is one, and else the wallet to derive one from: the merchant's own or the family's default. Errors: CodeNotFound; CodeAddressesExhausted when there is no wallet, or it is locked or used up.
 func (db *DB) BeginAllocation(ctx context.Context, id payment.OrderID) (Allocation, error) {
 	var a Allocation
 	err := db.tx(ctx, func(ctx context.Context, t txn) error {
+		a = Allocation{}
 		order, err := t.lockOrder(ctx, id)
 		if err != nil {
 			return err
@@ -64,6 +68,9 @@ func (db *DB) BeginAllocation(ctx context.Context, id payment.OrderID) (Allocati
 		chain, err := t.q.GetChain(ctx, order.Chain)
 		if err != nil {
 			return fmt.Errorf("read chain: %w", err)
+		}
+		if a.Known, err = t.knownAddress(ctx, order, chain.Family); err != nil || a.Known != nil {
+			return err
 		}
 		a.Wallet, err = t.wallet(ctx, payment.MerchantID(order.MerchantID), payment.Family(chain.Family))
 		return err
@@ -118,41 +125,21 @@ func (db *DB) ReserveIndex(ctx context.Context, id payment.XPubID) (uint32, erro
 }
 
 // FinishAllocation gives the order the address that was derived at the index, and opens it: it waits for its payment from
-// now on. If it has an address already, that one stays and the order is returned as it is.
+// now on. If it has an address already, that one stays and the order is returned as it is. The address of an order that is
+// paid to its customer's becomes the customer's.
 //
-// Error: CodeAddressesExhausted around ErrAddressCollision when the address or index is taken; the wallet is locked then.
+// Errors: CodeStale when the customer got an address meanwhile: begin again; CodeAddressesExhausted around ErrAddressCollision when the address or index is taken; the wallet is locked then.
 func (db *DB) FinishAllocation(
 	ctx context.Context, id payment.OrderID, wallet payment.XPubID, index uint32, address payment.Address,
 ) (process.OrderView, error) {
 	var v process.OrderView
 	collided := false
 	err := db.tx(ctx, func(ctx context.Context, t txn) error {
-		collided = false
-		order, err := t.lockOrder(ctx, id)
-		if err != nil {
-			return err
+		var err error
+		v, collided, err = t.finish(ctx, id, derived{wallet: wallet, index: index, address: address})
+		if collided && err == nil {
+			_, err = t.q.LockXpub(ctx, string(wallet)) // committed, although the caller gets an error
 		}
-		if order.AddressID != nil {
-			v, err = t.view(ctx, order)
-			return err
-		}
-		addressID := payment.NewAddressID()
-		n, err := t.q.InsertAddress(ctx, sqlc.InsertAddressParams{
-			ID: string(addressID), Family: string(address.Family), Bytes: address.Bytes(), XpubID: string(wallet),
-			DerivationIndex: int64(index), MerchantID: order.MerchantID, Mode: order.Mode, OrderID: &order.ID,
-		})
-		if err != nil {
-			return refused(err, "address")
-		}
-		if n == 0 {
-			collided = true
-			_, err := t.q.LockXpub(ctx, string(wallet)) // committed, although the caller gets an error
-			return err
-		}
-		if err := t.open(ctx, order, string(addressID), address); err != nil {
-			return err
-		}
-		v, err = t.view(ctx, order)
 		return err
 	})
 	if err != nil {
@@ -165,6 +152,43 @@ func (db *DB) FinishAllocation(
 			"no address can be given until the wallet was advanced")
 	}
 	return v, nil
+}
+
+// derived is an address fresh from its wallet.
+type derived struct {
+	wallet  payment.XPubID
+	index   uint32
+	address payment.Address
+}
+
+// finish makes the derived address the order's or its customer's and opens the order. collided: it belongs to something
+// else. Error: CodeStale.
+func (t txn) finish(ctx context.Context, id payment.OrderID, d derived) (v process.OrderView, collided bool, err error) {
+	addressID, collided, err := t.giveCustomer(ctx, id, d) // a customer's address is locked before the order
+	if err != nil || collided {
+		return v, collided, err
+	}
+	order, err := t.lockOrder(ctx, id)
+	if err != nil {
+		return v, false, err
+	}
+	if order.AddressID == nil {
+		if addressID == "" {
+			addressID = string(payment.NewAddressID())
+			n, err := t.q.InsertAddress(ctx, sqlc.InsertAddressParams{
+				ID: addressID, Family: string(d.address.Family), Bytes: d.address.Bytes(), XpubID: string(d.wallet),
+				DerivationIndex: int64(d.index), MerchantID: order.MerchantID, Mode: order.Mode, OrderID: &order.ID,
+			})
+			if err != nil || n == 0 {
+				return v, err == nil, refused(err, "address")
+			}
+		}
+		if err := t.open(ctx, order, addressID, d.address); err != nil {
+			return v, false, err
+		}
+	}
+	v, err = t.view(ctx, order)
+	return v, false, err
 }
 
 // open starts the order's clock: the deadline counts from the moment the payer can be shown an address.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,13 +83,18 @@ type NewOrder struct {
 	CallbackURL string        // checked by the caller, "" for none
 	Reference   string
 	Metadata    map[string]string
+	// CustomerID is the merchant's name of who pays, "" if he gave none.
+	CustomerID string
+	// AddressMode is AddressPerOrder when empty. AddressPerCustomer needs a CustomerID.
+	AddressMode payment.AddressMode
 }
 
 // CreateOrder commits an order that has no address yet, together with the idempotency key that finds it again, or says
 // what became of the key before. From then on there will be one order for the key, whatever dies.
 //
 // Errors: CodeIdempotencyMismatch; CodeIdempotencyInFlight, CodeRateLimited and CodeChainLagging (with RetryAfterOf), CodeOpenOrderCap;
-// LookupAsset's; CodeInvalidAmount, CodeInvalidExpiry, CodeConfirmationsTooLow, CodeInvalidParameter (confirmations);
+// LookupAsset's; CodeInvalidAmount, CodeInvalidExpiry, CodeConfirmationsTooLow, CodeInvalidParameter (confirmations, customer_id,
+// address_mode), CodeMissingParameter (customer_id);
 // CodeAddressesExhausted when there is no wallet to derive from; CodeUnauthorized for a disabled merchant. An error leaves
 // nothing behind.
 func (db *DB) CreateOrder(ctx context.Context, n NewOrder) (Claim, error) {
@@ -97,6 +103,9 @@ func (db *DB) CreateOrder(ctx context.Context, n NewOrder) (Claim, error) {
 	}
 	if n.Amount.IsZero() {
 		return Claim{}, payment.E(payment.CodeInvalidAmount, "amount", "amount must be greater than zero")
+	}
+	if err := n.checkCustomer(); err != nil {
+		return Claim{}, err
 	}
 	var claim Claim
 	err := db.tx(ctx, func(ctx context.Context, t txn) error {
@@ -143,7 +152,7 @@ func (t txn) insertOrder(ctx context.Context, id payment.OrderID, n NewOrder) er
 		return payment.E(payment.CodeInvalidAmount, "amount", "less than %s counts as dust, and nobody could pay this order",
 			asset.Asset.Format(asset.DustBelow))
 	}
-	if _, err := t.wallet(ctx, n.Merchant, asset.family); err != nil {
+	if err := t.addressable(ctx, n, asset.family); err != nil {
 		return err
 	}
 	endpoint, err := t.orderEndpoint(ctx, n)
@@ -165,6 +174,7 @@ func (t txn) insertOrder(ctx context.Context, id payment.OrderID, n NewOrder) er
 		ExpiresInSeconds: int32(n.ExpiresIn / time.Second),
 		PaymentPolicy:    merchant.PaymentPolicy, LatePolicy: merchant.LatePolicy, LateWindowSeconds: merchant.LateWindowSeconds,
 		Reference: optional(n.Reference), Metadata: metadata, CallbackEndpointID: endpoint,
+		CustomerID: optional(n.CustomerID), AddressMode: string(cmp.Or(n.AddressMode, payment.AddressPerOrder)),
 	})
 	if err != nil {
 		return refused(err, "order")

@@ -70,7 +70,7 @@ ON CONFLICT (merchant_id, mode, url) DO NOTHING;
 -- name: InsertOrder :exec
 INSERT INTO orders (id, merchant_id, mode, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag,
                     expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, callback_endpoint_id,
-                    created_at, updated_at)
+                    customer_id, address_mode, created_at, updated_at)
 VALUES (@id, @merchant_id, @mode, @chain, @asset_id, @amount, @fulfil_amount, @dust_below, @confirmations, @finality_tag,
         @expires_in_seconds, @payment_policy, @late_policy, @late_window_seconds, @reference, @metadata, @callback_endpoint_id,
-        clock_timestamp(), clock_timestamp());
+        @customer_id, @address_mode, clock_timestamp(), clock_timestamp());

@@ -204,10 +204,10 @@ func (q *Queries) InsertIdempotencyKey(ctx context.Context, arg InsertIdempotenc
 const insertOrder = `-- name: InsertOrder :exec
 INSERT INTO orders (id, merchant_id, mode, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag,
                     expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, callback_endpoint_id,
-                    created_at, updated_at)
+                    customer_id, address_mode, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
         $11, $12, $13, $14, $15, $16, $17,
-        clock_timestamp(), clock_timestamp())
+        $18, $19, clock_timestamp(), clock_timestamp())
 `
 
 type InsertOrderParams struct {
@@ -228,6 +228,8 @@ type InsertOrderParams struct {
 	Reference          *string
 	Metadata           []byte
 	CallbackEndpointID *string
+	CustomerID         *string
+	AddressMode        string
 }
 
 func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) error {
@@ -249,6 +251,8 @@ func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) error 
 		arg.Reference,
 		arg.Metadata,
 		arg.CallbackEndpointID,
+		arg.CustomerID,
+		arg.AddressMode,
 	)
 	return err
 }
