@@ -14,8 +14,9 @@
 //
 // # Locks
 //
-// Everywhere in this order: the chain's cursor row (recording only), then orders by id, then payments by id, then the
-// rest. What is first inserted by several (accounts, addresses, reviews) uses INSERT … ON CONFLICT DO NOTHING and reads the
+// Everywhere in this order: the chain's cursor row (recording only), then customers' addresses by id (recording a payment to
+// one, and giving one to an order), then orders by id, then payments by id, then the rest. Crediting and rolling back need no
+// customer's address: what a payment is allocated to was decided when it was recorded. What is first inserted by several (accounts, addresses, reviews) uses INSERT … ON CONFLICT DO NOTHING and reads the
 // winner in a second statement, because the first one's snapshot cannot see it. Deadlocks and serialization failures are retried
 // inside, a few times.
 //

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
@@ -22,13 +24,15 @@ const (
 	placeRescanned
 )
 
-// placing is one transaction's work on a batch. All orders and payments that it changes are locked before the first
-// change: orders first, each kind sorted.
+// placing is one transaction's work on a batch. All customers' addresses, orders and payments that it concerns are locked
+// before the first change: in this order, each kind sorted.
 type placing struct {
 	txn
 	turn   chainTurn
 	mode   placeMode
 	known  map[identity]sqlc.PaymentsByTxRow
+	// payable are the orders that payments to a customer's address may be for.
+	payable map[string][]payment.OrderID
 	orders map[payment.OrderID]*orderRow
 	locked map[string]sqlc.LockPaymentsRow
 }
@@ -40,6 +44,7 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 	if err != nil {
 		return Recorded{}, err
 	}
+	slices.SortStableFunc(arrivals, inChainOrder)
 	p := placing{txn: t, turn: turn, mode: mode}
 	if err := p.findKnown(ctx, arrivals); err != nil {
 		return Recorded{}, err
@@ -95,7 +100,10 @@ func (p *placing) findKnown(ctx context.Context, arrivals []arrival) error {
 
 // lock locks every order and payment that this transaction may change.
 func (p *placing) lock(ctx context.Context, arrivals []arrival, returns []sqlc.EndedReturnsRow) error {
-	var orders []payment.OrderID
+	if err := p.lockCustomers(ctx, arrivals); err != nil {
+		return err
+	}
+	orders := slices.Concat(slices.Collect(maps.Values(p.payable))...)
 	var payments []string
 	add := func(order *string) {
 		if order != nil {
@@ -183,7 +191,14 @@ func (p *placing) order(id *string) *orderRow {
 // begin makes a payment with its first inclusion.
 func (p *placing) begin(ctx context.Context, a arrival) error {
 	id := string(payment.NewPaymentID())
-	err := p.q.InsertPayment(ctx, sqlc.InsertPaymentParams{
+	decided, err := p.allocate(ctx, "", a)
+	if err != nil {
+		return err
+	}
+	if decided != nil {
+		a.to.OrderID = decided.order
+	}
+	err = p.q.InsertPayment(ctx, sqlc.InsertPaymentParams{
 		ID: id, Chain: p.turn.chain, TxHash: a.TxHash[:], Native: a.Native, Position: int32(a.Position),
 		AddressID: a.to.ID, OrderID: a.to.OrderID, MerchantID: a.to.MerchantID, Mode: a.to.Mode,
 		FirstIncludedAt: a.block.Time,
@@ -191,17 +206,30 @@ func (p *placing) begin(ctx context.Context, a arrival) error {
 	if err != nil {
 		return fmt.Errorf("insert payment: %w", err)
 	}
+	if err := p.keep(ctx, id, a, decided, false); err != nil {
+		return err
+	}
 	return p.begun(ctx, id, 1, a)
 }
 
 // again gives a known payment a new inclusion. Being mined again it may pay another amount, or another address of ours.
 func (p *placing) again(ctx context.Context, known sqlc.PaymentsByTxRow, a arrival) error {
 	id, n := known.ID, known.Inclusion+1
-	err := p.q.ReincludePayment(ctx, sqlc.ReincludePaymentParams{
+	decided, err := p.allocate(ctx, id, a)
+	if err != nil {
+		return err
+	}
+	if decided != nil {
+		a.to.OrderID = decided.order
+	}
+	err = p.q.ReincludePayment(ctx, sqlc.ReincludePaymentParams{
 		ID: id, Inclusion: n, AddressID: a.to.ID, OrderID: a.to.OrderID, MerchantID: a.to.MerchantID, Mode: a.to.Mode,
 	})
 	if err != nil {
 		return fmt.Errorf("include payment %s again: %w", id, err)
+	}
+	if err := p.keep(ctx, id, a, decided, true); err != nil {
+		return err
 	}
 	if err := p.begun(ctx, id, n, a); err != nil {
 		return err

@@ -24,3 +24,87 @@ ON CONFLICT DO NOTHING;
 -- name: LockAddresses :many
 -- Sorted, so that two transactions that lock the same addresses wait for each other instead of deadlocking.
 SELECT id, bytes FROM addresses WHERE id = ANY(@ids::text[]) ORDER BY id FOR NO KEY UPDATE;
+
+-- name: PayableOrders :many
+-- The orders that payments to these addresses may be for. They are not locked yet: whoever locks them looks again.
+SELECT o.id, o.address_id::text AS address_id FROM orders o
+ WHERE o.address_id = ANY(@addresses::text[]) AND o.address_mode = 'per_customer' AND o.chain = @chain
+   AND o.state IN ('awaiting_payment', 'confirming', 'expired') AND o.late_until >= @earliest::timestamptz
+ ORDER BY o.id;
+
+-- name: AllocatedTo :many
+-- What is allocated to orders, of payments that are credited or may still be: a dropped one is waited for, and keeps its share
+-- so long.
+SELECT al.order_id::text AS order_id, sum(al.amount)::base_units AS amount
+  FROM allocations al JOIN payments p ON p.id = al.payment_id
+ WHERE al.order_id = ANY(@orders::text[]) AND al.payment_id <> @except_payment
+   AND (p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL)
+ GROUP BY al.order_id;
+
+-- name: AllocationOf :one
+SELECT address_id, asset_id, order_id, amount FROM allocations WHERE payment_id = @payment_id;
+
+-- name: KeepAllocation :exec
+INSERT INTO allocations AS al (payment_id, address_id, asset_id, order_id, amount)
+VALUES (@payment_id, @address_id, @asset_id, @order_id, @amount)
+ON CONFLICT (payment_id) DO UPDATE
+   SET address_id = EXCLUDED.address_id, asset_id = EXCLUDED.asset_id, order_id = EXCLUDED.order_id, amount = EXCLUDED.amount
+ WHERE (al.address_id, al.asset_id) <> (EXCLUDED.address_id, EXCLUDED.asset_id)
+    OR (al.order_id, al.amount) IS DISTINCT FROM (EXCLUDED.order_id, EXCLUDED.amount);
+
+-- name: ForgetAllocation :exec
+-- Mined again, the payment went to an order's own address.
+DELETE FROM allocations WHERE payment_id = @payment_id;
+
+-- name: DepositPolicy :one
+SELECT payment_policy FROM merchants WHERE id = @id;
+
+-- name: NextPaymentSeq :one
+-- The payment is locked, so numbers have no gaps and no twins.
+SELECT (COALESCE(max(seq), 0) + 1)::integer AS seq, clock_timestamp()::timestamptz AS at
+  FROM events WHERE payment_id = sqlc.arg(payment_id)::text AND order_id IS NULL;
+
+-- name: SweepDeposits :many
+-- Payments that are for no order and whose callbacks are long due: the workflow that sends them was terminated, or lost.
+WITH stalled AS (
+  SELECT p.id FROM payments p
+   WHERE p.id IN (SELECT c.payment_id FROM callbacks c
+                   WHERE c.status = 'pending' AND c.order_id IS NULL
+                     AND c.due_at < now() - interval '1 millisecond' * sqlc.arg(older_ms)::bigint)
+     AND p.last_woken_at < now() - interval '1 millisecond' * sqlc.arg(older_ms)::bigint
+   ORDER BY p.last_woken_at LIMIT @max_rows FOR NO KEY UPDATE OF p SKIP LOCKED)
+UPDATE payments p SET last_woken_at = now() FROM stalled s WHERE p.id = s.id
+RETURNING p.id;
+
+-- name: CheckAllocations :many
+-- Payments to customers' addresses without an allocation, with one that is not theirs, or for more than they carry; and
+-- payments to orders' own addresses that have one.
+SELECT p.id FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+  JOIN addresses adr ON adr.id = p.address_id
+  LEFT JOIN allocations al ON al.payment_id = p.id
+ WHERE (adr.customer_id IS NULL) <> (al.payment_id IS NULL)
+    OR al.payment_id IS NOT NULL
+       AND (al.order_id IS DISTINCT FROM p.order_id OR al.address_id <> p.address_id OR al.asset_id <> i.asset_id OR al.amount > i.amount)
+ ORDER BY p.id LIMIT @max_rows;
+
+-- name: CheckOwed :many
+-- Orders to which more is allocated than they ask for, or what another asset or chain brought.
+SELECT o.id FROM orders o
+  JOIN allocations al ON al.order_id = o.id
+  JOIN payments p ON p.id = al.payment_id
+ WHERE p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL
+ GROUP BY o.id
+HAVING sum(al.amount) > o.amount OR bool_or(al.asset_id <> o.asset_id) OR bool_or(al.address_id <> o.address_id)
+ ORDER BY o.id LIMIT @max_rows;
+
+-- name: CheckDeposits :many
+-- Credited payments of which a part is for no order and nobody was told, and the other way round.
+SELECT p.id, p.credited_inclusion::integer AS inclusion FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.credited_inclusion
+  JOIN ledger_postings c ON c.payment_id = p.id AND c.inclusion = i.n AND c.kind = 'credit'
+  JOIN ledger_accounts acc ON acc.id = c.credit_account
+  LEFT JOIN allocations al ON al.payment_id = p.id
+ WHERE (al.payment_id IS NOT NULL AND acc.kind <> 'dust' AND i.amount > COALESCE(al.amount, 0))
+    <> EXISTS (SELECT FROM events e WHERE e.key = p.id || '/' || i.n || '/deposit.credited')
+ ORDER BY p.id LIMIT @max_rows;

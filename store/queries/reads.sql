@@ -26,10 +26,11 @@ SELECT * FROM orders
  ORDER BY created_at DESC, id DESC LIMIT @max_rows;
 
 -- name: CreditedOf :many
--- The confirmed, unreversed money of each order in its own asset.
-SELECT o.id, LEAST(sum(po.amount), 115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited
+-- The confirmed, unreversed money of each order in its own asset: of a payment to a customer's address, what is allocated.
+SELECT o.id, LEAST(sum(LEAST(po.amount, al.amount)), 115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited
   FROM orders o
   JOIN payments p ON p.order_id = o.id AND p.status = 'credited'
+  LEFT JOIN allocations al ON al.payment_id = p.id
   JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = p.credited_inclusion AND po.kind = 'credit' AND po.asset_id = o.asset_id
   JOIN ledger_accounts acc ON acc.id = po.credit_account AND acc.kind <> 'dust'
  WHERE o.id = ANY(@ids::text[])

@@ -82,12 +82,12 @@ SELECT number, hash, parent_hash, block_time FROM chain_blocks
 
 -- name: MatchRecipients :many
 -- A statement of its own, begun after the block was fetched: it sees every address committed before, whatever its id.
-SELECT a.id, a.bytes, a.order_id, a.merchant_id, a.mode FROM addresses a
+SELECT a.id, a.bytes, a.order_id, a.customer_id, a.merchant_id, a.mode FROM addresses a
  WHERE a.family = @family AND a.bytes = ANY(@recipients::bytea[]);
 
 -- name: PaymentsByTx :many
 -- The payments already known from these transactions, each with its newest inclusion.
-SELECT p.id, p.tx_hash, p.native, p.position, p.order_id, p.merchant_id, p.inclusion,
+SELECT p.id, p.tx_hash, p.native, p.position, p.order_id, p.merchant_id, p.inclusion, p.first_included_at,
        i.block_hash, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
   FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
  WHERE p.chain = @chain AND p.tx_hash = ANY(@tx_hashes::bytea[]);

@@ -17,11 +17,13 @@ SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_
 
 -- name: OrderMoney :one
 -- The confirmed, unreversed money of an order in its own asset, and the payments that may still become that. Where a
--- payment was posted says whether it was dust; before that, the order's own threshold does. The sums are capped at the
+-- payment was posted says whether it was dust; before that, the order's own threshold does. Of a payment to a customer's
+-- address only what is allocated counts. The sums are capped at the
 -- largest amount there is: a token with a fantastic supply must not make an order unreadable.
 WITH money AS (
-  SELECT po.amount, p.first_included_at
+  SELECT LEAST(po.amount, al.amount) AS amount, p.first_included_at
     FROM payments p
+    LEFT JOIN allocations al ON al.payment_id = p.id
     JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = p.credited_inclusion AND po.kind = 'credit'
     JOIN ledger_accounts acc ON acc.id = po.credit_account
    WHERE p.order_id = @order_id::text AND p.status = 'credited' AND po.asset_id = @asset_id::text AND acc.kind <> 'dust')
@@ -72,14 +74,17 @@ SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id,
        (c.paused_at IS NOT NULL)::boolean AS chain_paused,
        cur.block_number AS cursor_number,
        po.created_at AS credited_at, acc.kind AS credited_to,
+       adr.customer_id, al.amount AS allocated,
        EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = p.id AND r.inclusion = i.n AND r.kind = 'reversal') AS reversed,
-       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open') AS in_review,
+       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open' AND rv.cause <> 'deposit') AS in_review,
        EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.inclusion = i.n AND rv.status = 'open'
                 AND rv.cause IN ('held', 'disagreement')) AS held_by_review
   FROM payments p
   JOIN inclusions i ON i.payment_id = p.id
   JOIN assets a ON a.id = i.asset_id
   JOIN chains c ON c.name = p.chain
+  JOIN addresses adr ON adr.id = p.address_id
+  LEFT JOIN allocations al ON al.payment_id = p.id
   LEFT JOIN cursors cur ON cur.chain = p.chain
   LEFT JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = i.n AND po.kind = 'credit'
   LEFT JOIN ledger_accounts acc ON acc.id = po.credit_account

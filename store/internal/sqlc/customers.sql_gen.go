@@ -7,7 +7,174 @@ package sqlc
 
 import (
 	"context"
+	"time"
+
+	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
+
+const allocatedTo = `-- name: AllocatedTo :many
+SELECT al.order_id::text AS order_id, sum(al.amount)::base_units AS amount
+  FROM allocations al JOIN payments p ON p.id = al.payment_id
+ WHERE al.order_id = ANY($1::text[]) AND al.payment_id <> $2
+   AND (p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL)
+ GROUP BY al.order_id
+`
+
+type AllocatedToParams struct {
+	Orders        []string
+	ExceptPayment string
+}
+
+type AllocatedToRow struct {
+	OrderID string
+	Amount  dbtype.Amount
+}
+
+// What is allocated to orders, of payments that are credited or may still be: a dropped one is waited for, and keeps its share
+// so long.
+func (q *Queries) AllocatedTo(ctx context.Context, arg AllocatedToParams) ([]AllocatedToRow, error) {
+	rows, err := q.db.Query(ctx, allocatedTo, arg.Orders, arg.ExceptPayment)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AllocatedToRow
+	for rows.Next() {
+		var i AllocatedToRow
+		if err := rows.Scan(&i.OrderID, &i.Amount); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const allocationOf = `-- name: AllocationOf :one
+SELECT address_id, asset_id, order_id, amount FROM allocations WHERE payment_id = $1
+`
+
+type AllocationOfRow struct {
+	AddressID string
+	AssetID   string
+	OrderID   *string
+	Amount    *dbtype.Amount
+}
+
+func (q *Queries) AllocationOf(ctx context.Context, paymentID string) (AllocationOfRow, error) {
+	row := q.db.QueryRow(ctx, allocationOf, paymentID)
+	var i AllocationOfRow
+	err := row.Scan(
+		&i.AddressID,
+		&i.AssetID,
+		&i.OrderID,
+		&i.Amount,
+	)
+	return i, err
+}
+
+const checkAllocations = `-- name: CheckAllocations :many
+SELECT p.id FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+  JOIN addresses adr ON adr.id = p.address_id
+  LEFT JOIN allocations al ON al.payment_id = p.id
+ WHERE (adr.customer_id IS NULL) <> (al.payment_id IS NULL)
+    OR al.payment_id IS NOT NULL
+       AND (al.order_id IS DISTINCT FROM p.order_id OR al.address_id <> p.address_id OR al.asset_id <> i.asset_id OR al.amount > i.amount)
+ ORDER BY p.id LIMIT $1
+`
+
+// Payments to customers' addresses without an allocation, with one that is not theirs, or for more than they carry; and
+// payments to orders' own addresses that have one.
+func (q *Queries) CheckAllocations(ctx context.Context, maxRows int32) ([]string, error) {
+	rows, err := q.db.Query(ctx, checkAllocations, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const checkDeposits = `-- name: CheckDeposits :many
+SELECT p.id, p.credited_inclusion::integer AS inclusion FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.credited_inclusion
+  JOIN ledger_postings c ON c.payment_id = p.id AND c.inclusion = i.n AND c.kind = 'credit'
+  JOIN ledger_accounts acc ON acc.id = c.credit_account
+  LEFT JOIN allocations al ON al.payment_id = p.id
+ WHERE (al.payment_id IS NOT NULL AND acc.kind <> 'dust' AND i.amount > COALESCE(al.amount, 0))
+    <> EXISTS (SELECT FROM events e WHERE e.key = p.id || '/' || i.n || '/deposit.credited')
+ ORDER BY p.id LIMIT $1
+`
+
+type CheckDepositsRow struct {
+	ID        string
+	Inclusion int32
+}
+
+// Credited payments of which a part is for no order and nobody was told, and the other way round.
+func (q *Queries) CheckDeposits(ctx context.Context, maxRows int32) ([]CheckDepositsRow, error) {
+	rows, err := q.db.Query(ctx, checkDeposits, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CheckDepositsRow
+	for rows.Next() {
+		var i CheckDepositsRow
+		if err := rows.Scan(&i.ID, &i.Inclusion); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const checkOwed = `-- name: CheckOwed :many
+SELECT o.id FROM orders o
+  JOIN allocations al ON al.order_id = o.id
+  JOIN payments p ON p.id = al.payment_id
+ WHERE p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL
+ GROUP BY o.id
+HAVING sum(al.amount) > o.amount OR bool_or(al.asset_id <> o.asset_id) OR bool_or(al.address_id <> o.address_id)
+ ORDER BY o.id LIMIT $1
+`
+
+// Orders to which more is allocated than they ask for, or what another asset or chain brought.
+func (q *Queries) CheckOwed(ctx context.Context, maxRows int32) ([]string, error) {
+	rows, err := q.db.Query(ctx, checkOwed, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
 
 const customerAddress = `-- name: CustomerAddress :one
 SELECT id FROM addresses
@@ -108,6 +275,27 @@ func (q *Queries) CustomerOrigin(ctx context.Context, arg CustomerOriginParams) 
 	return i, err
 }
 
+const depositPolicy = `-- name: DepositPolicy :one
+SELECT payment_policy FROM merchants WHERE id = $1
+`
+
+func (q *Queries) DepositPolicy(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, depositPolicy, id)
+	var payment_policy string
+	err := row.Scan(&payment_policy)
+	return payment_policy, err
+}
+
+const forgetAllocation = `-- name: ForgetAllocation :exec
+DELETE FROM allocations WHERE payment_id = $1
+`
+
+// Mined again, the payment went to an order's own address.
+func (q *Queries) ForgetAllocation(ctx context.Context, paymentID string) error {
+	_, err := q.db.Exec(ctx, forgetAllocation, paymentID)
+	return err
+}
+
 const insertCustomerAddress = `-- name: InsertCustomerAddress :execrows
 INSERT INTO addresses (id, family, bytes, xpub_id, derivation_index, merchant_id, mode, customer_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text)
@@ -143,6 +331,34 @@ func (q *Queries) InsertCustomerAddress(ctx context.Context, arg InsertCustomerA
 	return result.RowsAffected(), nil
 }
 
+const keepAllocation = `-- name: KeepAllocation :exec
+INSERT INTO allocations AS al (payment_id, address_id, asset_id, order_id, amount)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (payment_id) DO UPDATE
+   SET address_id = EXCLUDED.address_id, asset_id = EXCLUDED.asset_id, order_id = EXCLUDED.order_id, amount = EXCLUDED.amount
+ WHERE (al.address_id, al.asset_id) <> (EXCLUDED.address_id, EXCLUDED.asset_id)
+    OR (al.order_id, al.amount) IS DISTINCT FROM (EXCLUDED.order_id, EXCLUDED.amount)
+`
+
+type KeepAllocationParams struct {
+	PaymentID string
+	AddressID string
+	AssetID   string
+	OrderID   *string
+	Amount    *dbtype.Amount
+}
+
+func (q *Queries) KeepAllocation(ctx context.Context, arg KeepAllocationParams) error {
+	_, err := q.db.Exec(ctx, keepAllocation,
+		arg.PaymentID,
+		arg.AddressID,
+		arg.AssetID,
+		arg.OrderID,
+		arg.Amount,
+	)
+	return err
+}
+
 const lockAddresses = `-- name: LockAddresses :many
 SELECT id, bytes FROM addresses WHERE id = ANY($1::text[]) ORDER BY id FOR NO KEY UPDATE
 `
@@ -166,6 +382,101 @@ func (q *Queries) LockAddresses(ctx context.Context, ids []string) ([]LockAddres
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const nextPaymentSeq = `-- name: NextPaymentSeq :one
+SELECT (COALESCE(max(seq), 0) + 1)::integer AS seq, clock_timestamp()::timestamptz AS at
+  FROM events WHERE payment_id = $1::text AND order_id IS NULL
+`
+
+type NextPaymentSeqRow struct {
+	Seq int32
+	At  time.Time
+}
+
+// The payment is locked, so numbers have no gaps and no twins.
+func (q *Queries) NextPaymentSeq(ctx context.Context, paymentID string) (NextPaymentSeqRow, error) {
+	row := q.db.QueryRow(ctx, nextPaymentSeq, paymentID)
+	var i NextPaymentSeqRow
+	err := row.Scan(&i.Seq, &i.At)
+	return i, err
+}
+
+const payableOrders = `-- name: PayableOrders :many
+SELECT o.id, o.address_id::text AS address_id FROM orders o
+ WHERE o.address_id = ANY($1::text[]) AND o.address_mode = 'per_customer' AND o.chain = $2
+   AND o.state IN ('awaiting_payment', 'confirming', 'expired') AND o.late_until >= $3::timestamptz
+ ORDER BY o.id
+`
+
+type PayableOrdersParams struct {
+	Addresses []string
+	Chain     string
+	Earliest  time.Time
+}
+
+type PayableOrdersRow struct {
+	ID        string
+	AddressID string
+}
+
+// The orders that payments to these addresses may be for. They are not locked yet: whoever locks them looks again.
+func (q *Queries) PayableOrders(ctx context.Context, arg PayableOrdersParams) ([]PayableOrdersRow, error) {
+	rows, err := q.db.Query(ctx, payableOrders, arg.Addresses, arg.Chain, arg.Earliest)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PayableOrdersRow
+	for rows.Next() {
+		var i PayableOrdersRow
+		if err := rows.Scan(&i.ID, &i.AddressID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sweepDeposits = `-- name: SweepDeposits :many
+WITH stalled AS (
+  SELECT p.id FROM payments p
+   WHERE p.id IN (SELECT c.payment_id FROM callbacks c
+                   WHERE c.status = 'pending' AND c.order_id IS NULL
+                     AND c.due_at < now() - interval '1 millisecond' * $1::bigint)
+     AND p.last_woken_at < now() - interval '1 millisecond' * $1::bigint
+   ORDER BY p.last_woken_at LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED)
+UPDATE payments p SET last_woken_at = now() FROM stalled s WHERE p.id = s.id
+RETURNING p.id
+`
+
+type SweepDepositsParams struct {
+	OlderMs int64
+	MaxRows int32
+}
+
+// Payments that are for no order and whose callbacks are long due: the workflow that sends them was terminated, or lost.
+func (q *Queries) SweepDeposits(ctx context.Context, arg SweepDepositsParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, sweepDeposits, arg.OlderMs, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -84,9 +84,10 @@ func (q *Queries) Authenticate(ctx context.Context, hash []byte) (AuthenticateRo
 }
 
 const creditedOf = `-- name: CreditedOf :many
-SELECT o.id, LEAST(sum(po.amount), 115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited
+SELECT o.id, LEAST(sum(LEAST(po.amount, al.amount)), 115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited
   FROM orders o
   JOIN payments p ON p.order_id = o.id AND p.status = 'credited'
+  LEFT JOIN allocations al ON al.payment_id = p.id
   JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = p.credited_inclusion AND po.kind = 'credit' AND po.asset_id = o.asset_id
   JOIN ledger_accounts acc ON acc.id = po.credit_account AND acc.kind <> 'dust'
  WHERE o.id = ANY($1::text[])
@@ -98,7 +99,7 @@ type CreditedOfRow struct {
 	Credited dbtype.Amount
 }
 
-// The confirmed, unreversed money of each order in its own asset.
+// The confirmed, unreversed money of each order in its own asset: of a payment to a customer's address, what is allocated.
 func (q *Queries) CreditedOf(ctx context.Context, ids []string) ([]CreditedOfRow, error) {
 	rows, err := q.db.Query(ctx, creditedOf, ids)
 	if err != nil {

@@ -424,7 +424,7 @@ func (q *Queries) LowestChainBlock(ctx context.Context, chain string) (LowestCha
 }
 
 const matchRecipients = `-- name: MatchRecipients :many
-SELECT a.id, a.bytes, a.order_id, a.merchant_id, a.mode FROM addresses a
+SELECT a.id, a.bytes, a.order_id, a.customer_id, a.merchant_id, a.mode FROM addresses a
  WHERE a.family = $1 AND a.bytes = ANY($2::bytea[])
 `
 
@@ -437,6 +437,7 @@ type MatchRecipientsRow struct {
 	ID         string
 	Bytes      []byte
 	OrderID    *string
+	CustomerID *string
 	MerchantID string
 	Mode       string
 }
@@ -455,6 +456,7 @@ func (q *Queries) MatchRecipients(ctx context.Context, arg MatchRecipientsParams
 			&i.ID,
 			&i.Bytes,
 			&i.OrderID,
+			&i.CustomerID,
 			&i.MerchantID,
 			&i.Mode,
 		); err != nil {
@@ -554,7 +556,7 @@ func (q *Queries) PaymentsAbove(ctx context.Context, arg PaymentsAboveParams) ([
 }
 
 const paymentsByTx = `-- name: PaymentsByTx :many
-SELECT p.id, p.tx_hash, p.native, p.position, p.order_id, p.merchant_id, p.inclusion,
+SELECT p.id, p.tx_hash, p.native, p.position, p.order_id, p.merchant_id, p.inclusion, p.first_included_at,
        i.block_hash, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
   FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
  WHERE p.chain = $1 AND p.tx_hash = ANY($2::bytea[])
@@ -566,19 +568,20 @@ type PaymentsByTxParams struct {
 }
 
 type PaymentsByTxRow struct {
-	ID         string
-	TxHash     []byte
-	Native     bool
-	Position   int32
-	OrderID    *string
-	MerchantID string
-	Inclusion  int32
-	BlockHash  []byte
-	AssetID    string
-	Amount     dbtype.Amount
-	Sender     []byte
-	Recipient  []byte
-	Canonical  bool
+	ID              string
+	TxHash          []byte
+	Native          bool
+	Position        int32
+	OrderID         *string
+	MerchantID      string
+	Inclusion       int32
+	FirstIncludedAt time.Time
+	BlockHash       []byte
+	AssetID         string
+	Amount          dbtype.Amount
+	Sender          []byte
+	Recipient       []byte
+	Canonical       bool
 }
 
 // The payments already known from these transactions, each with its newest inclusion.
@@ -599,6 +602,7 @@ func (q *Queries) PaymentsByTx(ctx context.Context, arg PaymentsByTxParams) ([]P
 			&i.OrderID,
 			&i.MerchantID,
 			&i.Inclusion,
+			&i.FirstIncludedAt,
 			&i.BlockHash,
 			&i.AssetID,
 			&i.Amount,

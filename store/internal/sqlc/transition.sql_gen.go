@@ -175,8 +175,9 @@ func (q *Queries) OrderContexts(ctx context.Context, ids []string) ([]OrderConte
 
 const orderMoney = `-- name: OrderMoney :one
 WITH money AS (
-  SELECT po.amount, p.first_included_at
+  SELECT LEAST(po.amount, al.amount) AS amount, p.first_included_at
     FROM payments p
+    LEFT JOIN allocations al ON al.payment_id = p.id
     JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = p.credited_inclusion AND po.kind = 'credit'
     JOIN ledger_accounts acc ON acc.id = po.credit_account
    WHERE p.order_id = $2::text AND p.status = 'credited' AND po.asset_id = $3::text AND acc.kind <> 'dust')
@@ -209,7 +210,8 @@ type OrderMoneyRow struct {
 }
 
 // The confirmed, unreversed money of an order in its own asset, and the payments that may still become that. Where a
-// payment was posted says whether it was dust; before that, the order's own threshold does. The sums are capped at the
+// payment was posted says whether it was dust; before that, the order's own threshold does. Of a payment to a customer's
+// address only what is allocated counts. The sums are capped at the
 // largest amount there is: a token with a fantastic supply must not make an order unreadable.
 func (q *Queries) OrderMoney(ctx context.Context, arg OrderMoneyParams) (OrderMoneyRow, error) {
 	row := q.db.QueryRow(ctx, orderMoney,
@@ -239,14 +241,17 @@ SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id,
        (c.paused_at IS NOT NULL)::boolean AS chain_paused,
        cur.block_number AS cursor_number,
        po.created_at AS credited_at, acc.kind AS credited_to,
+       adr.customer_id, al.amount AS allocated,
        EXISTS (SELECT FROM ledger_postings r WHERE r.payment_id = p.id AND r.inclusion = i.n AND r.kind = 'reversal') AS reversed,
-       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open') AS in_review,
+       EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.status = 'open' AND rv.cause <> 'deposit') AS in_review,
        EXISTS (SELECT FROM reviews rv WHERE rv.payment_id = p.id AND rv.inclusion = i.n AND rv.status = 'open'
                 AND rv.cause IN ('held', 'disagreement')) AS held_by_review
   FROM payments p
   JOIN inclusions i ON i.payment_id = p.id
   JOIN assets a ON a.id = i.asset_id
   JOIN chains c ON c.name = p.chain
+  JOIN addresses adr ON adr.id = p.address_id
+  LEFT JOIN allocations al ON al.payment_id = p.id
   LEFT JOIN cursors cur ON cur.chain = p.chain
   LEFT JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = i.n AND po.kind = 'credit'
   LEFT JOIN ledger_accounts acc ON acc.id = po.credit_account
@@ -298,6 +303,8 @@ type PaymentInclusionsRow struct {
 	CursorNumber      *int64
 	CreditedAt        *time.Time
 	CreditedTo        *string
+	CustomerID        *string
+	Allocated         *dbtype.Amount
 	Reversed          bool
 	InReview          bool
 	HeldByReview      bool
@@ -353,6 +360,8 @@ func (q *Queries) PaymentInclusions(ctx context.Context, arg PaymentInclusionsPa
 			&i.CursorNumber,
 			&i.CreditedAt,
 			&i.CreditedTo,
+			&i.CustomerID,
+			&i.Allocated,
 			&i.Reversed,
 			&i.InReview,
 			&i.HeldByReview,
