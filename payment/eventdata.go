@@ -31,17 +31,21 @@ type OrderSnapshot struct {
 	AmountReceived          string `json:"amount_received"` // decimal
 	AmountReceivedBaseUnits Amount `json:"amount_received_base_units"`
 
-	Address               string `json:"address"`
-	PaymentURI            string `json:"payment_uri,omitempty"` // EIP-681
-	ConfirmationsRequired int    `json:"confirmations_required"`
+	Address string `json:"address"`
+	// AddressMode says whose the address is.
+	AddressMode           AddressMode `json:"address_mode,omitempty"`
+	PaymentURI            string      `json:"payment_uri,omitempty"` // EIP-681
+	ConfirmationsRequired int         `json:"confirmations_required"`
 
 	ExpiresAt time.Time  `json:"expires_at"`
 	CreatedAt time.Time  `json:"created_at"`
 	UpdatedAt time.Time  `json:"updated_at"`
 	PaidAt    *time.Time `json:"paid_at,omitempty"`
 
-	Reference string            `json:"reference,omitempty"`
-	Metadata  map[string]string `json:"metadata"`
+	// CustomerID is the merchant's own name of who pays.
+	CustomerID string            `json:"customer_id,omitempty"`
+	Reference  string            `json:"reference,omitempty"`
+	Metadata   map[string]string `json:"metadata"`
 }
 
 // PaymentState is where a payment stands, as merchants are told: a narrower view
@@ -86,6 +90,9 @@ type PaymentSnapshot struct {
 
 	Amount          string `json:"amount"` // decimal
 	AmountBaseUnits Amount `json:"amount_base_units"`
+	// What of it counts for the order. Only of a payment to a customer's address; elsewhere all of it does.
+	AllocatedAmount          string  `json:"allocated_amount,omitempty"` // decimal
+	AllocatedAmountBaseUnits *Amount `json:"allocated_amount_base_units,omitempty"`
 
 	TxHash      Hash   `json:"tx_hash"`
 	BlockNumber uint64 `json:"block_number"`
@@ -101,11 +108,39 @@ type PaymentSnapshot struct {
 	CreditedAt  *time.Time `json:"credited_at,omitempty"`
 }
 
-// EventData is what an event is about: always the order, and the payment when one
-// caused it.
+// DepositSnapshot is the part of a payment to a customer's address that is for none
+// of his orders, as merchants see it.
+type DepositSnapshot struct {
+	CustomerID string  `json:"customer_id"`
+	Chain      string  `json:"chain"`
+	Asset      string  `json:"asset"`
+	AssetID    AssetID `json:"asset_id"`
+
+	Amount          string `json:"amount"` // decimal
+	AmountBaseUnits Amount `json:"amount_base_units"`
+}
+
+// EventData is what an event is about: the order, the payment when one caused it,
+// and what of it is a deposit. Only a payment that is for no order has none.
 type EventData struct {
-	Order   OrderSnapshot    `json:"order"`
+	Order   OrderSnapshot    `json:"order,omitzero"`
 	Payment *PaymentSnapshot `json:"payment,omitempty"`
+	Deposit *DepositSnapshot `json:"deposit,omitempty"`
+}
+
+// check refuses an event that lacks what it is about.
+func (e Event) check() error {
+	aboutPayment := slices.Contains(paymentEvents(), e.Type)
+	switch {
+	case !slices.Contains(EventTypes(), e.Type):
+		return E(CodeInternal, "", "unknown event type")
+	case e.Data.Payment == nil && aboutPayment:
+		return E(CodeInternal, "", "an event about a payment carries none")
+	case e.Data.Deposit == nil && (e.Data.Order.ID == "" || e.Type == EventDepositCredited):
+		return E(CodeInternal, "", "an event is about neither an order nor a deposit")
+	default:
+		return nil
+	}
 }
 
 // Event is the body of a callback. Its id is not in it: it travels as the
@@ -118,18 +153,15 @@ type Event struct {
 
 // paymentEvents are the types that are about one payment, and never without it.
 func paymentEvents() []EventType {
-	return []EventType{EventOrderPaymentDetected, EventPaymentLate, EventPaymentMismatched, EventPaymentReversed}
+	return []EventType{EventOrderPaymentDetected, EventPaymentLate, EventPaymentMismatched, EventPaymentReversed, EventDepositCredited}
 }
 
 // Encode writes the event as the JSON that is stored, signed and sent. It returns
-// CodeInternal for an event of an unknown type, or one about a payment that carries
-// none.
+// CodeInternal for an event of an unknown type, or one that does not carry what it
+// is about.
 func (e Event) Encode() ([]byte, error) {
-	if !slices.Contains(EventTypes(), e.Type) {
-		return nil, E(CodeInternal, "", "unknown event type")
-	}
-	if e.Data.Payment == nil && slices.Contains(paymentEvents(), e.Type) {
-		return nil, E(CodeInternal, "", "an event about a payment carries none")
+	if err := e.check(); err != nil {
+		return nil, err
 	}
 	e.Timestamp = wireTime(e.Timestamp)
 	body, err := json.Marshal(e)

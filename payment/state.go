@@ -126,6 +126,8 @@ const (
 	EventPaymentMismatched EventType = "payment.mismatched"
 	// EventPaymentReversed: the chain took a confirmed payment back.
 	EventPaymentReversed EventType = "payment.reversed"
+	// EventDepositCredited: money came to a customer's address that none of his orders takes, whole or in part.
+	EventDepositCredited EventType = "deposit.credited"
 )
 
 // EventTypes lists every event type.
@@ -133,7 +135,7 @@ func EventTypes() []EventType {
 	return []EventType{
 		EventOrderCreated, EventOrderPaymentDetected, EventOrderUnderpaid, EventOrderPaid,
 		EventOrderExpired, EventOrderCancelled, EventOrderPaidLate, EventOrderOverpaid,
-		EventPaymentLate, EventPaymentMismatched, EventPaymentReversed,
+		EventPaymentLate, EventPaymentMismatched, EventPaymentReversed, EventDepositCredited,
 	}
 }
 

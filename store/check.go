@@ -29,6 +29,10 @@ const (
 	RuleReleases  = "release_has_its_credit"
 	RuleKinds     = "posting_is_about_a_payment"
 	RuleFindings  = "finding_is_what_was_found"
+	// RuleAllocated, RuleOwed and RuleDeposits are about customers' addresses.
+	RuleAllocated = "allocation_is_the_payments"
+	RuleOwed      = "order_takes_what_it_owes"
+	RuleDeposits  = "deposit_is_told"
 )
 
 // LedgerBalance is what one kind of account holds of one asset, over everybody.
@@ -57,7 +61,9 @@ const maxFindings = 100
 // LedgerCheck proves the books as of one moment: the accounts of every posting are in its asset; balances from snapshots
 // are the sums of all postings; every asset sums up to zero; every credited payment has exactly one credit that was not
 // reversed, for what its inclusion carried, and the other way round; custody is what was credited; every release has its
-// credit; no posting is about anything but a payment or a difference that was found on chain. It reads everything and takes as long as that takes; nothing waits for it.
+// credit; no posting is about anything but a payment or a difference that was found on chain; of payments to customers'
+// addresses, no order takes more than it asks for, and what no order takes was told as a deposit. It reads everything and takes
+// as long as that takes; nothing waits for it.
 func (db *DB) LedgerCheck(ctx context.Context) (LedgerReport, error) {
 	var report LedgerReport
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly} // one snapshot for all queries
@@ -67,7 +73,8 @@ func (db *DB) LedgerCheck(ctx context.Context) (LedgerReport, error) {
 			return err
 		}
 		for _, rule := range []func(context.Context) error{
-			c.assets, c.balances, c.snapshots, c.totals, c.credited, c.credits, c.custody, c.releases, c.kinds, c.findings, c.size, c.sums,
+			c.assets, c.balances, c.snapshots, c.totals, c.credited, c.credits, c.custody, c.releases, c.kinds, c.findings,
+			c.allocations, c.owed, c.deposits, c.size, c.sums,
 		} {
 			if err := rule(ctx); err != nil {
 				return err
@@ -154,6 +161,21 @@ func (c *checker) kinds(ctx context.Context) error {
 func (c *checker) findings(ctx context.Context) error {
 	rows, err := c.q.CheckFindings(ctx, maxFindings)
 	return each(c, RuleFindings, rows, err, func(key string) string { return key })
+}
+
+func (c *checker) allocations(ctx context.Context) error {
+	rows, err := c.q.CheckAllocations(ctx, maxFindings)
+	return each(c, RuleAllocated, rows, err, func(id string) string { return id })
+}
+
+func (c *checker) owed(ctx context.Context) error {
+	rows, err := c.q.CheckOwed(ctx, maxFindings)
+	return each(c, RuleOwed, rows, err, func(id string) string { return id })
+}
+
+func (c *checker) deposits(ctx context.Context) error {
+	rows, err := c.q.CheckDeposits(ctx, maxFindings)
+	return each(c, RuleDeposits, rows, err, func(r sqlc.CheckDepositsRow) string { return fmt.Sprintf("%s/%d", r.ID, r.Inclusion) })
 }
 
 func (c *checker) size(ctx context.Context) error {

@@ -152,6 +152,9 @@ func (t txn) postCredit(ctx context.Context, in CreditInput, order *orderRow, ab
 			return "", fmt.Errorf("confirm payment %s: %w", in.PaymentID, err)
 		}
 	}
+	if err := t.tellDeposit(ctx, order, payment.EventDepositCredited, about.ID, about.N); err != nil {
+		return "", err
+	}
 	cause := reviewCause(confirmed.Facts, posting, reason)
 	if cause == "" {
 		return reason, nil
@@ -213,18 +216,9 @@ func (t txn) confirmed(ctx context.Context, in CreditInput, order *orderRow, abo
 		}
 		return c, nil
 	}
-	merchant, err := t.q.MerchantPolicies(ctx, about.MerchantID)
-	if err != nil {
-		return c, fmt.Errorf("policies of merchant %s: %w", about.MerchantID, err)
-	}
-	c.ReviewHolds = true // nobody asked for it
-	c.Facts = payment.CreditFacts{
-		PaymentPolicy: payment.PaymentPolicy(merchant.PaymentPolicy), LatePolicy: payment.LatePolicy(merchant.LatePolicy),
-	}
-	if about.Amount.Less(about.DustBelow.Amount) {
-		c.Facts.Match = payment.MatchDust
-	}
-	return c, nil
+	var err error
+	c.Facts, err = t.depositFacts(ctx, about)
+	return c, err
 }
 
 // reviewCause says why a person has to look at a credit, "" when nobody has to.

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
-// newEvent is something that became true of an order.
+// newEvent is something that became true of an order, or of a payment that is for none.
 type newEvent struct {
 	Type payment.EventType
 	// Key is the deterministic name of the effect: a second event of this name is not written.
@@ -57,12 +57,13 @@ func (t txn) writeEvent(ctx context.Context, order *orderRow, ev newEvent) error
 	if err := t.q.InsertEvent(ctx, params); err != nil {
 		return fmt.Errorf("write event %s: %w", ev.Key, err)
 	}
-	return t.fanOut(ctx, order, params)
+	return t.fanOut(ctx, order.CallbackEndpointID, params)
 }
 
-func (t txn) fanOut(ctx context.Context, order *orderRow, ev sqlc.InsertEventParams) error {
+// fanOut writes a callback for every endpoint that is to be told, the order's own too if it names one.
+func (t txn) fanOut(ctx context.Context, orderEndpoint *string, ev sqlc.InsertEventParams) error {
 	endpoints, err := t.q.EndpointsFor(ctx, sqlc.EndpointsForParams{
-		MerchantID: ev.MerchantID, Mode: ev.Mode, Type: ev.Type, OrderEndpoint: order.CallbackEndpointID,
+		MerchantID: ev.MerchantID, Mode: ev.Mode, Type: ev.Type, OrderEndpoint: orderEndpoint,
 	})
 	if err != nil {
 		return fmt.Errorf("look for endpoints: %w", err)
@@ -71,6 +72,9 @@ func (t txn) fanOut(ctx context.Context, order *orderRow, ev sqlc.InsertEventPar
 		params := sqlc.InsertCallbackParams{
 			ID: string(payment.NewCallbackID()), EventID: ev.ID, EndpointID: endpoint.ID, OrderID: ev.OrderID, Seq: ev.Seq,
 			Status: callbackPending,
+		}
+		if ev.OrderID == nil {
+			params.PaymentID = ev.PaymentID
 		}
 		if endpoint.Disabled {
 			reason := parkedEndpointDisabled
@@ -84,17 +88,19 @@ func (t txn) fanOut(ctx context.Context, order *orderRow, ev sqlc.InsertEventPar
 }
 
 func encodeEvent(order *orderRow, ev newEvent, at time.Time) ([]byte, error) {
-	snapshot, err := order.snapshot(ev.Received)
-	if err != nil {
-		return nil, err
+	event := payment.Event{Type: ev.Type, Timestamp: at}
+	if order != nil {
+		var err error
+		if event.Data.Order, err = order.snapshot(ev.Received); err != nil {
+			return nil, err
+		}
 	}
-	event := payment.Event{Type: ev.Type, Timestamp: at, Data: payment.EventData{Order: snapshot}}
 	if ev.Payment != nil {
 		about, err := ev.Payment.snapshot(order)
 		if err != nil {
 			return nil, err
 		}
-		event.Data.Payment = &about
+		event.Data.Payment, event.Data.Deposit = &about, ev.Payment.depositTold(ev.Type)
 	}
 	return event.Encode()
 }
@@ -106,8 +112,9 @@ func (o *orderRow) snapshot(received payment.Amount) (payment.OrderSnapshot, err
 		Chain: o.Chain, Asset: o.assetRef.Symbol, AssetID: o.assetRef.ID,
 		Amount: o.assetRef.Format(o.Amount.Amount), AmountBaseUnits: o.Amount.Amount,
 		AmountReceived: o.assetRef.Format(received), AmountReceivedBaseUnits: received,
-		Address:               o.address.Text(),
-		PaymentURI:            payment.PaymentURI(o.chainID, o.assetRef.ID, o.address, o.Amount.Amount),
+		Address:     o.address.Text(),
+		PaymentURI:  payment.PaymentURI(o.chainID, o.assetRef.ID, o.address, o.Amount.Amount),
+		AddressMode: payment.AddressMode(o.AddressMode), CustomerID: deref(o.CustomerID),
 		ConfirmationsRequired: int(o.Confirmations),
 		CreatedAt:             o.CreatedAt, UpdatedAt: o.UpdatedAt, PaidAt: o.PaidAt,
 		Reference: deref(o.Reference),
@@ -139,6 +146,10 @@ func (p *inclusionRow) snapshot(order *orderRow) (payment.PaymentSnapshot, error
 		From: from, To: to,
 		Confirmations: p.confirmations(), ConfirmationsRequired: int(p.Confirmations),
 		FirstSeenAt: p.CreatedAt, CreditedAt: p.CreditedAt,
+	}
+	if p.CustomerID != nil {
+		counted := p.counted()
+		s.AllocatedAmount, s.AllocatedAmountBaseUnits = p.asset.Format(counted), &counted
 	}
 	if order != nil {
 		s.Late = order.ExpiresAt != nil && p.FirstIncludedAt.After(*order.ExpiresAt)

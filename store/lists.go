@@ -27,8 +27,9 @@ const MaxPage = 100
 
 // OrderFilter narrows a list of orders. The zero value lists all.
 type OrderFilter struct {
-	State     payment.State
-	Reference string
+	State      payment.State
+	Reference  string
+	CustomerID string
 }
 
 // ListOrders lists a merchant's orders, newest first, from behind the cursor. Orders without an address are not listed.
@@ -68,13 +69,19 @@ func (t txn) pageOrders(ctx context.Context, p Principal, filter OrderFilter, fr
 	}
 	var orders []sqlc.Order
 	var err error
-	if filter.Reference == "" {
-		orders, err = t.q.PageOrders(ctx, params)
-	} else {
+	switch {
+	case filter.Reference != "":
 		orders, err = t.q.PageOrdersByReference(ctx, sqlc.PageOrdersByReferenceParams{
 			MerchantID: params.MerchantID, Mode: params.Mode, Reference: filter.Reference, State: params.State,
+			CustomerID: optional(filter.CustomerID), BeforeAt: params.BeforeAt, BeforeID: params.BeforeID, MaxRows: params.MaxRows,
+		})
+	case filter.CustomerID != "":
+		orders, err = t.q.PageOrdersByCustomer(ctx, sqlc.PageOrdersByCustomerParams{
+			MerchantID: params.MerchantID, Mode: params.Mode, CustomerID: filter.CustomerID, State: params.State,
 			BeforeAt: params.BeforeAt, BeforeID: params.BeforeID, MaxRows: params.MaxRows,
 		})
+	default:
+		orders, err = t.q.PageOrders(ctx, params)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list orders: %w", err)

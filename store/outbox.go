@@ -137,7 +137,7 @@ type Route struct {
 }
 
 // Route decides by the rows as they are now. An open order takes its money itself, and so does an expired or cancelled one
-// within its late window; money for any other needs a review.
+// within its late window; money for any other needs a review, and so does a deposit, whose review asks nobody.
 func (db *DB) Route(ctx context.Context, m OutboxMessage) (Route, error) {
 	if m.ReviewCause != "" {
 		return Route{To: RouteReview, Cause: m.ReviewCause}, nil
@@ -154,6 +154,8 @@ func (db *DB) Route(ctx context.Context, m OutboxMessage) (Route, error) {
 		return Route{To: RouteOrder}, nil
 	case m.Signal == process.SignalPaymentDropped || !unsettled:
 		return Route{To: RouteNobody}, nil
+	case m.OrderID == "":
+		return Route{To: RouteReview, Cause: process.CauseDeposit}, nil
 	case row.WithinLateWindow && (state == payment.StateExpired || state == payment.StateCancelled):
 		return Route{To: RouteOrder}, nil
 	case state == payment.StateExpired || state == payment.StateCancelled:

@@ -28,13 +28,13 @@ const (
 // before the first change: in this order, each kind sorted.
 type placing struct {
 	txn
-	turn   chainTurn
-	mode   placeMode
-	known  map[identity]sqlc.PaymentsByTxRow
+	turn  chainTurn
+	mode  placeMode
+	known map[identity]sqlc.PaymentsByTxRow
 	// payable are the orders that payments to a customer's address may be for.
 	payable map[string][]payment.OrderID
-	orders map[payment.OrderID]*orderRow
-	locked map[string]sqlc.LockPaymentsRow
+	orders  map[payment.OrderID]*orderRow
+	locked  map[string]sqlc.LockPaymentsRow
 }
 
 // place records the arrivals of a batch, and lets go of dropped payments whose window to return ended with it.

@@ -176,6 +176,11 @@ func (t txn) drop(ctx context.Context, turn chainTurn, order *orderRow, locked s
 	if err := t.tell(ctx, order, trigger, lost.id, lost.inclusion); err != nil {
 		return err
 	}
+	if credited && lost.orderID == nil {
+		if err := t.tellDeposit(ctx, nil, payment.EventPaymentReversed, lost.id, lost.inclusion); err != nil {
+			return err
+		}
+	}
 	err = t.wake(ctx, wakeUp{
 		chain: turn.chain, signal: process.SignalPaymentDropped, paymentID: lost.id, inclusion: lost.inclusion,
 		orderID: lost.orderID, kind: "dropped",

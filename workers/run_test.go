@@ -211,15 +211,20 @@ func TestTheFleetTriesAgain(t *testing.T) {
 
 // broom is a store of what was forgotten.
 type broom struct {
-	stalled []store.StalledOrder
-	swept   []string
-	err     error
-	pruned  int
-	old     int // how many wake-ups are old enough to be forgotten
+	stalled  []store.StalledOrder
+	deposits []payment.PaymentID
+	swept    []string
+	err      error
+	pruned   int
+	old      int // how many wake-ups are old enough to be forgotten
 }
 
 func (b *broom) SweepOrders(context.Context, time.Duration, int) ([]store.StalledOrder, error) {
 	return b.stalled, b.err
+}
+
+func (b *broom) SweepDeposits(context.Context, time.Duration, int) ([]payment.PaymentID, error) {
+	return b.deposits, b.err
 }
 
 func (b *broom) SweepUnsettled(_ context.Context, chain string, _ time.Duration, _ int) (store.Swept, error) {
@@ -251,13 +256,13 @@ func TestOneRoundForgetsAllThatIsOld(t *testing.T) {
 
 func TestTheUpkeepDoesItsRounds(t *testing.T) {
 	t.Parallel()
-	b := &broom{stalled: []store.StalledOrder{{ID: "ord_a", TakesPayments: true}, {ID: "ord_b"}}}
+	b := &broom{stalled: []store.StalledOrder{{ID: "ord_a", TakesPayments: true}, {ID: "ord_b"}}, deposits: []payment.PaymentID{"pay_a"}}
 	r := &receiver{start: errAway}
 	keeper := upkeep{store: b, to: r, chains: func() []string { return []string{"one", "two"} }, log: discard()}
 	keeper.round(t.Context())
 	require.Equal(t, []string{"one", "two"}, b.swept)
 	require.Equal(t, []payment.OrderID{"ord_a"}, r.orders)
-	require.Equal(t, []process.Stream{"ord_b"}, r.others, "one that cannot be started holds up no other")
+	require.Equal(t, []process.Stream{"ord_b", "pay_a"}, r.others, "one that cannot be started holds up no other")
 	require.Equal(t, 2, b.pruned)
 	b.err = errAway
 	keeper.round(t.Context())

@@ -13,6 +13,7 @@ import (
 // Sweeper is what the upkeep needs of the store.
 type Sweeper interface {
 	SweepOrders(ctx context.Context, silent time.Duration, limit int) ([]store.StalledOrder, error)
+	SweepDeposits(ctx context.Context, silent time.Duration, limit int) ([]payment.PaymentID, error)
 	SweepUnsettled(ctx context.Context, chain string, silent time.Duration, limit int) (store.Swept, error)
 	PruneSent(ctx context.Context, age time.Duration, limit int) (int, error)
 	PruneClaims(ctx context.Context, age time.Duration, limit int) (int, error)
@@ -69,6 +70,7 @@ func (u upkeep) round(ctx context.Context) {
 		u.report(ctx, "sweep", err, "chain", chain, "payments", swept.Payments, "reviews", swept.Reviews)
 	}
 	u.startStalled(ctx)
+	u.startDeposits(ctx)
 	n, err := prune(ctx, outboxAge, u.store.PruneSent)
 	u.report(ctx, "prune the outbox", err, "rows", n)
 	n, err = prune(ctx, claimAge, u.store.PruneClaims)
@@ -112,4 +114,15 @@ func (u upkeep) startStalled(ctx context.Context) {
 		}
 	}
 	u.report(ctx, "start stalled orders", err, "orders", len(stalled))
+}
+
+// startDeposits does the same for callbacks of payments that are for no order.
+func (u upkeep) startDeposits(ctx context.Context) {
+	deposits, err := u.store.SweepDeposits(ctx, sweepSilent, upkeepBatch)
+	for _, id := range deposits {
+		if startErr := u.to.StartCallbacks(ctx, process.PaymentStream(id)); startErr != nil {
+			err = startErr // the next sweep finds it again
+		}
+	}
+	u.report(ctx, "start callbacks of deposits", err, "payments", len(deposits))
 }

@@ -10,7 +10,7 @@ import (
 // PaymentReviewWorkflow sees money that no open order can take through: it has it confirmed and posted like any other,
 // tells the merchant, and then waits for a person's decision. A decision that leaves the money where it was, held or
 // unconfirmed, can be changed: the run goes on until the money moved or a person closes it once more, and started again
-// it waits again.
+// it waits again. A deposit is money like that too, about which nobody has to decide: its review ends by itself.
 func PaymentReviewWorkflow(ctx workflow.Context, in process.ReviewInput) error {
 	r := &reviewRun{ctx: detached(ctx), in: in, stale: true}
 	if err := r.setup(); err != nil {
@@ -21,8 +21,9 @@ func PaymentReviewWorkflow(ctx workflow.Context, in process.ReviewInput) error {
 
 const (
 	reviewResolved = "resolved"
-	// dropActor closes reviews of payments that the chain took back before they counted: there is nothing to decide.
-	dropActor = "sluice"
+	// ownActor closes reviews in which there is nothing to decide: of payments that the chain took back before they counted, and
+	// of deposits.
+	ownActor = "sluice"
 )
 
 type reviewRun struct {
@@ -102,23 +103,35 @@ func (r *reviewRun) read() error {
 // reconcile starts settling, and closes the review of a payment that is gone.
 func (r *reviewRun) reconcile() error {
 	switch {
-	case r.resolved() || r.posted():
+	case r.resolved():
+		return nil
+	case r.posted():
+		if r.in.Cause == process.CauseDeposit && r.deliveries.idle() {
+			r.close("credited", "the deposit is credited and its callbacks are settled")
+		}
 		return nil
 	case r.dropped:
-		view, err := transact[process.ReviewView](r.ctx, process.ActivityResolveReview, process.ResolveReviewInput{
-			Review: r.in, Move: process.MoveClose,
-			By:        process.By{Actor: dropActor, Reason: "the payment left the chain before it counted"},
-			RequestID: process.ReviewWorkflowID(r.in) + "/dropped",
-		})
-		if err != nil {
-			r.dropped, r.blocked = false, codeOf(err)
-			return nil
+		if !r.close("dropped", "the payment left the chain before it counted") {
+			r.dropped = false
 		}
-		r.view = view
 	case !r.settling && r.blocked == "":
 		r.settle()
 	}
 	return nil
+}
+
+// close resolves a review in which there is nothing to decide.
+func (r *reviewRun) close(why, reason string) (done bool) {
+	view, err := transact[process.ReviewView](r.ctx, process.ActivityResolveReview, process.ResolveReviewInput{
+		Review: r.in, Move: process.MoveClose, By: process.By{Actor: ownActor, Reason: reason},
+		RequestID: process.ReviewWorkflowID(r.in) + "/" + why,
+	})
+	if err != nil {
+		r.blocked = codeOf(err)
+		return false
+	}
+	r.view = view
+	return true
 }
 
 func (r *reviewRun) settle() {
@@ -153,7 +166,10 @@ func (r *reviewRun) resolved() bool { return r.view.Status == reviewResolved }
 func (r *reviewRun) parked() bool { return r.resolved() && !r.dropped && !r.posted() }
 
 // movable tells whether a review that was decided can still be decided otherwise.
-func (r *reviewRun) movable() bool { return r.resolved() && !r.left && (r.view.Held || r.parked()) }
+func (r *reviewRun) movable() bool { return r.resolved() && !r.left && (r.decidesHeld() || r.parked()) }
+
+// decidesHeld tells whether held money waits for this review. What is held of a deposit has a review of its own.
+func (r *reviewRun) decidesHeld() bool { return r.view.Held && r.in.Cause != process.CauseDeposit }
 
 func (r *reviewRun) finished() bool {
 	return r.loaded && r.resolved() && !r.movable() && r.deliveries.idle()
@@ -180,7 +196,7 @@ func (r *reviewRun) legalMoves() []process.Move {
 		return nil
 	case r.parked() || r.blocked != "":
 		return []process.Move{process.MoveRetry, process.MoveClose}
-	case !r.posted():
+	case !r.posted() || r.in.Cause == process.CauseDeposit:
 		return nil
 	case r.resolved():
 		return []process.Move{process.MoveRelease, process.MoveClose}
@@ -223,7 +239,7 @@ func (r *reviewRun) blockedStep() (process.Step, string) {
 		return process.StepConfirm, string(payment.StatusParked)
 	case r.blocked != "":
 		return process.StepConfirm, r.blocked
-	case r.posted():
+	case r.posted() && r.in.Cause != process.CauseDeposit:
 		return process.StepReview, string(r.in.Cause)
 	default:
 		return "", ""
@@ -236,6 +252,8 @@ func (r *reviewRun) awaiting() string {
 		return "the review's row"
 	case r.settling:
 		return "confirmations"
+	case r.in.Cause == process.CauseDeposit && r.posted():
+		return "callbacks"
 	case !r.resolved() || r.movable():
 		return "a person, to make one of the moves below"
 	case !r.deliveries.idle():

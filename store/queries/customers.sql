@@ -108,3 +108,10 @@ SELECT p.id, p.credited_inclusion::integer AS inclusion FROM payments p
  WHERE (al.payment_id IS NOT NULL AND acc.kind <> 'dust' AND i.amount > COALESCE(al.amount, 0))
     <> EXISTS (SELECT FROM events e WHERE e.key = p.id || '/' || i.n || '/deposit.credited')
  ORDER BY p.id LIMIT @max_rows;
+
+-- name: PageOrdersByCustomer :many
+SELECT * FROM orders
+ WHERE merchant_id = @merchant_id AND mode = @mode AND customer_id = sqlc.arg(customer_id)::text AND state <> 'opening'
+   AND (sqlc.narg(state)::text IS NULL OR state = sqlc.narg(state))
+   AND (sqlc.narg(before_at)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before_at), sqlc.narg(before_id)::text))
+ ORDER BY created_at DESC, id DESC LIMIT @max_rows;

@@ -21,6 +21,7 @@ SELECT * FROM orders
 -- name: PageOrdersByReference :many
 SELECT * FROM orders
  WHERE merchant_id = @merchant_id AND mode = @mode AND reference = sqlc.arg(reference)::text AND state <> 'opening'
+   AND (sqlc.narg(customer_id)::text IS NULL OR customer_id = sqlc.narg(customer_id))
    AND (sqlc.narg(state)::text IS NULL OR state = sqlc.narg(state))
    AND (sqlc.narg(before_at)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before_at), sqlc.narg(before_id)::text))
  ORDER BY created_at DESC, id DESC LIMIT @max_rows;

@@ -157,12 +157,29 @@ func (b *Bundle) Opening(tb testing.TB, change ...func(*store.NewOrder)) payment
 func (b *Bundle) Order(tb testing.TB, change ...func(*store.NewOrder)) process.OrderView {
 	tb.Helper()
 	id := b.Opening(tb, change...)
+	allocation, err := b.DB.BeginAllocation(tb.Context(), id)
+	require.NoError(tb, err)
+	if allocation.Known != nil {
+		v, err := b.DB.ReuseAddress(tb.Context(), id, allocation.Known.Address)
+		require.NoError(tb, err)
+		return v
+	}
 	index, err := b.DB.ReserveIndex(tb.Context(), b.Wallet)
 	require.NoError(tb, err)
 	v, err := b.DB.FinishAllocation(tb.Context(), id, b.Wallet, index, Address())
 	require.NoError(tb, err)
 	require.Equal(tb, payment.StateAwaitingPayment, v.State)
 	return v
+}
+
+// Of makes an order one of a customer's, paid to his standing address.
+func Of(customer string) func(*store.NewOrder) {
+	return func(n *store.NewOrder) { n.CustomerID, n.AddressMode = customer, payment.AddressPerCustomer }
+}
+
+// Owing makes an order ask for this much.
+func Owing(amount uint64) func(*store.NewOrder) {
+	return func(n *store.NewOrder) { n.Amount = payment.AmountFromUint64(amount) }
 }
 
 // Address is a fresh random address.

@@ -407,6 +407,85 @@ func (q *Queries) NextPaymentSeq(ctx context.Context, paymentID string) (NextPay
 	return i, err
 }
 
+const pageOrdersByCustomer = `-- name: PageOrdersByCustomer :many
+SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders
+ WHERE merchant_id = $1 AND mode = $2 AND customer_id = $3::text AND state <> 'opening'
+   AND ($4::text IS NULL OR state = $4)
+   AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6::text))
+ ORDER BY created_at DESC, id DESC LIMIT $7
+`
+
+type PageOrdersByCustomerParams struct {
+	MerchantID string
+	Mode       string
+	CustomerID string
+	State      *string
+	BeforeAt   *time.Time
+	BeforeID   *string
+	MaxRows    int32
+}
+
+func (q *Queries) PageOrdersByCustomer(ctx context.Context, arg PageOrdersByCustomerParams) ([]Order, error) {
+	rows, err := q.db.Query(ctx, pageOrdersByCustomer,
+		arg.MerchantID,
+		arg.Mode,
+		arg.CustomerID,
+		arg.State,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Order
+	for rows.Next() {
+		var i Order
+		if err := rows.Scan(
+			&i.ID,
+			&i.MerchantID,
+			&i.Mode,
+			&i.State,
+			&i.Labels,
+			&i.Chain,
+			&i.AssetID,
+			&i.Amount,
+			&i.FulfilAmount,
+			&i.DustBelow,
+			&i.Confirmations,
+			&i.FinalityTag,
+			&i.ExpiresInSeconds,
+			&i.PaymentPolicy,
+			&i.LatePolicy,
+			&i.LateWindowSeconds,
+			&i.Reference,
+			&i.Metadata,
+			&i.CustomerID,
+			&i.AddressMode,
+			&i.CallbackEndpointID,
+			&i.AddressID,
+			&i.ExpiresAt,
+			&i.LateUntil,
+			&i.BirthBlock,
+			&i.EventSeq,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.PaidAt,
+			&i.ClosedAt,
+			&i.BlockedStep,
+			&i.LastWokenAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const payableOrders = `-- name: PayableOrders :many
 SELECT o.id, o.address_id::text AS address_id FROM orders o
  WHERE o.address_id = ANY($1::text[]) AND o.address_mode = 'per_customer' AND o.chain = $2

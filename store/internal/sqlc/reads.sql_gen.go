@@ -322,15 +322,17 @@ func (q *Queries) PageOrders(ctx context.Context, arg PageOrdersParams) ([]Order
 const pageOrdersByReference = `-- name: PageOrdersByReference :many
 SELECT id, merchant_id, mode, state, labels, chain, asset_id, amount, fulfil_amount, dust_below, confirmations, finality_tag, expires_in_seconds, payment_policy, late_policy, late_window_seconds, reference, metadata, customer_id, address_mode, callback_endpoint_id, address_id, expires_at, late_until, birth_block, event_seq, created_at, updated_at, paid_at, closed_at, blocked_step, last_woken_at FROM orders
  WHERE merchant_id = $1 AND mode = $2 AND reference = $3::text AND state <> 'opening'
-   AND ($4::text IS NULL OR state = $4)
-   AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6::text))
- ORDER BY created_at DESC, id DESC LIMIT $7
+   AND ($4::text IS NULL OR customer_id = $4)
+   AND ($5::text IS NULL OR state = $5)
+   AND ($6::timestamptz IS NULL OR (created_at, id) < ($6, $7::text))
+ ORDER BY created_at DESC, id DESC LIMIT $8
 `
 
 type PageOrdersByReferenceParams struct {
 	MerchantID string
 	Mode       string
 	Reference  string
+	CustomerID *string
 	State      *string
 	BeforeAt   *time.Time
 	BeforeID   *string
@@ -342,6 +344,7 @@ func (q *Queries) PageOrdersByReference(ctx context.Context, arg PageOrdersByRef
 		arg.MerchantID,
 		arg.Mode,
 		arg.Reference,
+		arg.CustomerID,
 		arg.State,
 		arg.BeforeAt,
 		arg.BeforeID,
