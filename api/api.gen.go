@@ -50,6 +50,12 @@ const (
 	PaymentListObjectList PaymentListObject = "list"
 )
 
+// AddressMode | mode | meaning |
+// |---|---|
+// | `per_order` | the order has an address of its own; whatever arrives there is for it |
+// | `per_customer` | all orders of the customer share one address, for ever. A payment is for one of them: on its chain and in its asset, the one that still owes exactly the amount, else the oldest that owes something. What is beyond, and what no order takes, is a deposit (`deposit.credited`) |
+type AddressMode = payment.AddressMode
+
 // AssetCode The operator's code for an asset, unique within its chain. It is not read from the chain.
 //
 // Example: USDC
@@ -113,6 +119,10 @@ type ChainName = string
 
 // CreateOrderRequest Fields that are not listed here are refused (`unknown_field`).
 type CreateOrderRequest struct {
+	// AddressMode Whose address the order is paid to; `per_order` if absent. `per_customer` needs a `customer_id`
+	// (`missing_parameter`).
+	AddressMode *AddressMode `json:"address_mode,omitempty"`
+
 	// Amount What the payer owes, in whole units: digits, and a point with digits behind it if need be. Greater than zero;
 	// no sign, exponent or separators; no more decimals than the asset has.
 	//
@@ -141,6 +151,13 @@ type CreateOrderRequest struct {
 	// refused (`confirmations_too_low`). The block that holds the payment is the first confirmation.
 	Confirmations *int `json:"confirmations,omitempty"`
 
+	// CustomerID Your own name for who pays: 1 to 200 printable characters, without spaces at its ends. Do not put secrets or
+	// personal data here: support can read it.
+	//
+	//
+	// Example: customer-77
+	CustomerID *CustomerID `json:"customer_id,omitempty"`
+
 	// ExpiresIn How many seconds the payer has, from one minute to seven days. On time is what is mined in time: a payment
 	// whose block is dated before the deadline counts, however late it is seen.
 	ExpiresIn *int `json:"expires_in,omitempty"`
@@ -157,6 +174,12 @@ type CreateOrderRequest struct {
 	// Example: invoice-1001
 	Reference *Reference `json:"reference,omitempty"`
 }
+
+// CustomerID Your own name for who pays: 1 to 200 printable characters, without spaces at its ends. Do not put secrets or
+// personal data here: support can read it.
+//
+// Example: customer-77
+type CustomerID = string
 
 // HasMore Whether there are more entries behind this page.
 type HasMore = bool
@@ -812,6 +835,9 @@ type ListOrdersParams struct {
 
 	// Reference Only orders with exactly this reference.
 	Reference *Reference `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// CustomerID Only orders of this customer.
+	CustomerID *CustomerID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
 }
 
 // CreateOrderParams defines parameters for CreateOrder.
@@ -925,6 +951,13 @@ func (w *ServerInterfaceWrapper) ListOrders(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference", ctx.QueryParams(), &params.Reference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", ctx.QueryParams(), &params.CustomerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2202,147 +2235,154 @@ func (sh *strictHandler) ListOrderPayments(ctx echo.Context, id OrderIDPath, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5H2Lchu3suCvYHlOVeyTETWkXpZUt7K2E9/jvXmtH5vdMn1EcKZJ4nIGmAwwophYW/s1+2H7JVvdDcyD",
-	"HEqykzjn1k1VyhQ5ABqNRr+759dBYvLCaNDODi5+HSxBplDSx5cp5IVxoJPNKygyuYEUv07BJqUqnDJ6",
-	"cDGYurKCqVgvQQu3VFYoK9wSRAk55DMoIRVS2zWUwhkhtQBZZgpKUcLPFVgn1sotaYCVOYgVbC6FcUso",
-	"18qCkDML2g0H0cAmS8glLg+6ygcX7wa47uB9NHCbAgYXA+tKpReD29to8ApcuXk6d1DugvsGV4LE6NQi",
-	"QGupnJjB3JTQABFAU1asTemWooQCpFN60YUkV1rlCMyohkJpBwsoB7cIRyFLmYPz2HxeldbsgWiq4cZd",
-	"JfTEVJg5wVLIBXjYcF2FD/9cQbkZRAMtc1yOR3SBkjffgl645eDiZDSOEMjw96gPWa1D/jfY7IL3vczB",
-	"8skmJWLB6AsxQtyNT05EUSrt5CwD8fT185cvRbKUpUxwy3SwpnLCFjIBOxRPRSl1anLx9u3LrxG3UiyM",
-	"SYXREAmpU2GNUHaiN6YqhVlrofS1UQkIXSEdDSd6EA3gRuZFhlsYz0fJKcTy4HQew8GxPIGDc3kkD47m",
-	"T2CUniUns/M4YI1pukFba88HuOlogEeuSqRvJKs9+ByfnGzjs5DOQYlr/OPdfzn43++//OugD8nfqly5",
-	"/qPPjXUCtCsVEEWW4KpS7zvwjCZqw5fCXFaZG1yM4wiB9RQZx9Hd9BkNfihTKF+mP0rcSx9oBh/4wgqV",
-	"DsUbuHHCLSXdCm2ESoUmytCGn4vo/Ohnvu+Q8t0+jo+FM2bYOT1Tplf5vFwsfknn+S9u/fM4W2m9XoyP",
-	"XGFk2HyBoNV7V+lDD+r0ePcQbnGsLYy2QNfxmUxf8T3HvxKjHWj6KIsiUwkR+mFRmlkG+Zf/bhEpvzYb",
-	"wBEpI/RaZiq9krmpNJ5MCk6qbHAx4G/EUlqRI3tJIVG5zPAuSU0XXFoLLhLrpUqW9NzpwDONerjfMVh3",
-	"pdLBBf5xN96sk66yg4tjJACnHGH7mUxF2OxtG2d/LWE+uBj85bCRAYf8qz38kffOqOsSx2uTg1sqvRBK",
-	"e2Zfc0xtnJAWKSGvLPLWSzGlPU2FlRsr1kvphuJ7w+PX0iLP0AtIhwjaM5Nu3hjzrSwX8BHn8pt3hOQ+",
-	"M+kGd5Dh4iUf0+mxWD0Tj6b425Uz5op+nD4mYF+YcqbSFPTnhnQFBChRHrHOTCYrFrs2MQWIR9N5gO2K",
-	"vvEQtxjfS/0iU4ul+9ywz1Vp3bb0VzbsyTqVZWIGSBw1H3k0VQ3gV0pfzQl03FTUVlhI8B/Ukr8PSv/0",
-	"YUtHuN0Sg98pm0uXLP+MU8X7UNnAOqUmVYgps4uE3AMZDlajGJLZN2XJOsbnAvypSGEOiUPwPAzTx0Px",
-	"3yvjWKOaNvxrivLNVkVhSkdQf2/cC1Pp9DNjugQvxGyVEPXphZibkukwhxIZkmPWhl+YFC+UNu5qjsB6",
-	"jJP0fG70PFPJZ79EQTIjt0fg6O8r+mv6WJhSSFHITQ7aCaOFclasJVKQ//IqU9f4YGrAM+wsM2uh+FTe",
-	"GPOd1BsvMOzn3lt9AKRuguXNom5kxFxapLRSOrgiVQhS3i9KT3wgl3ojTAEa1UqLmClAXzF6ElkgaX7v",
-	"FRa8axPNi6SsXf4+rOStlpVbmlL9An8aZa9gEyFeWCHLZTY3ZQ5pJCq90qhcP5pWLTAZiSVcmxWx2xVs",
-	"rvxfntzfanktVYaq/udlL4UsXbCIQC+Upi1KpueqgWr6OKJnkqVUWiRSI13PUDWRqZCOfssNXYlHU3ro",
-	"KpOLhdKL6SXegaCO1CTxmBCojZBpWoK1OCdOuFDXgPjzX4O9gpulrCzR4nCi32yZkdGWiTvdsj7Idmbz",
-	"k4+PDCK/GFueaEMjfYlpiyynvy/Ner4M6XeQKvmGtOc/R//Cg0shyST5DqyYtlfGFad08jXAVzlCfIUK",
-	"PxFrreESUp7yMe1aOE91fbKeRxJVDMU3/+M7UR+uSGRZbuj0vnn548HJiUiWkKxslXvdV5UiAzQCbdfC",
-	"iW/O4vPzs/Oz+PnJ6MlonCZHT+NR/PwsjUezkxjidHSWJmfnz5/sWozR4CmaBs/JxOi1zAoopTMoAtAO",
-	"IekldTAoKq1+roDITnV29rLW0OlWzEuTN3emC/7b118/H0Rto2p0eo8zwUP9ssdJ9NPS30CCUCgbiemk",
-	"iuOjhJamj3CopUO5hNeu51f/jdGulImrz05pkZk1lCKRFvjRaXcrKVwfxjcn81k6Gx+NTk7Pnsg5JLOj",
-	"07N5fDROz4/mp8fj+enx6Eks5dGga9TLg1/ig/OD918ePmLwPsQ37+KDc3kwf//l47/2nd0zmUmdwB1Y",
-	"qEUcii1FsiqcHf6cQbpg8V7llnkX6SG594UVJZ6/U2zI0sD7rl5DT7cRjyB78gGDXqY0pM38ZZb9MB9c",
-	"vLt79Gu10JB+zVbvU7Zmb99H9+IEOV+qbGEsCDMfdla/mkkLV5VWrJbcv/wzaeEtPX4bDYia7hv3HB/6",
-	"XuaEqSVk6R+yY4UXV88VCmWy4HClSMw2HVx8YUVhMpVs8EpU2qlMSJTSCtYCdGqHAcbfgpfbtlPlnUeS",
-	"J5JBi1jaRLDnSDzCdmFq3LRm9u+QuNY1+VaxB6ZL1Kl0JE6Ug/zeLYULd1uvIstSbvBvv1zLbZzher1u",
-	"4zYW/LiIAekHP2CwV7Kw80e1HD14n3OZZWj2IlYiEZMX9R/jk9ODUZdljU9i+q/LjB7FH96NDs7fI/95",
-	"/2scnZ3d9nMgouG/g8zYsxe2blaDaOCVHpoZLU08LZk5SHuQ4mei23CfHNKo25AcEhrc2pSrHS7clSdH",
-	"43vlyXPSxMjSavnqZJoqhEFmP7ZoZi4zC9t37YWCLLXst5QlkOhDAgC8cCXQdyXMyeJGnYJ046s5jmLn",
-	"whar5Tu9n7EXcgOlMGuwEZ79emkyoMO2FyJVC+Usu7qlKIzS3v3BP4gZLJVOSWOfCw2QihkMxb8SCrw3",
-	"6hcozeVEo+WqFjoScMNXAdmDhULSWVhUZ+90OaLY2XGnnwyJ3NoCfxzvJ7+/PX40mQzp45ePv+qlwo8X",
-	"TInMsplMVldVmfVhmdVkZWv7F65xMjpGC9pFYgZWpbDNRNHgAZ0Szu0FaUoza7LKgVg6V5AB6VxhxdtX",
-	"3050CFwkJaSgnUIEmlLMS7nIaRGjBWqe4kkciePjI7K3Z+YaxCgeH0V46hbE0rA/1DDii2qWqUSwnwbc",
-	"Nvpp+YvDQ7s0xdB/PUxMfrg0ZmUPbVapBLrHM46Pn9x7gz5e5HmxRNp2D2/7u1mzkd15ru1vmLeOiOgY",
-	"78KcCbKmQ4KrEW/Sriwyj6F4AajLyRImurmYnbXYDWvWaMuT2ZCZZMVXfGn4tkMNjQ9GstOxPQ0fQDte",
-	"Et8XMsHzKlQJ9opRWkdeRk9w6B481cHGmj0spY1Y90a9L1ca6dAZYZGaRSo3dih+0MKpnMzBtdcXcqUh",
-	"JYmicrhoMD7RTHCMB2VFSgZjK6iZgkwzNJwTZF82EkuzhmsoRSYdeBeBBdjGyWl8/KSDk9O4Dyk5OBnE",
-	"9V1U9l14jkTtHErwSvJdg17VD96rpzBv7hPVXY3sbnHdYtlIyviP18zhRibemEfu4EqpMqUXxJTttvge",
-	"PIhz/o2+3cM+/y7td6bsNSOAvMKuFmF0t0IM0csRuoSFXFDs2E8+MyYDqf3sPVG/p7gtbWWCf39BbI/I",
-	"6guLVLuMutbWtsE7mp/PziBOxumRPJ6dJKfpGTyZn8dyNBsnR+kxnMxP47PRk/F5/+9dpDV21q+nx7f9",
-	"KKpVnK6cJtqw+3WFB7BDP/WOo+KHuQCZLJmBIa/ns1BOOLmqnZXkOlovN6hwkNmNhp427MxSWkw5TDdt",
-	"nU1Druxg+FToGfDXHAa87TU+OOgGyQrY5CDV7dEULyfq7NNITHk2/OQgL0wpM/yMWh2UdvqYtZjW5pFP",
-	"QZb17ieEJD8G7q3L7qfou9ydcdvKbss/2KveftfiXfuQ3U6oiLsa0bt/TCY3cXwwmdyM5pPJzdn8/d96",
-	"CbV7CG8LUvxj4eCG2UzIeYh8+J8dX24JG7EGr9wMxb/BBu8hKho4wXHcSreIxLXMKrCioslP4vhSaFB4",
-	"PhON1EeOE5O1hgzF14Y04qJyKKZKcHTjCygtogEFiSQ9eUtb+XWQyNINLgZPnhyPSQTImzbOxnHPOX3X",
-	"68z6iWLfK2RYZk4RsFymQJGIqMn0QcU/GmTquv8Uv4cbty+7JiiNIDTcuJBTs1DaXvrsopC6VDvPdZtl",
-	"NquQGbLLa2TjX7xTz/WP3UYtK+KuAVtuhDDsIyz9ju/Djy4hAXUNH+HUeJA7Q5Ylzhrs3aCee8nZdnZ4",
-	"ziGDG/IaSutj/1sgfvJOP4c/7Dfq1VcNc3uggk1CJ2i1pFV/pPaLNH23duvjHleSsDc3uDYa7tLBAeqc",
-	"fZciaMRyT3ZTUD0ZWLYJ/BhhdAIdYwDNtCRosYVE+8kRuZDkrLfURDRxTw+D8/7D9dlQ+HAmZ5DZPWY+",
-	"ZJb4hCsraJubFHy9FJZCEo2ayAEc0g8f5MsiML5FAPrcWZ+ia+ee8d75vL8Ju+4yOrJerltIlfae+0+e",
-	"nzZhVjGvsrnKMkhrptvkNT7sAEPkuipVn9qaKb0Sj755+ePB6ZPRY74PpgDdsru+QJLJMvBeF6/AhTAC",
-	"eWXYCmBIxXZEhHQdqPKL+ObkxezrZ/2xhBftWMJ/HR0dnR2SSj2H8iu/1r88PDQ0qeJ4fFop7cYnp//S",
-	"8gru4OdTLCpWzeBBJPmanryNBlWRfiSX2NLlyJVc+1eJOgMg9dWL7nRDh8y4XYm4K+fuFCtRLb338ucO",
-	"i+vwyA4qWldzR0mNBjcHC3PgvyRsfm2SCsl50KRhdtIL78+PbGmh+Ow7efDL+ODs/a/j035TqcVXdq7P",
-	"B0FoFx9EDlKjTfthoj8cHBzQ/xP9QUwrnUKJN34qPgjbpP/tSHa2BZwxIlPOZSB4vLluhpO1upbtCEjt",
-	"F2KWIe0KUnIm8+hMOuCRGjYiQXOF4+Ft7wbZXM3XDfNJMmMh9VPlUlcyw8mkV3SFBQQ0bY3iR9el0Ysr",
-	"IrytxZWuU7PYodoe4L3fW0NMM4QzFHhIUIDw6SZ7wRmzamGHp5nJZBXsLvYIZTB3TQ5PgjjubqKlQ9cH",
-	"iJfvuv6Y8bVjrAyiQWvP9V9+Q5SKytD2ygOmsN8ezWE9u0f4LaW9yr1H5E5L0jtObqNBK63+vlEtI+J3",
-	"ixu1YO4zXVuMtedOcm7XHXdSrqVySi+uvGxEGtqnKV3WRNOQlTViLsuQEQDaVIulJ0v/kNILf1P8nHid",
-	"LID2SjxOPqcsI7ulrvI04cbX4j+ixxfGpBdCzdsUT86ThtDJNVn6cDgxp9ZVoTxia/wizJ/rG1Q7Owuk",
-	"4lRUGqG4ZF8nL8ClDKlygWnlcuMTTxnSHVaQSJ0AbgBX4QSgquA5y32T1hezb87Wzdw+xkYWhTCdasQQ",
-	"fqqB2SXHrqjxEw5fe+Fa/3ag8sKUfFEp+3+wUG5ZzSjiwLGGQm78p8MAF9L6j/7zPs/hvK7zqW1AlrAR",
-	"041puf9DPorRIDKzEGYupHBmBZpYOTnHzTWEqAKnXzC2o4n2aRMtf+UlCh/rkDjqZKuacINOyuSWKw38",
-	"VGu8kAv8rcXcybhi58e+QODnNOE/h2FLW75aeu/wPWx22YzgIp1+I3DHRlWOTngJGSkMmWTztFYmlXan",
-	"x217tTfw8LliW8pxyAbtGFl6x5wnJGSIJciUaK++8YvSrNmADVw3yIjh/bva6ye413on5rPfJFPe8+sf",
-	"/GRTjNwJV3idP8pVMC9N/nC3U+0vex/1VvChOsMk1RwGFSQNxVMt4IaLSvD+W461ySbdryljciy6KutM",
-	"jtxq+DBfgeeCwVvQJ79fMrI58Mihuy3d9AvbeEd6QzS7OkjgxH3q14NMOQ94bcw58xF+S3fzEXzhTqMv",
-	"WHufauQFSLaYT4d7eYKjPW7f/DusPa8Qd2n8HpPOY7Vt1DUU0jHrCrl5sFmHz95r1vl1fge1O0j2/wyK",
-	"d+cafIrqnYKDxLE6SHoNKg0s5yI2xji8Jja1cdhVqevwW1CkQw3KPlU6cG0a3MkcLAzlMzmznfUy47Q4",
-	"P0FamqLg8ZRtRDKZLMiagUbB2craD9VUyBVLDm8s7FqtW1KF59gyZZVjpb4erWDdMcG5fIPylVIQcmYq",
-	"8v3y82qhjVfwS0iQd/pVNCUx9O9/S8kOB7atXAewkXAYQW0zlz4qWA+igQeil/WGvPa+zIJXL56L8+OT",
-	"M+FT5kXqucRQTCljHQXRlHZ8McukXvlSepbNVFQ7pTLOafDmcyyUchVMmdpLnHlRytyKhZno2QZJLYXp",
-	"cKIRe/7pD/7bPUQdCPs4jvHRUNTKyfZsV7Wz81Hx/m+vf/he8JWqyzNuCkKysEtZeLrbmhF0YlJ/B+pZ",
-	"fb2SL5YPi3B149s3Lw6edKbqZum150EqkoK+78j4dglJKDxsz5gra9kA8yAwbQb24mc0ZRdGrz317XJr",
-	"ov7xpnIUPMDbWFYZ2N6pWPyFbYY8FV+1hbSvyCrymX6CiZJ3P8eZm6S/PhzSHfWTd6viWk4qP4ZrZlJl",
-	"5SzbcViR+a6N0LAO9Vp969XOtJ31GEbja+52V2fVYHt1HnXf6jXxoQm9wbHTJpNr2j6LfQlZXUT0ZqOJ",
-	"D2JOuWtd7n1fxlsvoO08SAK3+wWjrcgQR/sTGbswhwmcLBfgrury4J7pOU1SKI2GvChKdY3S0HsBu/C2",
-	"ClJXQEWptrnc9QHvVjzdNYlHQjji3cHBv2z0gjZMJqXxKVFS7/Sk8IuNmBBbRW/sL6NSOdnUyNW1c+Re",
-	"wIukTc1e2nO1i+Q8sKGEl3mXqaXvcXyEI7aLslujtiu4/bBjHNaUnjLETdlqq8Yv+CxaCoCf44R4HLil",
-	"Sa9wKir2bGAupFsKuFHW2ciLUHyUnYeNTesnO98+sqYa28/3KQXe7cnbtax+ym65607Vamd4p8S147zs",
-	"OET9mBGdy1Z1/5bE2+0H4MeeMEX1FqL1SM12TRtJT55mPN5GaV3bvUVVewrD/TS0+05lrB9+b0Fte4Kt",
-	"etntKUjE2naZLc/lOz4EvJ4EfuYrwukcfKG4f+DIX8e6ftOf1b5qz0sfSt9t08Ne2Pa03fLOjqTq1L/J",
-	"0ru9I8HFEFxKnDlIL9peb1NlqfD1pEHdp/Tc9qJ99aB8X3sLSLmcx7WKKIRMnPV661Y+ow/hN4bkTtuR",
-	"npQz7kOy66hFtQWQNXG1BqvgTTKYLG1IwOqJwlNzkl97+zpQBVOj4pCDT1I4zwnKlKY8cENH2g2t799F",
-	"u/nJHZ2J6v4juoPRL6zIzMJeCplZE370QE3/54GvKTl4mU57d9skLtagUluVOkP65Py85c7jlis7jjnf",
-	"hKV9eu1+LD3rOl98WyeYD1r2wWCnRNpbCnSYb1+99DLLIwfq5DpvgAzvDdAzwPX2Iya/zln0GdWv2hkI",
-	"XRD/V2jpVBcJ1Vw9CuqfkDsdn8RLTnUKV4/rWqmCvyebsUNRfqaDURyPtssm4ruaOO1mdH7Z63jZLqPr",
-	"bzTmg8V7a8C6QI/GJyf9ZV8HX7Xzx+8A6J5U92/VCsgTSr8HK3rBkRWWLCIDiRYa6cGWjVE2iKmQCM35",
-	"TikHx/J3NjI8uXsTHw6+2sqK30qK72+kZSGpSuU2r5Ml5D4WU6jexmVTu7pySK//7//83ykTXalkZiOB",
-	"v6B60Pwyq6zSYG3d341csSBL8ip6MFCz5tp1pedmd8HXFC7z1khSbgpXB2NZ1S9Kk1aJEw5kboeCq9vq",
-	"WFldxM02npk3ZcGot+AfJMIuhV2aNaJ+ormghIoUWMZc4j1xBjkxap9RE/hqopTBe0Qegr/8hdOKKQxq",
-	"UrAT/c01lJuapc4qF9hmRmlTgIpqIksqNpg+9eq0bwz3jHAmOqg3ZRfjnAuISg37eyzvpdYxggMJwRmK",
-	"H3xCvfdm2Ui0VCWchWEPJowN2oNbG96QdxPl6mYoKINvBmg6IC1P9LbWLAJv4m9N2lI3SUe+4MvMHQ2V",
-	"RRU9eFpYb2et1O76DFlTuliXihXbJBw/Aq8TyDqma3gcFRX2fMm0VrYYQapsyIvHBBx1R4Vv8SE6cOYO",
-	"dqJblS+WFLSOE+GOahjxaDrhksHJYPo48iiWrNYy92676Eo0XlCnQs4x0XeUJbYrMofiGadXAhFkU6OD",
-	"l4QPwDoZaquI1/aX3c6khYmmXVAUT4YdmnkovuT9cHodbmkontIKVtB5NZWU/eU/fjyNDEjGxe1ET72P",
-	"BbEx9f4P6VPSW3pKkI44VQrX00hM377++jlCwhnWvruD+Juyf+MMiGkIl0wvJnp/O4Xoo/ophA4KdYc2",
-	"RVWWJd467dRcQRqq1O0mn5nMF9eKeiJUb+0EkQ3ZPGCjZcRPNDE+tv/aZYL45461H5IEWu1EkU8exeSX",
-	"iVB7FR3OwVzjVejYKeREd2xRPG3kPQRmQzneT4ozoFHlm7Z0wAk9UC8o93d62bXCKh+R5Pkm2pu7oYiR",
-	"WyGOx0NBXVeERLMhEpLM1n0GNal0meHSRQ2UpRBR8HPXCsIFJrrdSPWCos90eEtZFKB9jhsb6Gi/REGA",
-	"s0lOMoYOZCheQ4kDoSxNybfSX+X6HMLRfqss0jn94x9cI0CcdS6mZI2S14aqVkZxjCQNWkxDjGYa8qkj",
-	"StrZ6oYqrZiGz0F1xAdQ+i1gu7vOXGVc2/JU8CAy+wtJiuObumJOG+GMk5kNu3ijcqTaVy+ei6Ojo/NI",
-	"vH3zPPxGTdVQMDbI2OvWR/ViX6ecaRR0LO+M90oBee/Z9xJaJQaTCSVU2ttH7WfusNY0VBOvAcQ7H4t4",
-	"/+iuDjyPa0QiHDUOngcZOtHEc5hqbDuhh0tFtQvhluCZ2XIhEtA7Aam6BDui+nX2hLx7jTxclulE/wQz",
-	"Knd+/yiUQ6/X66H1v6/9r8PE5I9FCnNyDrjAqYNjZCPGNzfhOvsWOKOTUIaLT2+YsflE/gmVTaY++Ydy",
-	"KDn+5JYlAHGZy27fJcTB0mhTlZBGooRUlZAE2jdOzA072FgCHo9i4d3WXtEJaGA9yJewe3XP579SOQ11",
-	"huHb+IP2D5IPwf/cqOGs6slsTQ022/dhoqcebwcoJ8RS6jQDribxHkpPON/g9HvIhn6rJdtrJ2cqU24z",
-	"0T8xfqeH16MpewBs1D5mRICvSzNzrnqk8kJO86byQnKWkXDkO4FYlCnF+Jjj+PagwpTIyXNzjZrBSwrH",
-	"+SXby5A02phKpOzOWGmz5gyu0Az1dailR5uGNfcRRZ4L0LJQg4vB0TAe+j5ASzIxDln5/QU/L6C3hJiV",
-	"hXEcI02Ta9rnCRWlScDirSlR4PhbbKOGOSsnUigAFRlDNQesFiijX6aDi8G/gvPFqFsdbMdxfEeLro9r",
-	"zRXKXXs6sKHePuwYX4OLd++jga3yXJabwcXgZXenEkd8hRiXCzu4eDdg7A3e4xyHqJJuHobJ2nYJlale",
-	"7eMD52gfbyBkAikb+CkdvI3EG1++GoaG/htcyjrR7ardS3Ll1d3HQ7K1yqB7ksvKWZGateYbXIKtMlah",
-	"Hbdzlp7dCJP5zoI7R/qKrGwuPfgTThWX31C200l89BnW+977XDeXYsomZN0OePN7NXG9g0KfezsjHGFq",
-	"OA5gytVeQr0eHQbLaS+1stKzJ+9C6WC5cJSSItJOeDWKq1GiYKusYPOF9cpro6bMYe3t2TwS1rB+lynf",
-	"mx6Ns6H4nnTnJnK0ZQX20R+C/Szs7Q+kv3aLp17WktXGKdHicTzaN2UN42GnvSYNOrp/UNOqmUg+vn9E",
-	"t6Nuc1HuBa4uOCeCrEkQkVDvtkVz9Vc11TEz+jiaC20Hurr3Dmm0nQr7CIMdLoPu6wv2ZGs2jxxyi/vb",
-	"6N4H61yv7Y39oLNNcHGE5rukMexrhh/SCB9GjO0ytrsXJw2K2n1kmxBf8L7tfaA05XcPBafd2eT9H3gH",
-	"m7KcPe1VF0DKJ23d38IHXI9W+/z/DBfXhEsRrq3/4v1tNCiM7bmmz32wtbacUJlgp4Ny7Wxk71er1Qnv",
-	"2kpMDrZRgcLTIVBf2Upm2cZbOBOdqyxTtZFTl+D6GKpvh4vLk5nh7aI5/t1uUNT4NVETYhdI2/S5ZAum",
-	"1e7fyjkVt6XKrrxjyOcR1i9Nof06J5Mlv+GittXZuEGr4mlAktFChpyiVgbXVriWk3M4daqO7jcdk+rG",
-	"UbiJrWAwty6ZaN24t3xN57aVB9apnI5wq3iEumnIarF0oiqafMcVlfpRhJdWJ4OSd7cVPxeJLMil3wqg",
-	"Pzoen+9E3x97ZTW8eEWU1O6bHu32wKZ19rF7djn38ftWg72PZvhbL45hJkZ08cykmwfwLx8vIo7Hvkri",
-	"avXFI0cPh6YSo3TE5MrpWURIhdxEwq0hoye6Cd5kDrZLdQbxMD6pc80vBt+8+XudgR66E27Vh4zG3ZZf",
-	"RxQ6bJXgd9qg3FI+/YrfBtHsYnwi3r7++rmnE8gylihvX31b57n2ghsa8gV4fUPebou8B/eN6+6zVSze",
-	"jZTe3j749SA9vRlvu5FkV1ZwuyPZRr+vZLuzQ/5WiWKoh+vaG30u3vsMj743YxEg/7yy8zg+f4Ds7Hk/",
-	"CI4dPWC1zqtbaNDJQ/bV03ccB4/HHwVt/c4OGvuAnW6/5ODP0i62gsB9GkbHLDj8VaW3e22DuxX+Pj/E",
-	"p/H+9quj/njt9c47Pvysd+j4/hH1S03+LJJ6RW88+CiCOuQINJUQ9Wuz9HtLm3XcSK6PvYpam/PRjp5X",
-	"kTTvZ6irmcWj4/h8orfeURIJ3U7FpcZAivL0fEE0DetmjT4eCoaXArSytYTXxMnVz35l26iCpGs17keq",
-	"vWiXDGy9koEik3Xq+cykG1LC3rSUdS5GXiNjwue/oxQM1zTMsj53sU6LbWoz26m32wXkn6rsERr+w194",
-	"UtnDif5T3/4Hidzue4T+NDHEGSgfyTVC+sk9vir2gtb9ASiDdit+WHcJaDuwIm5Yy2m51Enz0x1aPwZQ",
-	"fxPlR7+/G+yPvEzt6tA7vT/hIP/J/T//MeQvOYxaHTCKhvR2L1U3aNFkM757j5RBQUNPp92zo0CASShb",
-	"SybU67Q2CC8OD0fjs2E8jIejiyfxk5iozK/d29SO8gitMGtodRjyTR2HjZfTg73rPe19s0lrYO3k3h36",
-	"wpQiM02amo/u2aqA8lrZ0M9+BRvKEurA4+M1t+9v/38AAAD//w==",
+	"5H2Lchu3suCvYOecqtgnI2pIvSyqbmVtJ77He/NaPza7ZfqI4EyTxNUQmAxAUUysrf2a/bD9kq3uBubF",
+	"oSQ7iXNu3VSlTJEDoNFo9Lt7fo1SsyqMBu1sNP41WoLMoKSPLzNYFcaBTrevoMjlFjL8OgOblqpwyuho",
+	"HE1duYap2CxBC7dUVigr3BJECStYzaCETEhtN1AKZ4TUAmSZKyhFCT+vwTqxUW5JA6xcgbiC7YUwbgnl",
+	"RlkQcmZBu0EURzZdwkri8qDXq2j8LsJ1o/dx5LYFROPIulLpRXR7G0evwJXbp3MH5S64b3AlSI3OLAK0",
+	"kcqJGcxNCTUQATRlxcaUbilKKEA6pRdtSFZKqxUCM6ygUNrBAsroFuEoZClX4Dw2n69La/ZANNVw4y5T",
+	"emIqzJxgKeQCPGy4rsKHf15DuY3iSMsVLscj2kDJm29BL9wyGp8MRzECGf4e9iGrccj/Bttd8L6XK7B8",
+	"smmJWDB6LIaIu9HJiShKpZ2c5SCevn7+8qVIl7KUKW6ZDtasnbCFTMEOxFNRSp2ZlXj79uXXiFspFsZk",
+	"wmiIhdSZsEYoO9Fbsy6F2Wih9LVRKQi9RjoaTHQUR3AjV0WOWxjNh+kpJPLgdJ7AwbE8gYNzeSQPjuZP",
+	"YJidpSez8yRgjWm6Rltjzwe46TjCI1cl0jeS1R58jk5OuvgspHNQ4hr/ePdfDv73+y//GvUh+Vu1Uq7/",
+	"6FfGOgHalQqIIktw61LvO/CcJmrCl8FcrnMXjUdJjMB6ikyS+G76jKMfygzKl9mPEvfSB5rBB76wQmUD",
+	"8QZunHBLSbdCG6EyoYkytOHnYjo/+pnvO2R8t4+TY+GMGbROz5TZ5WpeLha/ZPPVL27z8yi/0nqzGB25",
+	"wsiw+QJBq/ausoce1Onx7iHc4lhbGG2BruMzmb3ie45/pUY70PRRFkWuUiL0w6I0sxxWX/67RaT8Wm8A",
+	"R2SM0GuZq+xSrsxa48lk4KTKo3HE34iltGKF7CWDVK1kjndJarrg0lpwsdgsVbqk504jzzSq4X7HYN2l",
+	"yqIx/nE33qyTbm2j8TESgFOOsP1MZiJs9raJs7+WMI/G0V8OaxlwyL/awx9574y6NnG8NitwS6UXQmnP",
+	"7CuOqY0T0iIlrNYWeeuFmNKepsLKrRWbpXQD8b3h8RtpkWfoBWQDBO2ZybZvjPlWlgv4iHP5zTtCcp+Z",
+	"bIs7yHHxko/p9FhcPROPpvjbpTPmkn6cPiZgX5hyprIM9OeG9AoIUKI8Yp25TK9Y7NrUFCAeTecBtkv6",
+	"xkPcYHwv9YtcLZbuc8M+V6V1XemvbNiTdSrPxQyQOCo+8miqasAvlb6cE+i4qbipsJDgP6gkfx+U/unD",
+	"ho5w2xGD3ym7ki5d/hmnivdhbQPrlJpUIabMNhJWHshwsBrFkMy/KUvWMT4X4E9FBnNIHYLnYZg+Hoj/",
+	"vjaONappzb+mKN/suihM6Qjq7417YdY6+8yYLsELMbtOifr0QsxNyXS4ghIZkmPWhl+YDC+UNu5yjsB6",
+	"jJP0fG70PFfpZ79EQTIjt0fg6O9L+mv6WJhSSFHI7Qq0E0YL5azYSKQg/+Vlrq7xwcyAZ9h5bjZC8am8",
+	"MeY7qbdeYNjPvbfqAEjdBMubRd3IiLm0SGmldHBJqhBkvF+UnvjASuqtMAVoVCstYqYAfcnoSWWBpPm9",
+	"V1jwrk00L5Kxdvn7sJK3Wq7d0pTqF/jTKPsKtjHihRWylcznplxBFou1vtKoXD+arhtgMhJLuDZXxG6v",
+	"YHvp//Lk/lbLa6lyVPU/L3spZOmCRQR6oTRtUTI9r2uopo9jeiZdSqVFKjXS9QxVE5kJ6ei3laEr8WhK",
+	"D13mcrFQejG9wDsQ1JGKJB4TArURMstKsBbnxAkX6hoQf/5rsJdws5RrS7Q4mOg3HTMy7pi40471QbYz",
+	"m598fGQQ+cXY8kQbGulLTBtkOf19adbzZci+g0zJN6Q9/zn6Fx5cBmkuyXdgxbS5Mq44pZOvAL5cIcSX",
+	"qPATsVYaLiHlKR/TroXzVFcn63kkUcVAfPM/vhPV4YpUluWWTu+blz8enJyIdAnplV2vvO6rSpEDGoG2",
+	"beEkN2fJ+fnZ+Vny/GT4ZDjK0qOnyTB5fpYlw9lJAkk2PMvSs/PnT3YtxjhA/R0ZGV3IP7BM+iBWIDWS",
+	"7YeJ/nBwcED/T/QHMS2gZKY3FR8IduZ4yCVlY9tz2rbZ6AtSy+EaSiHLUl2Txe/Jcc5spJ44XVtnVjy3",
+	"zPPAn/0dDb8Ku5QlIDGH9WKaChcZiKeVfPIr4HM8w2rcOg/SbxV/4Q0m2pAGNkdZYTQbsAJuZOpyPiw2",
+	"n2IBuWU9xOQZKpw0hp62wYgZiJ+8XTuDrdEZeyMQIZVxK5y8Ahuz1yKDwliFbMR/GqQlZF4WfWA3hfdR",
+	"VeeAhl0Ddbt+qzi6OViYA/+lR86gSQaNJw7UCkkfKYNM5HG0UG65ng1Sszq0+VqlUMit/3ToJ6OL8RQx",
+	"+LyXqkivKKCUzqBqgfYtnQwSDON9rdXPayB2plo35mVl+RG3nZdmVfPi9rV4+/rr51HcNNaHp/c4qTzU",
+	"L3ucj3RwlSktlI3FdLJOkqOUlqaPcKilQ30H2XnPr/4bo10pU1ddDqVFbjZQilRa4Een7a1kcH2Y3JzM",
+	"Z9lsdDQ8OT17IueQzo5Oz+bJ0Sg7P5qfHo/mp8fDJ4mUR1HbWSQPfkkOzg/ef3n4iMH7kNy8Sw7O5cH8",
+	"/ZeP/9rHE57JXOoU7sBCpTrhRVeaL199Z3LIFqw2rleWZSLptyvvYy1KPH+n2EFCA+9j6TU93cY8gvwU",
+	"Dxj0MqMhTaVC5vkP82j87u7Rr9VCQ/Y1e1Oespfk9n18L05QombKFsYipxm0Vr+cSQuXa61Y3b1/+WfS",
+	"wlt6/DaOiJruG/ccH/perghTS8izP2THCi+unitU9oiN4UqxmG1buPjCisLkKt3ilVhrp3IhUftTsBGg",
+	"MzsIMP4WvNw2nXXvPJI8kUQNYmkSwZ4j8Qjbhalmo2b275C6xjX5VrFnr03UmXSkpigHq3u3FC7cbbWK",
+	"LEu5xb/9co1wRI7r9YYjmljw42IGpB/8gMFejYWdiqrhQMT7vJJ5jtINsRKLhLzz/xidnB4M2yxrdJLQ",
+	"f21m9Cj58G54cP4e+c/7X5P47Oy2nwMRDf8dZM4e47B1cxXFkVemaea1BTotmTvIepDiZ6LbcJ8c0qgz",
+	"kxwSGtzGlFc7XLgtT45G98qT56ThkwXf8AHLLFMIg8x/bNDMXOYWunfthYI8s6xMoJaDog8JAPDClUDf",
+	"lTAnTw7qqmRzXc5xFDutOqyWZc7lygvmh7GFpnLQxw6Q0QVpVuuAyopCqkw4c9HSE9U8RNu6Wp4GyFDv",
+	"mYavLlU2nehH05WyVunFZRXnIvuHGCszqf2SqpBbKEkPi5GYN0uTA1GvHYtMLZSzrIVJURilvZ+QfxAz",
+	"WCrUCR3CjMCJGQzEv9KZerftL1Cai4nWRli10LGAG0Ye8jsLCK8zpUW7707fPMrRnbjTyYDuT1ODGSX7",
+	"79PfHj+aTAb08cvHX/Veq4+XtKnM85lMry7XZd6HZbYnla0cRXCNkxFd4hnHYgZWZdCVCmajUQAQzu2Y",
+	"VL+ZNfnagVg6V5CnxbnCirevvp3oEOFD9Re0U4hAU4p5KRcrWsRogXqqeJLE4vj4iBxTM3MNYpiMjmI8",
+	"dQtiaThwYBjxxXqWq1SwQxNcF/20/Pjw0C5NMfBfk9q7NObKepW3fTyj5PjJvSzh42W4l7NklvYw67+b",
+	"DXujWs81HXPzxhHxJYuRolcci/Z0SHDV8lraK7KXBuIFbMhag4muOU1rLY5XmM308UCQfZ2b9Ip51tIw",
+	"+4KmGeYq73xzGj6AZmAxuS+2GEcNTnEvTv2jrA/CTaFKsJd8FlVsc/gE19yD4CqcX/GVpURjE60Q1IBX",
+	"SiMBOyMsXgORya0diB+0cGpFFu7Ga04rpYFsTfxhXB/VRDOlMgKVFRm5ZBppAxnILFcaRIp8z8ZiaTZk",
+	"TefSgXfCWYAuMk+T4yctZJ4mfdhcgZNBcbkLld+F50jpmEMJ3ly4a9Cr6sF7NTZm6n1KS+MQdy7C/wrx",
+	"/EqSb5YGUWtDHkGSNPII6gyCuJNCgBYL8n/SUMXXhqRugT9DWoLDmzTRBZQWRTiekSRhPA4hB7IAyEBV",
+	"O2wlEOzB2VmXeSR3xfz/MZncJMnBZHIznE8mN2fz3gyAOGor73drdg1hGFw03ogjB0eNFldKlSu9IHFn",
+	"u5pe9CCZ9Df6do9g+ru035my1+IECky5StshrhXSGLyEJvZWyAWlr/jJZ8bkILWfvSfx4CluS1uZ4t9f",
+	"kEChe/eFxWu9jNuGedfnNpyfz84gSUfZkTyenaSn2Rk8mZ8ncjgbpUfZMZzMT5Oz4ZPRef/vbaTVJvmv",
+	"p8e3/SiqtOG2SkeXx+5XKx8gaPzUO77SH+YCZLpk0YBSlM9COfZSeX8cea83yy3eEvLQLCVFBsifrrSY",
+	"cqbAtHE29X1mH+enQs+Av+ZMhNteO5Xj/pBeAVunxBseTfHSonk3jcWUZ8NPDlaFKWWOn9EAgNJOHwcv",
+	"XbV5ZOSQ5737CVkRHwN3hxv6Kfq4X2tc1y5qhCh6LaHvGsx9H7KbOV1Jch8H+lsvobYP4W3BnFc4uGE2",
+	"E9KuYp+BxL53t4St2IBXGwfi32CL9xBVOJzgOGnx62uZr8GKNU1+kiQXQoPC85lopD7ysZm8MWQPGxe7",
+	"XLzDsH+NUlm6aBw9eXI8Ihkpb5o4GyU959TvTf+J0m+ukGGZOQXhVzIDCobWjlyHNmIc5eq6/xS/hxu3",
+	"L8EvqOMgNNy4kNa3UNpeeJMrZE9W8TvdZJn1KmSx7vIaWYc4HmAvksXRMTgfbGY2Tbu7BnWcVWHYR/iT",
+	"Wh42P7qEFNQ1fITr7EFOMw55ZMGrEmwmL3SbLjXPdGRwdl9DaX3mUgfET97p5/C6/kZj57Lmiw+0ekhe",
+	"BVODTJ2PNEnwOtxjcnDU9lIS9uYG147GEarqB6jP992n32ymyD1JncEe4F2yhefHCKNTaJl2qBunwbQo",
+	"JFrDjuiMpHWFizqRA5HxsA3evy+fBIoP53IGud3jtKE4Gp5IuYam84ByTi6EpUhsrZpy3Jp00ge5WgmM",
+	"bxGAPm/rpxhAD2FtgaftenM5aNfH6Qupst5z/8nz8Dq7RMzX+VzlOWQVo6/TuR92gCFhZ12qPlU5V/pK",
+	"PPrm5Y8Hp0+Gj31wswDdMIa/QJLJc/A+NK80Br8g+djY8mBIRTdgR/oVrFfj5ObkxezrZ/2hrhfNUNd/",
+	"HR4dnR2SGj+H8iu/1r88PCI+WSfJ6HSttBudnP5Lw2m9g59PMXNZHYQHkeRrevI2jtZF9pHspaM/UqSj",
+	"cv+vOKLLgFRXL74zShISgndF6a6AvFMeVfI/2svYWyyuxVxbqGhczR3FuB3RJmx+bdI1h6Kr7PNWVvX9",
+	"aeENzReffScPfhkdnL3/dXTab541+EpPGgWh/a48irXOoMQbPxUf6oSBHpWA7Q9njMiVczn4dAlzXQ8n",
+	"C3kjmwG6ysvHLEPaK8jIQ8Kjc+mAR2rYihRNJE4DarqcyM6rv66ZT5obC5mfaiX1WuaUseGVa2EBAc0a",
+	"o/jRTWn04pIIr7M4JWNwRiq7x5sDfHCmM8TUQzibg4cEzSmkp/BvzpirBnZ4mplMrxoZGcqKHOauTl1M",
+	"EcftTTT09uoA8fJdVx9zvnaMlSiOGnuu/vIbogx8hrZXHjCF/fZgI+v2PcJvKVFPL+/lV8FZcxtHjWqi",
+	"+0Y1DJffLazZgLnPXG4w1p47ySmtd9xJuZHKcdiJZCPS0D5N6aIimpqsrBFzWYaEFdBmvVh6svQPKb3w",
+	"N8XPidfJAmiv/ePknBVlO3quT5LyN74S/5z5tDAmGws1b1I8OWxqQid/cemzNYg5Na4KlU9Y4xdh/lzd",
+	"oMoDXSAVZ2KtEYoLdkDzAlzBRYlKfKFWcuvTpxjSHVaQSp0CbgBX4bzHdcFzlvsmrS5m35yNm9k9xloW",
+	"hSiyqsUQfqqAeWjy1GsvXH+HtKkf/ed93sp5Vd5YGY8h543oxjSCOSFdymgQuVkIMxdSOHMFmlg5RSzM",
+	"NYQYEWcHMbbjifZZPQ0f6QUKH+uQOKoc04pwg07K5LZSmjP7muOFXOBvDeZOVhk7XDqOhjw3Kcv+ygvw",
+	"+9jhZDeu0yU7vENSYEU7YyEdV8ptQgSZaarK/ssufCESBxOrLL2B+EHnW4pEMk7sRONJVXmK9Vk1sxLb",
+	"h4kWWpUXFkBDVZsL3ygJcu6jCmiRd9D027wen9vV8jkcEERhl0sfALhHqi3rEVwK2m9z7/gSlKMLtYSc",
+	"9LNcshuh0t2VdqfHTb9Cb/DtcwWGleOwJZqNsvS+V39vUf6UIDO66hWDXZRmw/6CIOSCSB7cv6u9/px7",
+	"vSzE6/dbwMo79/2Dn2z5ktvnErnnR7l05qVZfXQKTQ9D4jpxnYG/6vVhUNnrQDzVAm64dJGCmRxvbmRX",
+	"18WyHLasGc7gYa4ZL3SCc6ZPXXrJyOaoPYevO6bAF7Z2RvVG4XZVviD4+rTdB1nOHvDKdnbmI1zT7uYj",
+	"+MKdNnYwrj/Vpg6QdJhPi3t5gqM9dm/+Hca1tz/aNH6PBe2x2rShawppWdGF3D7YisZn77Wi/Tq/g5UT",
+	"FKn/DHZO6xp8iqWTgYPUsfZNaiTqaCznYrZ9OYIqtpUt3rZgqghrsFtCpeM+y6UqZMDBrTziwlB2ozPd",
+	"lLEZJ8n6CbLSFAWPp1Q9kslksFcMNA6+bVY2qXJPXrHk8LbZrpOgI1V4jo7nQDm2oarRCjYtjwcXCVKy",
+	"XwZCzsza1ZUtaqGNt6dKSJF3+lU0JfL0779j04QD69oyAWwkHEZQ06tAHxVsojjyQPSy3lA91Zc88urF",
+	"c3F+fHImfGGWyDyXGIgp1UWhIJrSjsezXOor37CFZTO1bphSs4BpiLpwuJvSUUyZ2QuceVHKlRULM9Gz",
+	"LZJaBtPBRCP2/NMf/Ld7iDoQ9nGS4KOhdQKXdLEZ26wBQzvnv73+4XvBV6oqArwpCMnCLmXh6a4zI+jU",
+	"ZP4OVLP6qlifqhoW4Rr6t29eHDxpTdXO2W3OQ0VUgr5vyfhmoWIob2/OuJstS7QZ2Iuf0ZRtGL321LfL",
+	"zkT9483aUawGb2O5zsH2TsXiL2wzpCL52mBBhhQaoT5NVjBR8u7nOHOdMduHQ7qjfvJ27XXDJ+jHcGVm",
+	"pqyc5Tv+QfKWaCM0bELVWd96le9yZz2G0fjK7t3VWTXors6j7lu9Ir6bQpVbHDutsxmnzbPYl5TYRkRv",
+	"Kqf4IOaU+Nnm3veli/YC2kwiJnDbXzDaipxq8PZmAbdhDhM4WS7AXVZNKHqm5xxjodgaL0p1jdLQO13b",
+	"8DbaHlwBtT6w9eWuDni3rvauSTwSwhHvDg7ufKMXtGEyKY3PepN6p/ORX2zIhNgorWb3JBVky7oSu6rQ",
+	"rgoZtanYS3OuZim2BzY0imDeZSrpe5wc4Yhu64/GqG6fED/sGIfVDQ4Y4ro5QqOSPLiIGgqAn+OEeBy4",
+	"pckucSpqKVDDXEi3FHCjrLOxF6H4KPtqa5vWT3bePbK654ef71PaiDQnb3ZMaNbIVk0VdnojtIa3Gim0",
+	"fMUt/7MfM6Rz6fSQ6Ui83a4zfuwJU1RvuXOP1GxWTpP05GlGoy5Kqw4iHara037ET0O7b/Vf8MPvbdvQ",
+	"nKDTlaE7BYlY22zmwHP5vkIBryeBn/m+I3QOvh2Jf+DIX8eqS4A/q309BS585sJuMzh2ejenbTcRaEmq",
+	"VjWsLH2UIRZcGsUNK3IH2bgZZDDrPBO+a0FQ9ylFvbloX9cBvq+9bQq4uM81SqqETJ31emsnZdVnTNSG",
+	"5E5zq56sQu52tesXR7UFkDVx7Rar4HW+nyxtyLHrSXqgFli/9nYPonrGWsUhB5+k6KkTVC1ARRSGjrSd",
+	"ybB/F80WW3f0v6u6XOkWRr+wIjcLeyFkbk340QM1/Z8HvsLs4GU27d1tnZtagUrNu6oqgZPz84Y7jxt7",
+	"7TjmfKuv5uk1u371rOt8i4eqyCJq2AfRTiMObynQYb599dLLLI8cqPInvQEyuDcfggGuth8z+bXOos+o",
+	"ftVM+Liv0KDi6nFQ/4Tc6SsoXnJKWrh6XOVOfWJ6ElZbFOVnOhgmyfAPKRvoFtX2t7P0sfm9FaFtoIej",
+	"k5P+ItCDr5olAncAdE81w7fqCsgT6nswsBW94EAWSxaRg0QLjfRgy8YoG8RUhYfmfKsOilMndjYyOLl7",
+	"Ex8OvuoUPnTqHvrbNVpI16Vy29fpElY+9FWo3vaYU3t16ZBe/9//+b9TJrpSydzGAn9B9aD+Zba2SoO1",
+	"VRdRcsWCLMmr6MFAzZo7pCg9N7sLvqbopLdG0nJbuCr2zap+UZpsnTrhQK7sQHCtaxXNqlo6sI1n5nWT",
+	"ANRb8A8SYRfCLs0GUT/RXFRFdSgsYy7wnjiDnBi1z7iOM9ZB4eA9Ig/BX/7CmeMUdTYZ2In+5hrKbcVS",
+	"Z2sX2GZOWWqAimoqS6onmT716rRvP/qMcCZaqDdlG+OceolKDft7LO+l0jGCAwnBGYgffM2E92bZWDRU",
+	"JZyFYQ8mTNXtxG0Mb8i7iVbqxrcTmQGaDkjLE93VmkXgTfytyRrqJunIY77M3DdXWVTRg6eF9XbWSu2u",
+	"z5A1pfGmVKzYpuH4EXidQt4yXcPjqKiw50tmlbLFCFJlTV48JuCoPSp8iw/RgTN3sBPdKG7iwGzLiXBH",
+	"wZN4NJ1wve0kmj6OPYolq7XMvZsuuhKNF9SpkHNM9B01vc367IF4xtmsQARZl2HhJeEDsE6G+kLitf1F",
+	"+DNpYaJpFxTFk2GHZh4ql3k/nM2IWxqIp7SCFXRedRlyf4WXH08jA5JxcTvRU+9jQWxMvf9D+qqDhp4S",
+	"pKOl5jXX01hM377++jlCwpnwvteL+Juyf+OEk2kIl0zHE72/uUr8Ud1VQj+Vqg+oohLlEm+ddmquIAs9",
+	"K+x2NTO5L7UX1USo3toJIhvyecBGw4ifaGJ8bP81a2zxzx1rP+RkNJpWI588SsgvE6P2Klqcg7nGq9AX",
+	"WsiJbtmieNrIexahlxJTjveT4gxoVPnWYC1wQqftMaVaTy/aVtjaRyR5von25m6oAOaGu6PRQFBvLyHR",
+	"bIiFJLN1n0FNKl1uuO5XAyWFxBT83LWCcIGJbrbrHteto5ayKED7lEI20NF+iYMAZ5OcWz3hgQzEayhx",
+	"IJSlKflW+qtcnUM42m+VRTqnf/yDGwSIqwPElKxR8tpQYdIwSZCkQYtpiNFMQ/p6TDlSnZ7b0opp+BxU",
+	"R3wApd8Cuj3c5irn8qWnggeR2V9IUhzfVEWR2ghnnMxt2MUbtUKqffXiuTg6OjqPxds3z8Nv1LoTBWON",
+	"jL1ufVQv9vVjm8ZBx/LOeK8UkPeefS+hIW8wmVBCZb3dOn/mPp51207xGkC887GI94/u6vP2uEIkwlHh",
+	"4HmQoRNNPIepxjZTbrhcmtNwmp6ZjguRgN4JSFX9C2Jq/sCekHevkYfLMpvon2BGvQLePwq9BDabzcD6",
+	"3zf+10FqVo9FBnNyDrjAqYNjZCtGNzfhOvuGWMOTUIqOT2+Zsfm6iQlVxmY+14pSVjn+5JYlAHGZi3Z3",
+	"P8TB0mizLiGLRQmZKiENtG+cmBt2sLEEPB4mwrutvaIT0MB6kO//4NU9n25MZU/UJ4pv4w/aP0g+BP9z",
+	"rYazqifzDbVxbt6HiZ56vB2gnBBLqbMcuOrHeyg94XyD0+8hG/qtkmyvnZypXLntRP/E+J0eXg+n7AGw",
+	"cfOYEQG+9NDMubCVKkg5q54qSMlZRsKR7wRiUWYU42OO45tQUw15CStzjZrBSwrH+SWby5A02pq1yNid",
+	"caXNhhPmQsvt16ERBdo0rLkPKfJcgJaFisbR0SAZ+K5gSzIxDln5/QU/L6C3SpyVhVGSIE2Ta9rnCRWl",
+	"ScHirSlR4PhbbOOaOSsnMigAFRlDJR6sFiijX2bROPpXcL7euNMnfZQkdzSC/LgGkKGiuafPJ+rtg5bx",
+	"FY3fvY8ju16tZLmNxtHL9k4ljvgKMS4XNhq/ixh70Xuc4xBV0u3DMFnZLqH42Kt9fOAc7eMNhEwgZQM/",
+	"pYO3sXjjK5TD0NC8hquVJ7pZmH1BrrzqHRcht13l0D7J5dpZkZmN5htcgl3nrEL7VEjp2Y0wue9fu3Ok",
+	"r8jK5kqPP+FUcfktZTudJEefYb3vvc91eyGmbEJWTee3v1er8Dso9Lm3M8IRZobjAKa82kuo18PDYDnt",
+	"pVZWevbkXSgdLBeOUlJE2gmvRnHxTxxslSvYfmG98lqrKXPYhN6bsbCG9btc+TegoHE2EN+T7lxHjjpW",
+	"YB/9IdjPwt7+QPprNnzrZS15ZZwSLR4nw31TVjAetpo406Cj+wfVLwQgkk/uH9Hu215flHuBq3oKEEFW",
+	"JIhIqHbboLnqq4rqmBl9HM2FzhJt3XuHNJpOhX2EwQ6XqP2SnD3ZmvUjh/wildv43gerXK/uxjgdnF0c",
+	"ocU7aQz7XrkS0ggfRozNqsG7FycNqm5Zy1Yc+7b3gVJXOz4UnFZ3n7ugCd2oQpbq/jcO1SXTDwWiWTt9",
+	"+/4P5AR1LdaeVuILajLMW/a84AGXtPGqmP8M7MOEqxmYh//i/W0cFcb2MIvnPuRb2W+o0rDrQ7n+jtOs",
+	"1HgHW2pWYGtFLDwd0gXWdi3zfOvtrIleqTxXlalV1V37SK5v/Y7Lk7HjrbM5/t1sFVZ7V1EfY0dM0wC7",
+	"YDuq8WobK+dU0Zgpe+XdUz6bsXpBGO3XOZku+W1OlceATSy0bZ4GJBktZMhsauSRdYLGnCLECVxVjkHd",
+	"u6zq/Yab6ISkuUfOROvayeYLebu2JlinVnSEnYohatsi14ulE+uizrq8ovpOijPT6mTW8u46UXyRyoIC",
+	"C40w/qPj0flODsBjrzKHl4yJkl5tQY+23/dA6+wTOuz47pM6jaafHy12Oi9JYyZGdPHMZNsH8C8ftSKO",
+	"xx5T4mrVxSN3EwfIUqN0zOTKSWJESIXcxsJtIKcn2mnmZJTSyj4gFyWD5KTKeB9H37z5e5UHHzqmdqpU",
+	"hqN2870jCmA2+i60+u3cUlb/Fb/5qN7F6ES8ff31c08nkOcsU96++rbKtu0FN/TUDPD6JuHtLpcPbv3Y",
+	"3mejQ0A7Xnt7++BXYfX0i71tx7NduYbbHck2/H0l251vg+nUpYYiyLbV0+dovs/86XsLJAHyzys7j5Pz",
+	"B8jOnndh4djhA1ZrvaaMBp08ZF8979jAwaPRR0FbvZ+Kxj5gp90X+vxZ2kUnFN2nYbSMk8NfVXa710K5",
+	"2+zo84Z8Gu9vvibxj9de77zjg896h47vH1G9wOvPIqlX9HafjyKoQ46DUyFTvzZLvze0WccdC/vYq6i0",
+	"OR9z6XntVv0uoqqEXTw6Ts4nuvM+rljoZkJw6NRtQu8oHtbOXX08EAwvhYllYwmviVPAgb3btlYFSdeq",
+	"naBUAdIsXOi8fojio1UC/MxkW1LC3jSUda5A3yBjwue/o0QQV7dXsz6DskrOrStEmwnA3a4Bn6rsERr+",
+	"w194UtnDif5T3/4Hidz2O/P+NDHEeTAfyTVCEsw9HjP2xVZNISiPtxPFrFpDNN1oMbeO5uRgatn66W61",
+	"HwOov4ny49/fGfdHXqZmjeqd3p9wkP/k/p//GPKXHEaNThlFTXq7l6odOqlzKt+9R8qg0KWn0/bZUTjC",
+	"pJQzJlNqqlsZhOPDw+HobJAMksFw/CR5khCV+bV7OxlSNqMVZgONtlK+BeigdnR6sHe9pr1vW2oMrFzt",
+	"u0NfmFLkpk6W8zFGuy6gvFY2vJLiCraUq9SCx0eNbt/f/v8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

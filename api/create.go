@@ -65,6 +65,15 @@ func (s *Server) newOrder(ctx context.Context, who store.Principal, key string, 
 	if body.Metadata != nil {
 		order.Metadata = *body.Metadata
 	}
+	order.AddressMode = deref(body.AddressMode)
+	if body.CustomerID != nil {
+		order.CustomerID = *body.CustomerID
+		if err := payment.CheckCustomerID(order.CustomerID); err != nil {
+			return order, payment.Asset{}, err
+		}
+	} else if order.AddressMode == payment.AddressPerCustomer {
+		return order, payment.Asset{}, payment.E(payment.CodeMissingParameter, fieldCustomerID, "address_mode per_customer needs a customer_id")
+	}
 	asset, err := s.asset(ctx, body.Chain, body.Asset)
 	if err != nil {
 		return order, asset, err

@@ -17,8 +17,8 @@ const defaultLimit = 20
 // ListOrders lists orders, newest first.
 func (s *Server) ListOrders(ctx context.Context, request ListOrdersRequestObject) (ListOrdersResponseObject, error) {
 	who, params := infoOf(ctx).principal, request.Params
-	filter := store.OrderFilter{State: deref(params.State), Reference: deref(params.Reference)}
-	list := listName{"orders", string(who.MerchantID), string(who.Mode), string(filter.State), filter.Reference}
+	filter := store.OrderFilter{State: deref(params.State), Reference: deref(params.Reference), CustomerID: deref(params.CustomerID)}
+	list := listName{"orders", string(who.MerchantID), string(who.Mode), string(filter.State), filter.Reference, filter.CustomerID}
 	from, err := list.open(params.Cursor)
 	if err != nil {
 		return nil, err

@@ -81,13 +81,14 @@ func TestEventsFitTheSpec(t *testing.T) {
 	spec := loadSpec(t)
 	for _, kind := range payment.EventTypes() {
 		for _, about := range []*payment.PaymentSnapshot{nil, somePayment(t)} {
-			body, err := payment.Event{Type: kind, Timestamp: time.Now(), Data: payment.EventData{Order: someOrder(t), Payment: about}}.Encode()
+			body, err := payment.Event{Type: kind, Timestamp: time.Now(), Data: payment.EventData{Order: someOrder(t), Payment: about, Deposit: someDeposit()}}.Encode()
 			if err != nil {
 				require.Nil(t, about, "only an event about a payment is refused without one")
 				continue
 			}
 			require.NoError(t, visit(t, spec, "Event", string(body)), kind)
 			requireKnownFields(t, spec, "Order", body, "data", "order")
+			requireKnownFields(t, spec, "Deposit", body, "data", "deposit")
 			if about != nil {
 				requireKnownFields(t, spec, "Payment", body, "data", "payment")
 			}
@@ -236,6 +237,7 @@ func someOrder(t *testing.T) payment.OrderSnapshot {
 		Amount: most.Decimal(18), AmountBaseUnits: most, AmountReceived: payment.Amount{}.Decimal(18),
 		Address: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", ConfirmationsRequired: 12,
 		ExpiresAt: at, CreatedAt: at, UpdatedAt: at, PaidAt: &at, Reference: "invoice-1001",
+		CustomerID: "ann", AddressMode: payment.AddressPerCustomer,
 	}
 }
 
@@ -249,5 +251,13 @@ func somePayment(t *testing.T) *payment.PaymentSnapshot {
 		Amount: amount.Decimal(18), AmountBaseUnits: amount, TxHash: hash, BlockHash: hash, BlockNumber: 1 << 40,
 		From: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", To: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
 		Confirmations: 0, ConfirmationsRequired: 12, Late: true, FirstSeenAt: someTime(),
+		AllocatedAmount: "0", AllocatedAmountBaseUnits: new(payment.Amount),
+	}
+}
+
+func someDeposit() *payment.DepositSnapshot {
+	amount := payment.AmountFromUint64(1)
+	return &payment.DepositSnapshot{
+		CustomerID: "ann", Chain: "dev", Asset: "ETH", AssetID: payment.NativeAsset("dev"), Amount: amount.Decimal(18), AmountBaseUnits: amount,
 	}
 }

@@ -132,6 +132,10 @@ func (f *fakeTemporal) allocate(ctx context.Context, id payment.OrderID) error {
 	if err != nil || allocation.Done != nil {
 		return err
 	}
+	if allocation.Known != nil {
+		_, err := f.db.ReuseAddress(ctx, id, allocation.Known.Address)
+		return err
+	}
 	index, err := f.db.ReserveIndex(ctx, allocation.Wallet.ID)
 	if err != nil {
 		return err

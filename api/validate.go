@@ -22,6 +22,7 @@ const (
 	fieldAmount        = "amount"
 	fieldCallbackURL   = "callback_url"
 	fieldConfirmations = "confirmations"
+	fieldCustomerID    = "customer_id"
 	fieldExpiresIn     = "expires_in"
 	fieldMetadata      = "metadata"
 	paramCursor        = "cursor"
@@ -124,6 +125,8 @@ func fieldError(name string) error {
 		return payment.E(payment.CodeInvalidCallbackURL, name, "callback_url must be an absolute http or https URL of at most 2048 bytes")
 	case fieldMetadata:
 		return payment.E(payment.CodeInvalidParameter, name, "metadata must be at most 20 texts of up to 500 characters, without control characters")
+	case fieldCustomerID:
+		return payment.CheckCustomerID("")
 	case fieldConfirmations:
 		return payment.E(payment.CodeInvalidParameter, name, "confirmations must be a whole number from 1 to 100000")
 	default:
