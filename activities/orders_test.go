@@ -73,6 +73,65 @@ func TestAllocateGivesEachOrderAnAddressOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestACustomersOrdersAreAllocatedOneAddress(t *testing.T) {
+	t.Parallel()
+	b, orders, key := newOrders(t)
+	const count = 8
+	ids := make([]payment.OrderID, count)
+	for i := range ids {
+		ids[i] = b.Opening(t, storetest.Of("ann"))
+	}
+	views, errs := make([]process.OrderView, 2*count), make([]error, 2*count)
+	var all sync.WaitGroup
+	for i := range views {
+		all.Go(func() {
+			views[i], errs[i] = orders.AllocateAddress(t.Context(), process.OrderInput{OrderID: ids[i%count]})
+		})
+	}
+	all.Wait()
+	seen := map[string]bool{}
+	for i, view := range views {
+		require.NoError(t, errs[i])
+		seen[view.Address] = true
+	}
+	require.Len(t, seen, 1)
+	index := storetest.Value[int64](t, b, `SELECT derivation_index FROM addresses`)
+	address, err := key.Derive(uint32(index)) //nolint:gosec // a small index
+	require.NoError(t, err)
+	require.True(t, seen[address.Text()])
+
+	require.NoError(t, b.DB.RetireWallet(t.Context(), b.Wallet, storetest.By()))
+	later, err := orders.AllocateAddress(t.Context(), process.OrderInput{OrderID: b.Opening(t, storetest.Of("ann"))})
+	require.NoError(t, err)
+	require.Equal(t, address.Text(), later.Address, "a retired wallet's addresses stay")
+}
+
+// An address that was swapped in the database reaches no order and no event.
+func TestACustomersAddressIsDerivedAgain(t *testing.T) {
+	t.Parallel()
+	thief, err := hd.AccountXPub(mnemonic, "a thief's")
+	require.NoError(t, err)
+	for name, change := range map[string]string{
+		"the address": `UPDATE addresses SET bytes = '\x00000000000000000000000000000000deadbeef' WHERE $1 <> ''`,
+		"the index":   `UPDATE addresses SET derivation_index = derivation_index + 1 WHERE $1 <> ''`,
+		"the wallet":  `UPDATE xpubs SET xpub = $1 WHERE retired_at IS NULL`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, orders, _ := newOrders(t)
+			_, err := orders.AllocateAddress(t.Context(), process.OrderInput{OrderID: b.Opening(t, storetest.Of("ann"))})
+			require.NoError(t, err)
+			_, err = b.PG.Owner.Exec(t.Context(), change, thief.Reveal())
+			require.NoError(t, err)
+			id := b.Opening(t, storetest.Of("ann"))
+			_, err = orders.AllocateAddress(t.Context(), process.OrderInput{OrderID: id})
+			requireRefused(t, err, payment.CodeAddressesExhausted)
+			require.Equal(t, "opening", storetest.Value[string](t, b, `SELECT state FROM orders WHERE id = $1`, id))
+			require.Equal(t, 1, storetest.Value[int](t, b, `SELECT count(*) FROM events`))
+		})
+	}
+}
+
 func TestNoAddressIsDerivedFromARowThatWasAltered(t *testing.T) {
 	t.Parallel()
 	b, orders, _ := newOrders(t)

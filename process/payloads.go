@@ -139,7 +139,9 @@ type PaymentView struct {
 	// Uncounted: it can do nothing for the order, being dust or in another asset, and keeps the order from nothing.
 	Uncounted bool `json:"uncounted,omitempty"`
 	// For support to read: what arrived (decimal), in which block, and how many confirmations it needs.
-	Amount    string `json:"amount,omitempty"`
+	Amount string `json:"amount,omitempty"`
+	// Allocated is how much of it is for the order (decimal), when that is not all.
+	Allocated string `json:"allocated,omitempty"`
 	AssetCode string `json:"asset_code,omitempty"`
 	Block     uint64 `json:"block,omitempty"`
 	Needs     int    `json:"needs,omitempty"`

@@ -30,10 +30,14 @@ func (t txn) view(ctx context.Context, order *orderRow) (process.OrderView, erro
 		if p.Chain == order.Chain {
 			needs = order.Confirmations
 		}
+		allocated := ""
+		if p.Allocated != nil && p.Allocated.Amount.Less(p.Amount.Amount) {
+			allocated = p.Allocated.Decimal(uint8(p.Decimals))
+		}
 		v.Payments = append(v.Payments, process.PaymentView{
 			ID: payment.PaymentID(p.ID), Inclusion: int(p.Inclusion), Chain: p.Chain, Status: p.Status,
 			Amount: p.Amount.Decimal(uint8(p.Decimals)), AssetCode: p.Code, Block: uint64(p.BlockNumber), Needs: int(needs),
-			Uncounted: !p.Counts,
+			Uncounted: !p.Counts, Allocated: allocated,
 		})
 	}
 	backlog, err := t.q.CallbackBacklog(ctx, order.ID)

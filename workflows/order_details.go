@@ -78,6 +78,9 @@ func (o *orderRun) details() string {
 // would be old when it is read.
 func (o *orderRun) paymentLine(v process.PaymentView) string {
 	line := escape(string(v.ID)) + " · " + escape(v.Amount) + " " + escape(v.AssetCode) + " on " + escape(v.Chain) + " · " + escape(v.Status)
+	if v.Allocated != "" {
+		line += " · " + escape(v.Allocated) + " of it for this order"
+	}
 	if v.Block > 0 && v.Needs > 0 {
 		line += fmt.Sprintf(" in block %d · counts with %d confirmation(s), at block %d", v.Block, v.Needs, v.Block+uint64(v.Needs)-1)
 	}

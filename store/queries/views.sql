@@ -4,13 +4,14 @@
 -- What is still to be confirmed. What counts for the order comes first, so that no number of other payments, which anybody
 -- can send for next to nothing, hides it; then the oldest.
 SELECT (i.asset_id = o.asset_id AND i.amount >= o.dust_below)::boolean AS counts,
-       p.id, p.inclusion, p.chain, p.status, i.amount, i.block_number, a.code, a.decimals, c.confirmations
+       p.id, p.inclusion, p.chain, p.status, i.amount, al.amount AS allocated, i.block_number, a.code, a.decimals, c.confirmations
   FROM payments p
   JOIN orders o ON o.id = p.order_id
   JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
   JOIN assets a ON a.id = i.asset_id
   JOIN chains c ON c.name = p.chain
- WHERE p.order_id = @order_id AND p.status IN ('detected', 'parked') 
+  LEFT JOIN allocations al ON al.payment_id = p.id
+ WHERE p.order_id = @order_id AND p.status IN ('detected', 'parked')
  ORDER BY counts DESC, (i.amount >= a.dust_below) DESC, p.created_at, p.id LIMIT 100;
 
 -- name: CallbackBacklog :one

@@ -46,13 +46,14 @@ func (q *Queries) SetBlockedStep(ctx context.Context, arg SetBlockedStepParams) 
 const unsettledPayments = `-- name: UnsettledPayments :many
 
 SELECT (i.asset_id = o.asset_id AND i.amount >= o.dust_below)::boolean AS counts,
-       p.id, p.inclusion, p.chain, p.status, i.amount, i.block_number, a.code, a.decimals, c.confirmations
+       p.id, p.inclusion, p.chain, p.status, i.amount, al.amount AS allocated, i.block_number, a.code, a.decimals, c.confirmations
   FROM payments p
   JOIN orders o ON o.id = p.order_id
   JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
   JOIN assets a ON a.id = i.asset_id
   JOIN chains c ON c.name = p.chain
- WHERE p.order_id = $1 AND p.status IN ('detected', 'parked') 
+  LEFT JOIN allocations al ON al.payment_id = p.id
+ WHERE p.order_id = $1 AND p.status IN ('detected', 'parked')
  ORDER BY counts DESC, (i.amount >= a.dust_below) DESC, p.created_at, p.id LIMIT 100
 `
 
@@ -63,6 +64,7 @@ type UnsettledPaymentsRow struct {
 	Chain         string
 	Status        string
 	Amount        dbtype.Amount
+	Allocated     *dbtype.Amount
 	BlockNumber   int64
 	Code          string
 	Decimals      int16
@@ -88,6 +90,7 @@ func (q *Queries) UnsettledPayments(ctx context.Context, orderID *string) ([]Uns
 			&i.Chain,
 			&i.Status,
 			&i.Amount,
+			&i.Allocated,
 			&i.BlockNumber,
 			&i.Code,
 			&i.Decimals,
