@@ -265,3 +265,36 @@ func TestOneCustomerOnTwoChainsAtOnce(t *testing.T) {
 	require.Equal(t, 20, storetest.Value[int](t, b, `SELECT count(*) FROM allocations`))
 	b.CheckBooks(t)
 }
+
+// An order that gets its customer's address while a block is being recorded waits for that block, and is younger than it: it
+// cannot be one that the block's payments were meant for and not seen by them.
+func TestAnOrderThatGetsTheAddressMeanwhileIsYounger(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	orders, names := m.ann(t, 10e6)
+	late := m.Opening(t, storetest.Of("ann"))
+	transfer := pay(t, orders[0], 25e6)
+	block := m.block(transfer)
+	hold, err := m.PG.Owner.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = hold.Rollback(t.Context()) }()
+	_, err = hold.Exec(t.Context(), `SELECT FROM orders WHERE id = $1 FOR NO KEY UPDATE`, orders[0].ID)
+	require.NoError(t, err)
+
+	recorded, opened := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := m.rec.Record(t.Context(), m.session, m.batch(block))
+		recorded <- err
+	}()
+	awaitLockWaiters(t, m.Bundle, 1) // it has the customer's address, and waits for his order
+	go func() {
+		_, err := m.DB.ReuseAddress(t.Context(), late, transfer.To)
+		opened <- err
+	}()
+	awaitLockWaiters(t, m.Bundle, 2)
+	require.NoError(t, hold.Rollback(t.Context()))
+	require.NoError(t, <-recorded)
+	require.NoError(t, <-opened)
+	require.Equal(t, "#0 10000000", m.allocated(t, transfer, names))
+	require.EqualValues(t, block.Number, m.count(t, `SELECT birth_block FROM orders WHERE id = $1`, late))
+}
