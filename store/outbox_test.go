@@ -134,7 +134,7 @@ func TestWhereAWakeUpGoes(t *testing.T) {
 		{"expired, after the window", `state = 'expired', late_until = now()`, ``, nil, review(process.CauseLate)},
 		{"expired, after the window, parked", `state = 'expired', late_until = now()`, `status = 'parked'`, nil, review(process.CauseLate)},
 		{"expired, a newer inclusion has its own", `state = 'expired', late_until = now()`, ``, func(m *store.OutboxMessage) { m.Inclusion = 2 }, nobody},
-		{"no order", ``, ``, func(m *store.OutboxMessage) { m.OrderID = "" }, review(process.CauseClosedOrder)},
+		{"no order", ``, ``, func(m *store.OutboxMessage) { m.OrderID = "" }, review(process.CauseDeposit)},
 		{"a review, whatever the order", `state = 'confirming'`, ``, func(m *store.OutboxMessage) { m.ReviewCause = process.CauseReversal }, review(process.CauseReversal)},
 	} {
 		m.Exec(t, `UPDATE payments SET status = 'detected', credited_inclusion = NULL`)
