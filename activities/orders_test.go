@@ -96,7 +96,7 @@ func TestACustomersOrdersAreAllocatedOneAddress(t *testing.T) {
 	}
 	require.Len(t, seen, 1)
 	index := storetest.Value[int64](t, b, `SELECT derivation_index FROM addresses`)
-	address, err := key.Derive(uint32(index)) //nolint:gosec // a small index
+	address, err := key.Derive(uint32(index))
 	require.NoError(t, err)
 	require.True(t, seen[address.Text()])
 
