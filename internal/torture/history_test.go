@@ -81,7 +81,7 @@ func play(t *testing.T, rt *rapid.T, w *world, restorable bool) {
 	}
 	h.begin()
 	moves := h.moves()
-	for range h.draw("steps", 10, 40) {
+	for range h.draw("steps", 8, 30) {
 		move := moves[h.draw("move", 0, len(moves)-1)]
 		h.rt.Logf("-- %s", move.name)
 		move.do()
