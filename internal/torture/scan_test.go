@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -50,13 +51,13 @@ func (h *history) fault() scanFault {
 
 // nodeFault draws an answer that is wrong, in a way that somebody can notice.
 func (h *history) nodeFault() chaintest.Faults {
-	every, calls := h.draw("every", 1, 5), 0
+	every := h.draw("every", 1, 5)
+	var calls atomic.Int64 // of all nodes
 	when := func(a *chaintest.Answer, method string) bool {
 		if method != "" && !strings.HasPrefix(a.Method, method) {
 			return false
 		}
-		calls++
-		return calls%every == 0
+		return calls.Add(1)%int64(every) == 0
 	}
 	switch h.draw("node fault", 0, 4) {
 	case 0:

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/sluicepay/sluice/activities"
+	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
@@ -145,7 +146,27 @@ func (h *history) settleSome() {
 				h.scan(n, calmScan())
 			}
 		}
+		if between == nil && h.often("nodes fail", 15) {
+			h.failing(func() { h.settle(id, s, func() {}) })
+			continue
+		}
 		h.settle(id, s, between)
+	}
+}
+
+// failing does something while all nodes have a fault.
+func (h *history) failing(do func()) {
+	faults := h.nodeFault()
+	for _, n := range h.nodes {
+		for _, fake := range n.fakes {
+			fake.SetFaults(faults)
+		}
+	}
+	do()
+	for _, n := range h.nodes {
+		for _, fake := range n.fakes {
+			fake.SetFaults(chaintest.Faults{})
+		}
 	}
 }
 
