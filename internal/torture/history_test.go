@@ -314,7 +314,11 @@ func (h *history) undo() {
 	}
 	h.scan(n, calmScan())
 	h.tell(n)
-	for _, id := range slices.Sorted(maps.Keys(h.pending)) {
+	for i, id := range slices.Sorted(maps.Keys(h.pending)) {
+		if i == 0 && h.often("pulled away", 20) {
+			h.settle(id, &sabotage{}, h.pullAway(n))
+			continue
+		}
 		h.settle(id, &sabotage{}, nil)
 	}
 	h.check()

@@ -136,21 +136,27 @@ func (h *history) settleSome() {
 		s := h.sabotage(20)
 		var between func()
 		if h.often("between", 10) {
-			n := h.node()
-			between = func() {
-				if n.deepest() > 0 {
-					n.cut(h.t, 1)
-					n.mine(nil)
-					n.mine(nil)
-				}
-				h.scan(n, calmScan())
-			}
+			between = h.pullAway(h.node())
 		}
 		if between == nil && h.often("nodes fail", 15) {
 			h.failing(func() { h.settle(id, s, func() {}) })
 			continue
 		}
 		h.settle(id, s, between)
+	}
+}
+
+// pullAway takes the newest blocks from under whoever has just looked at them.
+func (h *history) pullAway(n *node) func() {
+	return func() {
+		depth := min(n.deepest(), int(n.confirmations)+1)
+		if depth > 0 {
+			n.cut(h.t, depth)
+		}
+		for range depth + 1 {
+			n.mine(nil)
+		}
+		h.scan(n, calmScan())
 	}
 }
 
