@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -214,6 +215,20 @@ func (w *world) awaitRun(t *testing.T, workflowID string, want enumspb.WorkflowE
 		got := described.GetWorkflowExecutionInfo().GetStatus()
 		return got == want, got, nil
 	})
+}
+
+// compare has the books proved and compared with the chains: every balance of every address, to the last base unit.
+func (w *world) compare(ctx context.Context) error {
+	output, err := w.Sluice(ctx, nil, "ledger", "check", "--on-chain")
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, output)
+	}
+	for _, chain := range w.Chains() {
+		if !strings.Contains(string(output), chain.Name+" agrees with the books") {
+			return fmt.Errorf("%s was not compared:\n%s", chain.Name, output)
+		}
+	}
+	return nil
 }
 
 // requireBooks has the whole ledger proved.

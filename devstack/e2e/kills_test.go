@@ -51,6 +51,7 @@ func TestWorkerIsKilledAgainAndAgain(t *testing.T) {
 	m.requireBalances(t)
 	w.requireBooks(t)
 	require.NoError(t, w.replay(t.Context()))
+	require.NoError(t, w.compare(t.Context()))
 }
 
 // killAgainAndAgain kills the worker at random moments: also while it starts.

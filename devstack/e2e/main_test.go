@@ -45,7 +45,7 @@ func run(m *testing.M) int {
 	code := m.Run()
 	if w := sharedWorld.world; w != nil && code == 0 {
 		// Only now are all of its orders over.
-		if err := w.replay(context.Background()); err != nil {
+		if err := errors.Join(w.replay(context.Background()), w.compare(context.Background())); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 			code = 1
 		}

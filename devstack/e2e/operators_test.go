@@ -36,6 +36,7 @@ func TestTwoOperators(t *testing.T) {
 		{"an endpoint breaks off in the middle of a block", o.failover},
 		{"all endpoints are down for a while", o.allDown},
 		{"every history replays", func(t *testing.T) { require.NoError(t, o.replay(t.Context())) }},
+		{"the chains agree with the books", func(t *testing.T) { require.NoError(t, o.compare(t.Context())) }},
 	} {
 		if !t.Run(step.name, step.test) {
 			return

@@ -45,6 +45,7 @@ func TestOutages(t *testing.T) {
 		{"PostgreSQL away", o.postgresAway},
 		{"RPC away", o.rpcAway},
 		{"every history replays", func(t *testing.T) { require.NoError(t, o.replay(t.Context())) }},
+		{"the chains agree with the books", func(t *testing.T) { require.NoError(t, o.compare(t.Context())) }},
 	} {
 		if !t.Run(step.name, step.test) {
 			return // it may have left something away

@@ -26,6 +26,7 @@ func TestReorganisations(t *testing.T) {
 		{"gone after it counted", r.reversed},
 		{"mined again after it counted", r.creditedAgain},
 		{"every history replays", func(t *testing.T) { require.NoError(t, r.replay(t.Context())) }},
+		{"the chains agree with the books", func(t *testing.T) { require.NoError(t, r.compare(t.Context())) }},
 	} {
 		if !t.Run(step.name, step.test) {
 			return
