@@ -148,40 +148,29 @@ func (h *history) cancelling(o *asked) rival {
 	}
 }
 
-// crediting credits what is recorded of a payment if the chain confirms that it holds it.
+// crediting settles a payment as its process would.
 func (h *history) crediting(id payment.PaymentID) rival {
 	key, n := h.keyOf(id)
 	seen := h.model.MayCredit(key, n.head().Number, n.holds)
-	s := &sabotage{}
-	var in store.CreditInput
-	var result store.CreditResult
-	var err error
+	st := h.settler
+	st.asked, st.outcome = nil, ""
+	in := process.SettleInput{PaymentID: id, Review: h.pending[id]}
 	return rival{
 		name: "credit",
-		do: func() {
-			if seen != "" {
-				return
-			}
-			var settlement store.Settlement
-			if settlement, err = h.DB.LoadSettlement(h.ctx, id); err != nil {
-				return
-			}
-			in = store.CreditInput{
-				PaymentID: id, Inclusion: settlement.Inclusion, BlockHash: settlement.Block.Hash, Amount: settlement.Amount, Review: h.pending[id],
-			}
-			result, err = h.DB.Credit(s.in(h.ctx), in)
-		},
+		do:   func() { _, _ = st.env.ExecuteActivity(st.chain.SettlePayment, in) },
 		came: func() step {
-			h.must(err)
-			if seen != "" {
-				return nil
+			if st.asked == nil || st.outcome == "" {
+				return nil // it never came so far, or failed
 			}
 			return func(m *model.Model) error {
-				refused := m.Creditable(key, in.Inclusion, in.BlockHash.String())
-				if (refused == "") != (result.Outcome == store.CreditDone) {
-					return fmt.Errorf("credit was %s: %s", result.Outcome, refused)
-				}
-				if refused == "" {
+				refused := m.Creditable(key, st.asked.Inclusion, st.asked.BlockHash.String())
+				done := st.outcome == store.CreditDone
+				switch {
+				case done && seen != "":
+					return fmt.Errorf("it was credited although %s", seen)
+				case done != (refused == ""):
+					return fmt.Errorf("credit was %s: %s", st.outcome, refused)
+				case done:
 					m.Credit(key)
 				}
 				return nil

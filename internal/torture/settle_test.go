@@ -33,6 +33,9 @@ type settler struct {
 	key  string
 	// wrong is what was noticed where a test cannot fail.
 	wrong []string
+	// asked and outcome are the credit that came of a race.
+	asked   *store.CreditInput
+	outcome store.CreditOutcome
 	// between happens after the check and before the credit.
 	between func()
 }
@@ -60,10 +63,15 @@ func (s *settler) Source(_ context.Context, chain string) (activities.Source, er
 
 // Credit implements activities.SettleStore: what the check saw is about to be posted.
 func (s *settler) Credit(ctx context.Context, in store.CreditInput) (store.CreditResult, error) {
+	h := s.h
+	if h.racing {
+		result, err := s.DB.Credit(ctx, in)
+		s.asked, s.outcome = &in, result.Outcome
+		return result, err
+	}
 	if s.between != nil {
 		s.between()
 	}
-	h := s.h
 	refused := h.model.Creditable(s.key, in.Inclusion, in.BlockHash.String())
 	result, err := s.DB.Credit(s.sabotage.in(ctx), in)
 	if s.sabotage.commits > 0 && refused == "" {
