@@ -11,6 +11,7 @@ import (
 type Model struct {
 	chains   map[string]*chain
 	dust     map[Asset]*big.Int // of every asset that was ever enabled
+	tiers    map[Asset][]tier
 	orders   map[string]*Order
 	byAddr   map[string]string // address to order
 	payments map[string]*Payment
@@ -58,7 +59,7 @@ type Inclusion struct {
 // New makes an empty model.
 func New() *Model {
 	return &Model{
-		chains: map[string]*chain{}, dust: map[Asset]*big.Int{}, orders: map[string]*Order{}, byAddr: map[string]string{},
+		chains: map[string]*chain{}, dust: map[Asset]*big.Int{}, tiers: map[Asset][]tier{}, orders: map[string]*Order{}, byAddr: map[string]string{},
 		payments: map[string]*Payment{}, told: map[string]bool{},
 	}
 }
@@ -67,6 +68,7 @@ func New() *Model {
 func (m *Model) Clone() *Model {
 	c := New()
 	maps.Copy(c.dust, m.dust)
+	maps.Copy(c.tiers, m.tiers)
 	maps.Copy(c.byAddr, m.byAddr)
 	maps.Copy(c.told, m.told)
 	for name, of := range m.chains {

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // MayCredit returns why a payment must not be credited now, "" when it may. head is the newest block that whoever was
@@ -43,12 +44,40 @@ func (m *Model) Creditable(key string, inclusion int, block string) string {
 	return ""
 }
 
-// needs is the number of confirmations that count: the order's own on its chain.
+// SetTier says that payments need more confirmations when at least so much of an asset is at stake.
+func (m *Model) SetTier(a Asset, from *big.Int, confirmations uint64) {
+	m.tiers[a] = append(slices.Clone(m.tiers[a]), tier{from, confirmations})
+}
+
+// tier is a number of confirmations for large amounts.
+type tier struct {
+	from          *big.Int
+	confirmations uint64
+}
+
+// needs is the number of confirmations that count: the order's own on its chain, and what the amount at stake asks for. That
+// is what is due, or what all payments come to if that is more: one large sum in small pieces is a large sum.
 func (m *Model) needs(p *Payment) uint64 {
-	if o := m.orders[p.Order]; o != nil && o.Asset.Chain == p.chain {
-		return o.Confirmations
+	o, asset := m.orders[p.Order], p.last().Asset
+	need := m.chains[p.chain].confirmations
+	stake := new(big.Int)
+	if o != nil && o.Asset.Chain == p.chain {
+		need = max(need, o.Confirmations)
 	}
-	return m.chains[p.chain].confirmations
+	for _, other := range m.payments {
+		if other.Order == p.Order && other.Status != "dropped" && other.last().Asset == asset {
+			stake.Add(stake, other.last().Amount)
+		}
+	}
+	if o != nil && o.Asset == asset && o.Due.Cmp(stake) > 0 {
+		stake = o.Due
+	}
+	for _, t := range m.tiers[asset] {
+		if t.from.Cmp(stake) <= 0 {
+			need = max(need, t.confirmations)
+		}
+	}
+	return need
 }
 
 // Credit takes note that a payment was credited.
