@@ -225,6 +225,9 @@ func (h *history) pay() *node {
 	for range h.draw("blocks after", 0, 4) {
 		n.mine(nil)
 	}
+	if h.often("recorded badly", 30) {
+		h.scan(n, scanFault{steps: 8, database: h.harm(25)})
+	}
 	return n
 }
 
@@ -475,9 +478,17 @@ func deref[T any](p *T) T {
 	return v
 }
 
-// sabotage draws what goes wrong with the database during one operation, of at most so many statements.
+// sabotage draws what goes wrong with the database during one operation, of at most so many statements. Mostly nothing does.
 func (h *history) sabotage(statements int) *sabotage {
-	switch s := (&sabotage{}); h.draw("sabotage", 0, 9) {
+	if h.often("sabotage", 40) {
+		return h.harm(statements)
+	}
+	return &sabotage{}
+}
+
+// harm draws what goes wrong, and something does.
+func (h *history) harm(statements int) *sabotage {
+	switch s := (&sabotage{}); h.draw("harm", 0, 3) {
 	case 0:
 		h.tally.add("connection lost", 1)
 		s.at = h.draw("statement", 1, statements)
@@ -485,11 +496,9 @@ func (h *history) sabotage(statements int) *sabotage {
 	case 1:
 		s.commit = commitUnsent
 		return s
-	case 2, 3:
+	default:
 		h.tally.add("commit unheard", 1)
 		s.commit = commitUnheard
-		return s
-	default:
 		return s
 	}
 }

@@ -40,7 +40,7 @@ func (h *history) fault() scanFault {
 	case 0:
 		f.point, f.times = rapid.SampledFrom(scan.Points()).Draw(h.rt, "point"), h.draw("times", 1, 3)
 	case 1, 2:
-		f.database = h.sabotage(25)
+		f.database = h.harm(25)
 	case 3:
 		f.node.Lag, f.node.EmptyAhead = uint64(h.draw("lag", 1, 3)), h.often("empty ahead", 50)
 	case 4:
