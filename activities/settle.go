@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -19,6 +20,8 @@ type SettleStore interface {
 	LoadSettlement(ctx context.Context, id payment.PaymentID) (store.Settlement, error)
 	Credit(ctx context.Context, in store.CreditInput) (store.CreditResult, error)
 	ReadOrder(ctx context.Context, id payment.OrderID) (process.OrderView, error)
+	// OpenReview asks a person to look at an inclusion; asking again changes nothing.
+	OpenReview(ctx context.Context, in process.ReviewInput) error
 }
 
 // Sources gives access to a chain's nodes.
@@ -42,6 +45,8 @@ type Chain struct {
 	Tokens   *Tokens
 	Log      *slog.Logger
 	Patience Patience
+	// Alarm counts what an operator must see at once; nil counts nothing.
+	Alarm func(chain, cause string)
 	// WatchOptions change how a chain is watched. The zero value is for production.
 	WatchOptions WatchOptions
 }
@@ -53,11 +58,15 @@ type Patience struct {
 	Mismatch time.Duration
 	// Halted is how long a chain or asset may be halted; an hour when zero.
 	Halted time.Duration
+	// Disagreement is how long operators may contradict each other, or too few of them answer for the amount; an hour when zero.
+	Disagreement time.Duration
 }
 
 func (p Patience) mismatch() time.Duration { return orDefault(p.Mismatch, 10*time.Minute) }
 
 func (p Patience) halted() time.Duration { return orDefault(p.Halted, time.Hour) }
+
+func (p Patience) disagreement() time.Duration { return orDefault(p.Disagreement, time.Hour) }
 
 func orDefault[T comparable](value, standard T) T {
 	var zero T
@@ -94,6 +103,9 @@ func (c *Chain) settle(ctx context.Context, in process.SettleInput) (process.Set
 		return process.SettleResult{}, paused()
 	}
 	check, err := c.check(ctx, s)
+	if errors.Is(err, chain.ErrDisagreement) {
+		return c.disagreed(ctx, in, s, chain.Check{}, causeDisagree)
+	}
 	if err != nil {
 		return process.SettleResult{}, err
 	}
@@ -104,16 +116,16 @@ func (c *Chain) settle(ctx context.Context, in process.SettleInput) (process.Set
 	default:
 		return c.suspend(ctx, in, s, process.SettleMismatch, string(check.Outcome), c.Patience.mismatch(), pace(s, 2))
 	}
-	if err := calm(ctx); err != nil {
-		return process.SettleResult{}, err
-	}
 	if !s.Policy.Met(s.Block.Number, check.Heads) {
+		if err := calm(ctx); err != nil {
+			return process.SettleResult{}, err
+		}
 		return process.SettleResult{}, notYet(s, check)
 	}
 	if err := c.tokenUnchanged(ctx, s); err != nil {
 		return process.SettleResult{}, err
 	}
-	return c.credit(ctx, in, s)
+	return c.credit(ctx, in, s, check)
 }
 
 // check asks a node whether the chain holds exactly what was recorded.
@@ -129,7 +141,7 @@ func (c *Chain) check(ctx context.Context, s store.Settlement) (chain.Check, err
 	if !s.Native {
 		inclusion.Contract = s.Asset.ID.Contract
 	}
-	return source.CheckInclusion(ctx, inclusion, chain.Demand{Tag: s.Policy.Tag})
+	return source.CheckInclusion(ctx, inclusion, chain.Demand{Tag: s.Policy.Tag, Evidence: demanded(s.Evidence)})
 }
 
 // paused waits for whoever paused the chain, however long that takes.
@@ -154,9 +166,10 @@ func pace(s store.Settlement, blocks uint64) time.Duration {
 }
 
 // credit posts what the check saw.
-func (c *Chain) credit(ctx context.Context, in process.SettleInput, s store.Settlement) (process.SettleResult, error) {
+func (c *Chain) credit(ctx context.Context, in process.SettleInput, s store.Settlement, check chain.Check) (process.SettleResult, error) {
 	credited, err := c.Settle.Credit(ctx, store.CreditInput{
 		PaymentID: s.PaymentID, Inclusion: s.Inclusion, BlockHash: s.Block.Hash, Amount: s.Amount, Review: in.Review,
+		Policy: s.Policy, Evidence: check.Evidence,
 	})
 	if err != nil {
 		return process.SettleResult{}, err
@@ -174,9 +187,14 @@ func (c *Chain) credit(ctx context.Context, in process.SettleInput, s store.Sett
 		result.Outcome = process.SettleIgnored
 	case store.CreditHalted:
 		return c.suspend(ctx, in, s, process.SettleHalted, string(credited.Reason), c.Patience.halted(), longestWait)
+	case store.CreditUnproven:
+		return c.disagreed(ctx, in, s, check, causeEvidence)
 	case store.CreditPaused:
 		return process.SettleResult{}, paused()
 	case store.CreditStale:
+		if err := calm(ctx); err != nil {
+			return process.SettleResult{}, err
+		}
 		return process.SettleResult{}, waiting(pace(s, 1), "what is recorded has changed, looking again")
 	default:
 		return process.SettleResult{}, fmt.Errorf("unknown outcome of a credit: %s", credited.Outcome)

@@ -26,6 +26,9 @@ type settling struct {
 
 	checked  []chain.Inclusion
 	credited []store.CreditInput
+	demanded []chain.Demand
+	reviewed []process.ReviewInput
+	alarms   []string
 }
 
 func newSettling() *settling {
@@ -37,13 +40,15 @@ func newSettling() *settling {
 			Amount: payment.AmountFromUint64(25_000_000), Block: payment.BlockRef{Number: 100, Hash: payment.Hash{2}},
 			Policy: payment.ConfirmationPolicy{Confirmations: 3}, BlockTime: 2 * time.Second,
 		},
-		check:  chain.Check{Outcome: chain.Included, Heads: payment.Heads{Latest: 102}, Depth: 3},
+		check:  chain.Check{Outcome: chain.Included, Heads: payment.Heads{Latest: 102}, Depth: 3, Evidence: payment.EvidenceSingle},
 		credit: store.CreditResult{Outcome: store.CreditDone, Order: &process.OrderView{State: payment.StatePaid}},
 	}
 }
 
 func (f *settling) activity() *activities.Chain {
-	return &activities.Chain{Settle: f, Sources: f, Log: discard()}
+	return &activities.Chain{
+		Settle: f, Sources: f, Log: discard(), Alarm: func(chain, cause string) { f.alarms = append(f.alarms, chain+" "+cause) },
+	}
 }
 
 func (f *settling) LoadSettlement(context.Context, payment.PaymentID) (store.Settlement, error) {
@@ -52,6 +57,11 @@ func (f *settling) LoadSettlement(context.Context, payment.PaymentID) (store.Set
 
 func (f *settling) ReadOrder(_ context.Context, id payment.OrderID) (process.OrderView, error) {
 	return process.OrderView{ID: id, State: payment.StateConfirming}, nil
+}
+
+func (f *settling) OpenReview(_ context.Context, in process.ReviewInput) error {
+	f.reviewed = append(f.reviewed, in)
+	return nil
 }
 
 func (f *settling) Credit(_ context.Context, in store.CreditInput) (store.CreditResult, error) {
@@ -68,7 +78,8 @@ type node struct {
 	*settling
 }
 
-func (n node) CheckInclusion(_ context.Context, in chain.Inclusion, _ chain.Demand) (chain.Check, error) {
+func (n node) CheckInclusion(_ context.Context, in chain.Inclusion, demand chain.Demand) (chain.Check, error) {
+	n.demanded = append(n.demanded, demand)
 	n.checked = append(n.checked, in)
 	return n.check, n.err
 }
@@ -86,7 +97,11 @@ func TestSettleCreditsExactlyWhatTheReceiptShowed(t *testing.T) {
 	require.Equal(t, process.SettleCredited, result.Outcome)
 	require.Equal(t, 2, result.Inclusion)
 	require.Equal(t, payment.StatePaid, result.Order.State)
-	require.Equal(t, []store.CreditInput{{PaymentID: "pay_a", Inclusion: 2, BlockHash: payment.Hash{2}, Amount: f.s.Amount}}, f.credited)
+	require.Equal(t, []store.CreditInput{{
+		PaymentID: "pay_a", Inclusion: 2, BlockHash: payment.Hash{2}, Amount: f.s.Amount,
+		Policy: f.s.Policy, Evidence: payment.EvidenceSingle,
+	}}, f.credited)
+	require.Equal(t, []chain.Demand{{Evidence: payment.EvidenceSingle}}, f.demanded)
 	require.Equal(t, f.s.Asset.ID.Contract, f.checked[0].Contract)
 	require.Equal(t, uint32(4), f.checked[0].Position)
 }
@@ -216,12 +231,12 @@ func TestATroubleIsRememberedAndForgotten(t *testing.T) {
 	require.Len(t, *beats, 1)
 	require.Equal(t, "content_changed", (*beats)[0].Cause)
 
-	f.check.Outcome = chain.Included
+	f.check.Outcome, f.check.Heads.Latest = chain.Included, 101
 	env = environment(settle)
 	env.SetHeartbeatDetails((*beats)[0])
 	beats = heartbeats[trouble](t, env)
 	_, err = execute[process.SettleResult](t, env, settle, process.SettleInput{PaymentID: "pay_a"})
-	require.NoError(t, err)
+	requireWaiting(t, err, 2*time.Second, 2*time.Second, "confirmations")
 	require.Equal(t, []trouble{{}}, *beats)
 }
 

@@ -36,6 +36,7 @@ type OrderSnapshot struct {
 	AddressMode           AddressMode `json:"address_mode,omitempty"`
 	PaymentURI            string      `json:"payment_uri,omitempty"` // EIP-681
 	ConfirmationsRequired int         `json:"confirmations_required"`
+	FinalityRequired      Tag         `json:"finality_required,omitempty"` // the tag that must cover the block as well
 
 	ExpiresAt time.Time  `json:"expires_at"`
 	CreatedAt time.Time  `json:"created_at"`
@@ -102,7 +103,10 @@ type PaymentSnapshot struct {
 
 	Confirmations         int  `json:"confirmations"`
 	ConfirmationsRequired int  `json:"confirmations_required"`
-	Late                  bool `json:"late"` // first mined after the order's deadline
+	FinalityRequired      Tag  `json:"finality_required,omitempty"` // the tag that must cover the block as well
+	Late                  bool `json:"late"`                        // first mined after the order's deadline
+	// Evidence is what the credit rests on, once there is one.
+	Evidence Evidence `json:"evidence,omitempty"`
 
 	FirstSeenAt time.Time  `json:"first_seen_at"`
 	CreditedAt  *time.Time `json:"credited_at,omitempty"`

@@ -63,6 +63,8 @@ func OrderIDFromWorkflowID(id string) (payment.OrderID, error) {
 const (
 	SignalPaymentSeen    = "payment_seen"
 	SignalPaymentDropped = "payment_dropped"
+	// SignalChainResumed tells a review that a halt of its chain is over.
+	SignalChainResumed = "chain_resumed"
 	// SignalCallbacksChanged tells a CallbackWorkflow to look again; it carries nothing.
 	SignalCallbacksChanged = "callbacks_changed"
 )

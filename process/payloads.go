@@ -30,6 +30,8 @@ const (
 	CauseStuck        ReviewCause = "stuck"
 	// CauseDeposit is no question to anybody: the money is for no order. Its review confirms it and is resolved by itself.
 	CauseDeposit ReviewCause = "deposit"
+	// CauseNegativeBalance: a reversal took more than the merchant had available.
+	CauseNegativeBalance ReviewCause = "negative_balance"
 )
 
 // ReviewInput starts a PaymentReviewWorkflow.
@@ -145,6 +147,9 @@ type PaymentView struct {
 	AssetCode string `json:"asset_code,omitempty"`
 	Block     uint64 `json:"block,omitempty"`
 	Needs     int    `json:"needs,omitempty"`
+	// NeedsTag must cover the block as well. Evidence is what its newest credit rested on, if it was ever credited.
+	NeedsTag payment.Tag      `json:"needs_tag,omitempty"`
+	Evidence payment.Evidence `json:"evidence,omitempty"`
 }
 
 // OrderView is the truth about an order, read from or returned by a transaction. Workflows hold it between wake-ups.
@@ -185,6 +190,8 @@ const (
 	SettleIgnored  SettleOutcome = "ignored"  // dust, or nothing that counts
 	SettleMismatch SettleOutcome = "mismatch" // the chain contradicts what was recorded, again and again: needs a person
 	SettleHalted   SettleOutcome = "halted"   // the chain or asset is halted
+	// SettleDisagreement: operators contradict each other, or too few of them vouch for so much money; a review is open.
+	SettleDisagreement SettleOutcome = "disagreement"
 )
 
 // SettleResult is the outcome with the order as it is now. Order is nil for money that has none.

@@ -22,10 +22,28 @@ func (db *DB) UnpauseChain(ctx context.Context, chain string, by process.By, req
 	return db.control(ctx, chain, deed{By: by, Action: "chain.unpause", RequestID: requestID}, (*sqlc.Queries).UnpauseChain)
 }
 
-// ResumeChain ends a halt: payments of the chain are credited again. Doing it again changes nothing. Error:
-// CodeUnknownChain.
+// ResumeChain ends a halt: payments of the chain are credited again. Whatever waits for that, or gave up because of the halt, is
+// woken at once. Doing it again changes nothing. Error: CodeUnknownChain.
 func (db *DB) ResumeChain(ctx context.Context, chain string, by process.By, requestID string) error {
-	return db.control(ctx, chain, deed{By: by, Action: "chain.resume", RequestID: requestID}, (*sqlc.Queries).ResumeChain)
+	return db.control(ctx, chain, deed{By: by, Action: "chain.resume", RequestID: requestID},
+		func(q *sqlc.Queries, ctx context.Context, chain string) (int64, error) {
+			changed, err := q.ResumeChain(ctx, chain)
+			if err != nil || changed == 0 {
+				return 0, err
+			}
+			return changed, wakeHalted(ctx, q, chain)
+		})
+}
+
+// wakeHalted writes the wake-ups after a halt, each under a key of its own like the sweep's.
+func wakeHalted(ctx context.Context, q *sqlc.Queries, chain string) error {
+	if _, err := q.WakeHaltedPayments(ctx, chain); err != nil {
+		return fmt.Errorf("wake payments: %w", err)
+	}
+	if _, err := q.WakeHaltedReviews(ctx, chain); err != nil {
+		return fmt.Errorf("wake reviews: %w", err)
+	}
+	return nil
 }
 
 // control changes a chain's row, and audits it when that changed something.

@@ -19,6 +19,10 @@ type CreditInput struct {
 	Inclusion int
 	BlockHash payment.Hash
 	Amount    payment.Amount
+	// Policy is what the check found met; zero stands for the policy without any tier.
+	Policy payment.ConfirmationPolicy
+	// Evidence is what the check rests on, and is written on the payment.
+	Evidence payment.Evidence
 	// Review is set when a review confirms the payment, not its order.
 	Review process.ReviewCause
 }
@@ -38,6 +42,8 @@ const (
 	CreditHalted CreditOutcome = "halted"
 	// CreditPaused: the chain is paused. Nothing is wrong; look again later.
 	CreditPaused CreditOutcome = "paused"
+	// CreditUnproven: the evidence is less than the amount asks for, and the limit for such credits is used up.
+	CreditUnproven CreditOutcome = "unproven"
 	// CreditIgnored: this payment is never posted.
 	CreditIgnored CreditOutcome = "ignored"
 )
@@ -51,7 +57,8 @@ type CreditResult struct {
 }
 
 // Credit posts a confirmed payment and moves its order, in one transaction that re-checks everything: the inclusion is the
-// payment's newest and canonical, its block and amount are what was seen, and nothing is halted or paused. Of all calls for one
+// payment's newest and canonical, its block and amount are what was seen, what was seen is enough for the amount that is at
+// stake by now, and nothing is halted or paused. Of all calls for one
 // inclusion, whoever makes them, exactly one posts.
 //
 // Money in the order's asset may fulfil it; money in another asset is posted as what it is and labels the order; dust goes to
@@ -88,10 +95,26 @@ func (t txn) credit(ctx context.Context, in CreditInput) (CreditResult, error) {
 	} else if result, err = t.creditLocked(ctx, in, order, locked); err != nil {
 		return CreditResult{}, err
 	}
+	if result.Outcome == CreditDone {
+		if err := t.tellTheOrder(ctx, in, order); err != nil {
+			return CreditResult{}, err
+		}
+	}
 	if order != nil {
 		result.Order, err = t.viewOf(ctx, order)
 	}
 	return result, err
+}
+
+// tellTheOrder wakes the order's workflow when a review has settled a payment that it still waits for, or has blocked.
+func (t txn) tellTheOrder(ctx context.Context, in CreditInput, order *orderRow) error {
+	if order == nil || in.Review != process.CauseDisagreement && in.Review != process.CauseStuck {
+		return nil
+	}
+	return t.wake(ctx, wakeUp{
+		chain: order.Chain, signal: process.SignalPaymentSeen, paymentID: string(in.PaymentID), inclusion: int32(in.Inclusion),
+		orderID: &order.ID, kind: "credited",
+	})
 }
 
 func (t txn) creditLocked(ctx context.Context, in CreditInput, order *orderRow, locked sqlc.LockPaymentRow) (CreditResult, error) {
@@ -122,6 +145,9 @@ func (t txn) creditLocked(ctx context.Context, in CreditInput, order *orderRow, 
 		}
 		return CreditResult{Outcome: CreditIgnored}, nil
 	}
+	if lacks, err := t.lacks(ctx, in, order, about); err != nil || lacks != "" {
+		return CreditResult{Outcome: lacks}, err
+	}
 	reason, err := t.postCredit(ctx, in, order, about)
 	return CreditResult{Outcome: CreditDone, Reason: reason}, err
 }
@@ -140,10 +166,14 @@ func (t txn) postCredit(ctx context.Context, in CreditInput, order *orderRow, ab
 	if err := t.post(ctx, posting, nil); err != nil {
 		return "", err
 	}
-	if err := t.q.CreditPayment(ctx, sqlc.CreditPaymentParams{ID: about.ID, Inclusion: about.N}); err != nil {
+	err = t.q.CreditPayment(ctx, sqlc.CreditPaymentParams{ID: about.ID, Inclusion: about.N, Evidence: optional(string(in.Evidence))})
+	if err != nil {
 		return "", fmt.Errorf("mark payment %s as credited: %w", about.ID, err)
 	}
 	if err := t.consumeFindings(ctx, about); err != nil {
+		return "", err
+	}
+	if err := t.resolveStuck(ctx, about); err != nil {
 		return "", err
 	}
 	if on := confirms(order, confirmed.Facts.Match); on != "" {

@@ -42,6 +42,9 @@ func (t txn) writeEvent(ctx context.Context, order *orderRow, ev newEvent) error
 	if err != nil {
 		return fmt.Errorf("number event %s: %w", ev.Key, err)
 	}
+	if err := t.raiseOrders(ctx, order); err != nil {
+		return err
+	}
 	body, err := encodeEvent(order, ev, next.At)
 	if err != nil {
 		return fmt.Errorf("render event %s: %w", ev.Key, err)
@@ -115,8 +118,8 @@ func (o *orderRow) snapshot(received payment.Amount) (payment.OrderSnapshot, err
 		Address:     o.address.Text(),
 		PaymentURI:  payment.PaymentURI(o.chainID, o.assetRef.ID, o.address, o.Amount.Amount),
 		AddressMode: payment.AddressMode(o.AddressMode), CustomerID: deref(o.CustomerID),
-		ConfirmationsRequired: int(o.Confirmations),
-		CreatedAt:             o.CreatedAt, UpdatedAt: o.UpdatedAt, PaidAt: o.PaidAt,
+		ConfirmationsRequired: int(o.required.Confirmations), FinalityRequired: o.required.Tag,
+		CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, PaidAt: o.PaidAt,
 		Reference: deref(o.Reference),
 	}
 	if o.ExpiresAt != nil {
@@ -138,13 +141,14 @@ func (p *inclusionRow) snapshot(order *orderRow) (payment.PaymentSnapshot, error
 	if err != nil {
 		return payment.PaymentSnapshot{}, fmt.Errorf("recipient of payment %s: %w", p.ID, err)
 	}
+	required := p.requiredFor(order)
 	s := payment.PaymentSnapshot{
 		ID: payment.PaymentID(p.ID), State: p.state(),
 		Chain: p.Chain, Asset: p.asset.Symbol, AssetID: p.asset.ID,
 		Amount: p.asset.Format(p.Amount.Amount), AmountBaseUnits: p.Amount.Amount,
 		TxHash: payment.Hash(p.TxHash), BlockNumber: uint64(p.BlockNumber), BlockHash: payment.Hash(p.BlockHash),
 		From: from, To: to,
-		Confirmations: p.confirmations(), ConfirmationsRequired: int(p.Confirmations),
+		Confirmations: p.confirmations(), ConfirmationsRequired: int(required.Confirmations), FinalityRequired: required.Tag,
 		FirstSeenAt: p.CreatedAt, CreditedAt: p.CreditedAt,
 	}
 	if p.CustomerID != nil {
@@ -153,9 +157,9 @@ func (p *inclusionRow) snapshot(order *orderRow) (payment.PaymentSnapshot, error
 	}
 	if order != nil {
 		s.Late = order.ExpiresAt != nil && p.FirstIncludedAt.After(*order.ExpiresAt)
-		if order.Chain == p.Chain {
-			s.ConfirmationsRequired = int(order.Confirmations)
-		}
+	}
+	if p.CreditedAt != nil && p.N == p.Inclusion {
+		s.Evidence = payment.Evidence(deref(p.Evidence))
 	}
 	s.Confirmations = min(s.Confirmations, s.ConfirmationsRequired) // it says how far it is, not how old
 	return s, nil

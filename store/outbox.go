@@ -42,7 +42,7 @@ func (t txn) wake(ctx context.Context, w wakeUp) error {
 type OutboxMessage struct {
 	ID        int64
 	Chain     string
-	Signal    string // process.SignalPaymentSeen or process.SignalPaymentDropped
+	Signal    string // process.SignalPaymentSeen, SignalPaymentDropped, or for a review SignalChainResumed
 	PaymentID payment.PaymentID
 	Inclusion int
 	OrderID   payment.OrderID // "" for money that has no order

@@ -92,6 +92,9 @@ func (t txn) snapshots(ctx context.Context, orders []*orderRow) ([]payment.Order
 	for _, sum := range sums {
 		received[sum.ID] = sum.Credited.Amount
 	}
+	if err := t.raiseOrders(ctx, orders...); err != nil {
+		return nil, err
+	}
 	snapshots := make([]payment.OrderSnapshot, len(orders))
 	for i, order := range orders {
 		if snapshots[i], err = order.snapshot(received[order.ID]); err != nil {

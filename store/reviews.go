@@ -74,6 +74,20 @@ func (db *DB) ReadReview(ctx context.Context, in process.ReviewInput) (process.R
 	return view, err
 }
 
+// OpenReview opens a review and wakes its workflow, once. Error: CodeNotFound when there is no such inclusion.
+func (db *DB) OpenReview(ctx context.Context, in process.ReviewInput) error {
+	return db.tx(ctx, func(ctx context.Context, t txn) error {
+		row, err := t.q.ReviewSubject(ctx, sqlc.ReviewSubjectParams{PaymentID: string(in.PaymentID), Inclusion: int32(in.Inclusion)})
+		if err != nil {
+			return notFound(err, "inclusion of a payment")
+		}
+		return t.openReview(ctx, reviewOf{
+			chain: row.Chain, paymentID: string(in.PaymentID), inclusion: int32(in.Inclusion), cause: in.Cause,
+			merchantID: row.MerchantID, orderID: row.OrderID,
+		})
+	})
+}
+
 // openNamed opens a review that its workflow asks for.
 func (t txn) openNamed(ctx context.Context, in process.ReviewInput) error {
 	row, err := t.q.ReviewSubject(ctx, sqlc.ReviewSubjectParams{PaymentID: string(in.PaymentID), Inclusion: int32(in.Inclusion)})

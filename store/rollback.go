@@ -188,10 +188,14 @@ func (t txn) drop(ctx context.Context, turn chainTurn, order *orderRow, locked s
 	if err != nil || !credited {
 		return err
 	}
-	return t.openReview(ctx, reviewOf{
+	err = t.openReview(ctx, reviewOf{
 		chain: turn.chain, paymentID: lost.id, inclusion: lost.inclusion, cause: process.CauseReversal,
 		merchantID: lost.merchantID, orderID: lost.orderID,
 	})
+	if err != nil {
+		return err
+	}
+	return t.reviewOverdraft(ctx, turn.chain, lost)
 }
 
 // forgetAbove makes the block the cursor, or empties the cursor when everything was undone.

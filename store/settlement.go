@@ -32,8 +32,11 @@ type Settlement struct {
 	From, To payment.Address
 	Block    payment.BlockRef // without its parent
 
-	// Policy says when it counts: the order's for its own chain, else the chain's.
-	Policy    payment.ConfirmationPolicy
+	// Policy says when it counts: the strongest of the chain's, of the tiers that the amount at stake reaches, and on the
+	// order's own chain of the order's.
+	Policy payment.ConfirmationPolicy
+	// Evidence is what a credit has to rest on.
+	Evidence  payment.Evidence
 	BlockTime time.Duration
 	// Halted is CodeChainHalted or CodeAssetHalted while nothing is credited, else "".
 	Halted payment.Code
@@ -63,7 +66,7 @@ func (t txn) settlement(ctx context.Context, id payment.PaymentID) (Settlement, 
 		Chain: row.Chain, TxHash: payment.Hash(row.TxHash), Native: row.Native, Position: uint32(row.Position),
 		LogIndex: uint(deref(row.LogIndex)), Asset: row.asset, Amount: row.Amount.Amount,
 		Block:  payment.BlockRef{Number: uint64(row.BlockNumber), Hash: payment.Hash(row.BlockHash), Time: row.BlockTime.UTC()},
-		Policy: policyOf(row.Confirmations, row.FinalityTag), BlockTime: milliseconds(row.BlockTimeMs), Halted: row.halted(),
+		Policy: row.required, BlockTime: milliseconds(row.BlockTimeMs), Halted: row.halted(),
 		Paused: row.ChainPaused,
 	}
 	family := payment.Family(row.Family)
@@ -73,8 +76,8 @@ func (t txn) settlement(ctx context.Context, id payment.PaymentID) (Settlement, 
 	if s.To, err = payment.AddressFromBytes(family, row.Recipient); err != nil {
 		return Settlement{}, fmt.Errorf("recipient of payment %s: %w", id, err)
 	}
-	if row.OrderID == nil {
-		return s, nil
+	if s.Evidence, err = t.demandedEvidence(ctx, row); err != nil || row.OrderID == nil {
+		return s, err
 	}
 	order, err := t.q.OrderPolicy(ctx, *row.OrderID)
 	if err != nil {
@@ -84,7 +87,7 @@ func (t txn) settlement(ctx context.Context, id payment.PaymentID) (Settlement, 
 		s.Dust = row.Amount.Less(order.DustBelow.Amount)
 	}
 	if order.Chain == row.Chain {
-		s.Policy = policyOf(order.Confirmations, order.FinalityTag)
+		s.Policy = s.Policy.Strongest(policyOf(order.Confirmations, order.FinalityTag))
 	}
 	return s, nil
 }

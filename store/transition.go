@@ -17,6 +17,9 @@ type orderRow struct {
 	assetRef  payment.Asset
 	chainID   uint64
 	blockTime time.Duration
+	// required is what its payments have to reach: the chain's policy and the order's own, and the tiers once raiseOrders read them.
+	required payment.ConfirmationPolicy
+	tiered   bool // its chain has tiers
 	// address is the zero Address until one is allocated.
 	address payment.Address
 }
@@ -93,6 +96,8 @@ func (o *orderRow) refer(c sqlc.OrderContextsRow) error {
 	}
 	o.assetRef = asset
 	o.chainID, o.blockTime = uint64(c.ChainID), milliseconds(c.BlockTimeMs)
+	o.required = policyOf(c.Confirmations, c.FinalityTag).Strongest(policyOf(o.Confirmations, o.FinalityTag))
+	o.tiered = c.Tiered
 	if c.Address != nil {
 		if o.address, err = payment.AddressFromBytes(payment.Family(c.Family), c.Address); err != nil {
 			return fmt.Errorf("address of order %s: %w", o.ID, err)
@@ -275,6 +280,8 @@ func (t txn) save(ctx context.Context, order *orderRow) error {
 type inclusionRow struct {
 	sqlc.PaymentInclusionsRow
 	asset payment.Asset
+	// required is the chain's policy, raised by the tiers that the amount at stake reaches.
+	required payment.ConfirmationPolicy
 }
 
 // inclusion reads one inclusion of a payment. Error: CodeNotFound.
@@ -302,9 +309,11 @@ func (t txn) inclusions(ctx context.Context, ids []string, n *int32) (map[string
 		if err != nil {
 			return nil, fmt.Errorf("asset of payment %s: %w", row.ID, err)
 		}
-		found[row.ID] = &inclusionRow{PaymentInclusionsRow: row, asset: asset}
+		found[row.ID] = &inclusionRow{
+			PaymentInclusionsRow: row, asset: asset, required: policyOf(row.Confirmations, row.FinalityTag),
+		}
 	}
-	return found, nil
+	return found, t.raiseInclusions(ctx, found)
 }
 
 // accountDust is the kind of account that dust is posted to.

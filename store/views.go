@@ -25,18 +25,19 @@ func (t txn) view(ctx context.Context, order *orderRow) (process.OrderView, erro
 	if err != nil {
 		return v, fmt.Errorf("list payments of order %s: %w", order.ID, err)
 	}
+	needs, err := t.needs(ctx, order, payments)
+	if err != nil {
+		return v, err
+	}
 	for _, p := range payments {
-		needs := p.Confirmations
-		if p.Chain == order.Chain {
-			needs = order.Confirmations
-		}
 		allocated := ""
 		if p.Allocated != nil && p.Allocated.Amount.Less(p.Amount.Amount) {
 			allocated = p.Allocated.Decimal(uint8(p.Decimals))
 		}
 		v.Payments = append(v.Payments, process.PaymentView{
 			ID: payment.PaymentID(p.ID), Inclusion: int(p.Inclusion), Chain: p.Chain, Status: p.Status,
-			Amount: p.Amount.Decimal(uint8(p.Decimals)), AssetCode: p.Code, Block: uint64(p.BlockNumber), Needs: int(needs),
+			Amount: p.Amount.Decimal(uint8(p.Decimals)), AssetCode: p.Code, Block: uint64(p.BlockNumber),
+			Needs: int(needs[p.ID].Confirmations), NeedsTag: needs[p.ID].Tag, Evidence: payment.Evidence(deref(p.Evidence)),
 			Uncounted: !p.Counts, Allocated: allocated,
 		})
 	}

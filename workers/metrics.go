@@ -21,6 +21,7 @@ type Metrics struct {
 	alarms            alarmGauges
 
 	poisonings, unknownTransfers, unknownContracts *prometheus.GaugeVec
+	settleAlarms                                   *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -42,10 +43,14 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 			Namespace: "sluice", Subsystem: "relay", Name: "failures_total", Help: "Wake-ups that were put back.",
 		}),
 	}
+	m.settleAlarms = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "sluice", Subsystem: "settle", Name: "alarms_total",
+		Help: "Payments that are not credited because operators disagree, or too few of them vouch for the amount, by cause.",
+	}, []string{"chain", "cause"})
 	m.poisonings = gauge("poisonings", "Token transfers of nothing to addresses of ours.")
 	m.unknownTransfers = gauge("unknown_token_transfers", "Transfers to addresses of ours in tokens that nobody enabled.")
 	m.unknownContracts = gauge("unknown_token_contracts", "Tokens among these.")
-	own := []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes, m.poisonings, m.unknownTransfers, m.unknownContracts}
+	own := []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes, m.poisonings, m.unknownTransfers, m.unknownContracts, m.settleAlarms}
 	for _, c := range append(own, m.alarms.all()...) {
 		if err := registry.Register(c); err != nil {
 			return nil, err
@@ -85,6 +90,12 @@ func (m *Metrics) strange(c store.StrangeCounts) {
 func (m *Metrics) sent(outcome store.OutboxOutcome) {
 	if m != nil {
 		m.relayed.WithLabelValues(string(outcome)).Inc()
+	}
+}
+
+func (m *Metrics) settleAlarm(chain, cause string) {
+	if m != nil {
+		m.settleAlarms.WithLabelValues(chain, cause).Inc()
 	}
 }
 

@@ -132,8 +132,8 @@ func (r *Relay) relay(ctx context.Context, m store.OutboxMessage) {
 
 func (r *Relay) send(ctx context.Context, m store.OutboxMessage) (store.OutboxOutcome, error) {
 	hint := process.PaymentSignal{PaymentID: m.PaymentID, Inclusion: m.Inclusion}
-	if m.OrderID != "" && m.ReviewCause == "" {
-		err := r.To.SignalWorkflow(ctx, process.OrderWorkflowID(m.OrderID), m.Signal, m.RequestID, hint)
+	if workflow := listener(m); workflow != "" {
+		err := r.To.SignalWorkflow(ctx, workflow, m.Signal, m.RequestID, hint)
 		if err == nil {
 			return store.OutboxSignalled, nil
 		}
@@ -149,7 +149,6 @@ func (r *Relay) send(ctx context.Context, m store.OutboxMessage) (store.OutboxOu
 	case store.RouteOrder:
 		return store.OutboxOrderStarted, r.To.StartOrder(ctx, m.OrderID)
 	case store.RouteReview:
-		// One that runs already reads what it needs, and is left alone: telling it would cost events and change nothing.
 		return store.OutboxReviewStarted, r.To.StartReview(ctx, process.ReviewInput{
 			PaymentID: m.PaymentID, Inclusion: m.Inclusion, Cause: route.Cause,
 		})
@@ -157,6 +156,19 @@ func (r *Relay) send(ctx context.Context, m store.OutboxMessage) (store.OutboxOu
 		return store.OutboxMoot, nil
 	default:
 		return "", fmt.Errorf("unknown route %q", route.To)
+	}
+}
+
+// listener is the workflow that a wake-up is a signal to, "" for none. A review that runs already reads what it needs, and is
+// not told: that would cost events and change nothing. One that a halt has blocked cannot know of the halt's end.
+func listener(m store.OutboxMessage) string {
+	switch {
+	case m.ReviewCause == "" && m.OrderID != "":
+		return process.OrderWorkflowID(m.OrderID)
+	case m.ReviewCause != "" && m.Signal == process.SignalChainResumed:
+		return process.ReviewWorkflowID(process.ReviewInput{PaymentID: m.PaymentID, Inclusion: m.Inclusion, Cause: m.ReviewCause})
+	default:
+		return ""
 	}
 }
 

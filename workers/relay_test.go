@@ -60,6 +60,20 @@ func TestWhatBecomesOfAWakeUp(t *testing.T) {
 			route:   store.Route{To: store.RouteReview, Cause: process.CauseClosedOrder},
 			outcome: store.OutboxReviewStarted, reviews: []process.ReviewInput{review},
 		},
+		"a review after a halt": {
+			change: func(m *store.OutboxMessage) {
+				m.ReviewCause, m.Signal = process.CauseClosedOrder, process.SignalChainResumed
+			},
+			outcome: store.OutboxSignalled, signals: []string{"review/pay_a/2/closed_order chain_resumed pay_a/2/seen"},
+		},
+		"a lost review after a halt": {
+			change: func(m *store.OutboxMessage) {
+				m.ReviewCause, m.Signal = process.CauseClosedOrder, process.SignalChainResumed
+			},
+			signal: notFound(), route: store.Route{To: store.RouteReview, Cause: process.CauseClosedOrder},
+			outcome: store.OutboxReviewStarted, signals: []string{"review/pay_a/2/closed_order chain_resumed pay_a/2/seen"},
+			reviews: []process.ReviewInput{review},
+		},
 		"money without an order": {
 			change:  func(m *store.OutboxMessage) { m.OrderID = "" },
 			route:   store.Route{To: store.RouteReview, Cause: process.CauseClosedOrder},

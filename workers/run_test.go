@@ -214,6 +214,7 @@ type broom struct {
 	stalled  []store.StalledOrder
 	deposits []payment.PaymentID
 	swept    []string
+	stuck    []string
 	err      error
 	pruned   int
 	old      int // how many wake-ups are old enough to be forgotten
@@ -230,6 +231,11 @@ func (b *broom) SweepDeposits(context.Context, time.Duration, int) ([]payment.Pa
 func (b *broom) SweepUnsettled(_ context.Context, chain string, _ time.Duration, _ int) (store.Swept, error) {
 	b.swept = append(b.swept, chain)
 	return store.Swept{}, b.err
+}
+
+func (b *broom) OpenStuck(_ context.Context, chain string, now time.Time, _ int) ([]store.StuckPayment, error) {
+	b.stuck = append(b.stuck, chain)
+	return []store.StuckPayment{{ID: "pay_a", Inclusion: 1, Deadline: now}}, b.err
 }
 
 func (b *broom) PruneSent(_ context.Context, _ time.Duration, limit int) (int, error) {
@@ -261,6 +267,7 @@ func TestTheUpkeepDoesItsRounds(t *testing.T) {
 	keeper := upkeep{store: b, to: r, chains: func() []string { return []string{"one", "two"} }, log: discard()}
 	keeper.round(t.Context())
 	require.Equal(t, []string{"one", "two"}, b.swept)
+	require.Equal(t, []string{"one", "two"}, b.stuck)
 	require.Equal(t, []payment.OrderID{"ord_a"}, r.orders)
 	require.Equal(t, []process.Stream{"ord_b", "pay_a"}, r.others, "one that cannot be started holds up no other")
 	require.Equal(t, 2, b.pruned)

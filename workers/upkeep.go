@@ -15,6 +15,7 @@ type Sweeper interface {
 	SweepOrders(ctx context.Context, silent time.Duration, limit int) ([]store.StalledOrder, error)
 	SweepDeposits(ctx context.Context, silent time.Duration, limit int) ([]payment.PaymentID, error)
 	SweepUnsettled(ctx context.Context, chain string, silent time.Duration, limit int) (store.Swept, error)
+	OpenStuck(ctx context.Context, chain string, now time.Time, limit int) ([]store.StuckPayment, error)
 	PruneSent(ctx context.Context, age time.Duration, limit int) (int, error)
 	PruneClaims(ctx context.Context, age time.Duration, limit int) (int, error)
 	TakeSnapshot(ctx context.Context) (int64, error)
@@ -68,6 +69,7 @@ func (u upkeep) round(ctx context.Context) {
 	for _, chain := range u.chains() {
 		swept, err := u.store.SweepUnsettled(ctx, chain, sweepSilent, upkeepBatch)
 		u.report(ctx, "sweep", err, "chain", chain, "payments", swept.Payments, "reviews", swept.Reviews)
+		u.openStuck(ctx, chain)
 	}
 	u.startStalled(ctx)
 	u.startDeposits(ctx)
@@ -75,6 +77,15 @@ func (u upkeep) round(ctx context.Context) {
 	u.report(ctx, "prune the outbox", err, "rows", n)
 	n, err = prune(ctx, claimAge, u.store.PruneClaims)
 	u.report(ctx, "prune idempotency keys", err, "rows", n)
+}
+
+// openStuck asks people to look at payments that do not confirm.
+func (u upkeep) openStuck(ctx context.Context, chain string) {
+	stuck, err := u.store.OpenStuck(ctx, chain, time.Now(), upkeepBatch)
+	for _, p := range stuck {
+		u.log.WarnContext(ctx, "a payment is not confirmed by its deadline", "chain", chain, "payment", p.ID, "deadline", p.Deadline)
+	}
+	u.report(ctx, "review payments that do not confirm", err, "chain", chain, "payments", len(stuck))
 }
 
 // prune forgets batch after batch until nothing is left that is old enough, the time is up, or ctx ends. One batch for

@@ -77,7 +77,7 @@ func (o *orderRun) settle(p process.PaymentView) {
 
 func (o *orderRun) afterSettling(p process.PaymentView, began int, result process.SettleResult) {
 	switch result.Outcome {
-	case process.SettleMismatch, process.SettleHalted:
+	case process.SettleMismatch, process.SettleHalted, process.SettleDisagreement:
 		o.blocks.addPayment(p.ID, max(result.Inclusion, p.Inclusion), string(result.Outcome))
 	default:
 		// A wake-up makes the run look at it again, should the database disagree.

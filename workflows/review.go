@@ -13,6 +13,8 @@ import (
 // it waits again. A deposit is money like that too, about which nobody has to decide: its review ends by itself.
 func PaymentReviewWorkflow(ctx workflow.Context, in process.ReviewInput) error {
 	r := &reviewRun{ctx: detached(ctx), in: in, stale: true}
+	r.resumed = workflow.GetSignalChannelWithOptions(ctx, process.SignalChainResumed,
+		workflow.SignalChannelOptions{Description: "Try again what a halt of the chain kept from going on"})
 	if err := r.setup(); err != nil {
 		return err
 	}
@@ -41,6 +43,8 @@ type reviewRun struct {
 	left bool
 	// blocked is why settling cannot go on, refused why delivering cannot.
 	blocked, refused string
+	// resumed receives when a halt of the chain is over.
+	resumed workflow.ReceiveChannel
 }
 
 func (r *reviewRun) setup() error {
@@ -52,6 +56,7 @@ func (r *reviewRun) setup() error {
 
 func (r *reviewRun) run() error {
 	for {
+		r.takeSignals()
 		if err := r.read(); err != nil {
 			return err
 		}
@@ -73,8 +78,18 @@ func (r *reviewRun) run() error {
 				return r.leave()
 			}
 		}
-		if err := workflow.Await(r.ctx, func() bool { return r.stale || r.finished() }); err != nil {
+		if err := workflow.Await(r.ctx, func() bool { return r.stale || r.resumed.Len() > 0 || r.finished() }); err != nil {
 			return err
+		}
+	}
+}
+
+// takeSignals goes on with what a halt had blocked.
+func (r *reviewRun) takeSignals() {
+	for r.resumed.ReceiveAsync(nil) {
+		r.stale = true
+		if r.blocked == string(process.SettleHalted) {
+			r.blocked = ""
 		}
 	}
 }
@@ -146,7 +161,7 @@ func (r *reviewRun) settle() {
 			r.blocked = codeOf(err)
 		case result.Outcome == process.SettleDropped:
 			r.dropped = true
-		case result.Outcome == process.SettleMismatch || result.Outcome == process.SettleHalted:
+		case result.Outcome == process.SettleMismatch, result.Outcome == process.SettleHalted, result.Outcome == process.SettleDisagreement:
 			r.blocked = string(result.Outcome)
 		case result.Inclusion > r.in.Inclusion:
 			// The payment was mined again: this inclusion is over, the newer one has a review of its own.
@@ -196,6 +211,8 @@ func (r *reviewRun) legalMoves() []process.Move {
 		return nil
 	case r.parked() || r.blocked != "":
 		return []process.Move{process.MoveRetry, process.MoveClose}
+	case !r.posted() && r.in.Cause == process.CauseStuck:
+		return []process.Move{process.MoveClose}
 	case !r.posted() || r.in.Cause == process.CauseDeposit:
 		return nil
 	case r.resolved():
@@ -241,6 +258,8 @@ func (r *reviewRun) blockedStep() (process.Step, string) {
 		return process.StepConfirm, r.blocked
 	case r.posted() && r.in.Cause != process.CauseDeposit:
 		return process.StepReview, string(r.in.Cause)
+	case r.in.Cause == process.CauseStuck:
+		return process.StepConfirm, string(r.in.Cause)
 	default:
 		return "", ""
 	}

@@ -23,6 +23,10 @@ type chainCommands struct {
 	Resume  chainResume  `cmd:"" help:"End a halt: credit a network's payments again."`
 	Trace   chainTrace   `cmd:"" help:"Look for internal transfers, where a node can; that is how a network begins."`
 	Untrace chainUntrace `cmd:"" help:"Look for no internal transfers on a network: traces may cost too much."`
+
+	Tier     tierCommands     `cmd:"" help:"Confirmations that larger amounts need."`
+	Evidence evidenceCommands `cmd:"" help:"Evidence that larger amounts need."`
+	Deadline chainDeadline    `cmd:"" help:"Set when a payment that is not confirmed is reviewed."`
 }
 
 type chainEnable struct {

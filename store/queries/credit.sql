@@ -8,7 +8,7 @@ SELECT order_id, inclusion FROM payments WHERE id = @id;
 SELECT id, order_id, status, inclusion, credited_inclusion FROM payments WHERE id = @id FOR NO KEY UPDATE;
 
 -- name: CreditPayment :exec
-UPDATE payments SET status = 'credited', credited_inclusion = @inclusion::integer WHERE id = @id;
+UPDATE payments SET status = 'credited', credited_inclusion = @inclusion::integer, evidence = sqlc.narg(evidence) WHERE id = @id;
 
 -- name: IgnorePayment :exec
 UPDATE payments SET status = 'ignored' WHERE id = @id;

@@ -103,8 +103,10 @@ SELECT p.id, p.order_id, p.merchant_id, i.n
 SELECT id, status, inclusion, credited_inclusion FROM payments WHERE id = ANY(@ids::text[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: InsertPayment :exec
-INSERT INTO payments (id, chain, tx_hash, native, position, address_id, order_id, merchant_id, mode, inclusion, status, first_included_at)
-VALUES (@id, @chain, @tx_hash, @native, @position, @address_id, @order_id, @merchant_id, @mode, 1, 'detected', @first_included_at);
+INSERT INTO payments (id, chain, tx_hash, native, position, address_id, order_id, merchant_id, mode, inclusion, status, first_included_at,
+                      settle_deadline)
+VALUES (@id, @chain, @tx_hash, @native, @position, @address_id, @order_id, @merchant_id, @mode, 1, 'detected', @first_included_at,
+        now() + settle_window(@chain, 0));
 
 -- name: InsertInclusion :exec
 INSERT INTO inclusions (payment_id, n, chain, block_number, block_hash, block_time, tx_index, log_index, asset_id, amount, sender, recipient)
@@ -122,7 +124,8 @@ UPDATE payments SET status = 'dropped', credited_inclusion = NULL, dropped_at = 
 -- name: ReincludePayment :exec
 -- Mined again: possibly elsewhere in the block, for another amount, or to another address of ours. first_included_at stays.
 UPDATE payments SET status = 'detected', inclusion = @inclusion, credited_inclusion = NULL, dropped_at = NULL, returns_by_block = NULL,
-       address_id = @address_id, order_id = @order_id, merchant_id = @merchant_id, mode = @mode, last_woken_at = now()
+       address_id = @address_id, order_id = @order_id, merchant_id = @merchant_id, mode = @mode, last_woken_at = now(),
+       settle_deadline = now() + settle_window(chain, 0)
  WHERE id = @id;
 
 -- name: EndedReturns :many

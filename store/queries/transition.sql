@@ -8,7 +8,8 @@ SELECT * FROM orders WHERE id = ANY(@ids::text[]) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: OrderContexts :many
 -- What orders refer to.
-SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address
+SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address,
+       c.confirmations, c.finality_tag, EXISTS (SELECT FROM confirmation_tiers t WHERE t.chain = o.chain) AS tiered
   FROM orders o
   JOIN assets a ON a.id = o.asset_id
   JOIN chains c ON c.name = o.chain
@@ -66,7 +67,8 @@ RETURNING updated_at, paid_at, closed_at;
 -- name: PaymentInclusions :many
 -- Payments with everything that is told about them: one inclusion of each, the newest if none is named.
 SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.merchant_id, p.mode, p.inclusion,
-       p.status, p.credited_inclusion, p.first_included_at, p.created_at,
+       p.status, p.credited_inclusion, p.first_included_at, p.created_at, p.evidence,
+       EXISTS (SELECT FROM confirmation_tiers t WHERE t.chain = p.chain) AS tiered,
        i.n, i.block_number, i.block_hash, i.block_time, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient,
        i.canonical,
        a.contract, a.code, a.decimals, a.dust_below, a.halted_at AS asset_halted_at,

@@ -89,7 +89,7 @@ func (q *Queries) EndpointByURL(ctx context.Context, arg EndpointByURLParams) (s
 }
 
 const getChain = `-- name: GetChain :one
-SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, any_token FROM chains WHERE name = $1
+SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token FROM chains WHERE name = $1
 `
 
 func (q *Queries) GetChain(ctx context.Context, name string) (Chain, error) {
@@ -114,6 +114,7 @@ func (q *Queries) GetChain(ctx context.Context, name string) (Chain, error) {
 		&i.HaltedReason,
 		&i.CreatedAt,
 		&i.Traces,
+		&i.SettleAfterSeconds,
 		&i.AnyToken,
 	)
 	return i, err
@@ -310,7 +311,7 @@ func (q *Queries) ListAssets(ctx context.Context, chain string) ([]ListAssetsRow
 }
 
 const listChains = `-- name: ListChains :many
-SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, any_token FROM chains ORDER BY name
+SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token FROM chains ORDER BY name
 `
 
 func (q *Queries) ListChains(ctx context.Context) ([]Chain, error) {
@@ -341,6 +342,7 @@ func (q *Queries) ListChains(ctx context.Context) ([]Chain, error) {
 			&i.HaltedReason,
 			&i.CreatedAt,
 			&i.Traces,
+			&i.SettleAfterSeconds,
 			&i.AnyToken,
 		); err != nil {
 			return nil, err

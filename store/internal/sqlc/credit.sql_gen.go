@@ -49,16 +49,17 @@ func (q *Queries) AskForReview(ctx context.Context, arg AskForReviewParams) (boo
 }
 
 const creditPayment = `-- name: CreditPayment :exec
-UPDATE payments SET status = 'credited', credited_inclusion = $1::integer WHERE id = $2
+UPDATE payments SET status = 'credited', credited_inclusion = $1::integer, evidence = $2 WHERE id = $3
 `
 
 type CreditPaymentParams struct {
 	Inclusion int32
+	Evidence  *string
 	ID        string
 }
 
 func (q *Queries) CreditPayment(ctx context.Context, arg CreditPaymentParams) error {
-	_, err := q.db.Exec(ctx, creditPayment, arg.Inclusion, arg.ID)
+	_, err := q.db.Exec(ctx, creditPayment, arg.Inclusion, arg.Evidence, arg.ID)
 	return err
 }
 

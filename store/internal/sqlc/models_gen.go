@@ -26,11 +26,12 @@ type Chain struct {
 	Enabled       bool
 	PausedAt      *time.Time
 	// Set: nothing is credited on this chain; recording goes on.
-	HaltedAt     *time.Time
-	HaltedReason *string
-	CreatedAt    time.Time
-	Traces       bool
-	AnyToken     bool
+	HaltedAt           *time.Time
+	HaltedReason       *string
+	CreatedAt          time.Time
+	Traces             bool
+	SettleAfterSeconds *int32
+	AnyToken           bool
 }
 
 type Order struct {

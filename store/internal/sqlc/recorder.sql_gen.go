@@ -300,8 +300,10 @@ func (q *Queries) InsertInclusion(ctx context.Context, arg InsertInclusionParams
 }
 
 const insertPayment = `-- name: InsertPayment :exec
-INSERT INTO payments (id, chain, tx_hash, native, position, address_id, order_id, merchant_id, mode, inclusion, status, first_included_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 'detected', $10)
+INSERT INTO payments (id, chain, tx_hash, native, position, address_id, order_id, merchant_id, mode, inclusion, status, first_included_at,
+                      settle_deadline)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 'detected', $10,
+        now() + settle_window($2, 0))
 `
 
 type InsertPaymentParams struct {
@@ -664,7 +666,8 @@ func (q *Queries) RaiseEpoch(ctx context.Context, chain string) (RaiseEpochRow, 
 
 const reincludePayment = `-- name: ReincludePayment :exec
 UPDATE payments SET status = 'detected', inclusion = $1, credited_inclusion = NULL, dropped_at = NULL, returns_by_block = NULL,
-       address_id = $2, order_id = $3, merchant_id = $4, mode = $5, last_woken_at = now()
+       address_id = $2, order_id = $3, merchant_id = $4, mode = $5, last_woken_at = now(),
+       settle_deadline = now() + settle_window(chain, 0)
  WHERE id = $6
 `
 

@@ -124,7 +124,8 @@ func (q *Queries) LockOrders(ctx context.Context, ids []string) ([]Order, error)
 }
 
 const orderContexts = `-- name: OrderContexts :many
-SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address
+SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_ms, adr.bytes AS address,
+       c.confirmations, c.finality_tag, EXISTS (SELECT FROM confirmation_tiers t WHERE t.chain = o.chain) AS tiered
   FROM orders o
   JOIN assets a ON a.id = o.asset_id
   JOIN chains c ON c.name = o.chain
@@ -133,14 +134,17 @@ SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_
 `
 
 type OrderContextsRow struct {
-	ID          string
-	Contract    []byte
-	Code        string
-	Decimals    int16
-	Family      string
-	ChainID     int64
-	BlockTimeMs int32
-	Address     []byte
+	ID            string
+	Contract      []byte
+	Code          string
+	Decimals      int16
+	Family        string
+	ChainID       int64
+	BlockTimeMs   int32
+	Address       []byte
+	Confirmations int32
+	FinalityTag   *string
+	Tiered        bool
 }
 
 // What orders refer to.
@@ -162,6 +166,9 @@ func (q *Queries) OrderContexts(ctx context.Context, ids []string) ([]OrderConte
 			&i.ChainID,
 			&i.BlockTimeMs,
 			&i.Address,
+			&i.Confirmations,
+			&i.FinalityTag,
+			&i.Tiered,
 		); err != nil {
 			return nil, err
 		}
@@ -233,7 +240,8 @@ func (q *Queries) OrderMoney(ctx context.Context, arg OrderMoneyParams) (OrderMo
 
 const paymentInclusions = `-- name: PaymentInclusions :many
 SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.merchant_id, p.mode, p.inclusion,
-       p.status, p.credited_inclusion, p.first_included_at, p.created_at,
+       p.status, p.credited_inclusion, p.first_included_at, p.created_at, p.evidence,
+       EXISTS (SELECT FROM confirmation_tiers t WHERE t.chain = p.chain) AS tiered,
        i.n, i.block_number, i.block_hash, i.block_time, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient,
        i.canonical,
        a.contract, a.code, a.decimals, a.dust_below, a.halted_at AS asset_halted_at,
@@ -278,6 +286,8 @@ type PaymentInclusionsRow struct {
 	CreditedInclusion *int32
 	FirstIncludedAt   time.Time
 	CreatedAt         time.Time
+	Evidence          *string
+	Tiered            bool
 	N                 int32
 	BlockNumber       int64
 	BlockHash         []byte
@@ -335,6 +345,8 @@ func (q *Queries) PaymentInclusions(ctx context.Context, arg PaymentInclusionsPa
 			&i.CreditedInclusion,
 			&i.FirstIncludedAt,
 			&i.CreatedAt,
+			&i.Evidence,
+			&i.Tiered,
 			&i.N,
 			&i.BlockNumber,
 			&i.BlockHash,

@@ -46,7 +46,8 @@ func (q *Queries) SetBlockedStep(ctx context.Context, arg SetBlockedStepParams) 
 const unsettledPayments = `-- name: UnsettledPayments :many
 
 SELECT (i.asset_id = o.asset_id AND i.amount >= o.dust_below)::boolean AS counts,
-       p.id, p.inclusion, p.chain, p.status, i.amount, al.amount AS allocated, i.block_number, a.code, a.decimals, c.confirmations
+       p.id, p.inclusion, p.chain, p.status, i.amount, al.amount AS allocated, i.block_number, a.code, a.decimals, c.confirmations,
+       c.finality_tag, i.asset_id, p.evidence, EXISTS (SELECT FROM confirmation_tiers t WHERE t.chain = p.chain) AS tiered
   FROM payments p
   JOIN orders o ON o.id = p.order_id
   JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
@@ -69,6 +70,10 @@ type UnsettledPaymentsRow struct {
 	Code          string
 	Decimals      int16
 	Confirmations int32
+	FinalityTag   *string
+	AssetID       string
+	Evidence      *string
+	Tiered        bool
 }
 
 // An order as its workflow sees it.
@@ -95,6 +100,10 @@ func (q *Queries) UnsettledPayments(ctx context.Context, orderID *string) ([]Uns
 			&i.Code,
 			&i.Decimals,
 			&i.Confirmations,
+			&i.FinalityTag,
+			&i.AssetID,
+			&i.Evidence,
+			&i.Tiered,
 		); err != nil {
 			return nil, err
 		}

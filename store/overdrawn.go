@@ -1,0 +1,26 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store/internal/sqlc"
+)
+
+// reviewOverdraft opens a review when the reversal of an inclusion's credit took more than its merchant had available: what was
+// there had been paid out already, and nothing more may be until somebody has looked. The reversals of an asset are
+// recorded one after the other, so none overlooks what another took.
+func (t txn) reviewOverdraft(ctx context.Context, chain string, lost lostPayment) error {
+	overdrawn, err := t.q.Overdrawn(ctx, sqlc.OverdrawnParams{PaymentID: lost.id, Inclusion: lost.inclusion})
+	if err != nil {
+		return fmt.Errorf("read the balance after the reversal: %w", err)
+	}
+	if !overdrawn {
+		return nil
+	}
+	return t.openReview(ctx, reviewOf{
+		chain: chain, paymentID: lost.id, inclusion: lost.inclusion, cause: process.CauseNegativeBalance,
+		merchantID: lost.merchantID, orderID: lost.orderID,
+	})
+}
