@@ -33,6 +33,7 @@ type Source struct {
 	anyInBlock, anyInRange gate // for the Transfers of every contract
 	traces                 gate
 	proofs                 gate
+	batches                batchLimit
 
 	mu     sync.Mutex
 	client *rpc.Client // nil until first used
@@ -129,19 +130,6 @@ type call struct {
 	err    error
 }
 
-// batch makes the calls in as few JSON-RPC batches as allowed, in order, at most
-// limit in each. It returns an error when a whole batch failed; a failure of one
-// call alone is left in it.
-func (s *Source) batch(ctx context.Context, limit int, calls ...*call) error {
-	for start := 0; start < len(calls); start += limit {
-		part := calls[start:min(start+limit, len(calls))]
-		if err := s.send(ctx, part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // ask is batch for calls that all have to succeed.
 func (s *Source) ask(ctx context.Context, calls ...*call) error {
 	if err := s.batch(ctx, s.opts.MaxBatch, calls...); err != nil {
@@ -174,7 +162,7 @@ func (s *Source) send(ctx context.Context, calls []*call) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return s.callError(calls[0].method, err)
+		return s.wholeBatch(calls[0].method, err)
 	}
 	for i, c := range calls {
 		if elems[i].Error != nil {

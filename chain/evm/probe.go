@@ -1,0 +1,50 @@
+package evm
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/payment"
+)
+
+var _ chain.Prober = (*Source)(nil)
+
+// Probe implements chain.Prober, on the newest block. Each capability is asked for by
+// itself, so that one that takes too long says nothing about the others.
+func (s *Source) Probe(ctx context.Context) (chain.Capabilities, error) {
+	head, err := s.Head(ctx, payment.TagNone)
+	if err != nil {
+		return chain.Capabilities{}, err
+	}
+	var can chain.Capabilities
+	for _, part := range []struct {
+		can  *bool
+		asks *call
+	}{
+		{&can.Safe, blockByTag(payment.TagSafe)},
+		{&can.Finalized, blockByTag(payment.TagFinalized)},
+		{&can.BlockReceipts, &call{method: "eth_getBlockReceipts", args: []any{head.Hash}}},
+		{&can.Traces, &call{method: methodTraceBlock, args: []any{head.Hash, callTracer()}}},
+	} {
+		err := s.ask(ctx, part.asks)
+		switch {
+		case ctx.Err() != nil:
+			return chain.Capabilities{}, ctx.Err()
+		case errors.Is(err, chain.ErrRateLimited):
+			return chain.Capabilities{}, err
+		default:
+			*part.can = err == nil || known(part.asks.method, err)
+		}
+	}
+	return can, nil
+}
+
+// known tells whether a failure shows that the endpoint knows the question: there is no
+// such block yet, or the answer is too large this time. Whatever else it says, it did not do it.
+func known(method string, err error) bool {
+	if errors.Is(err, chain.ErrBlockUnknown) {
+		return method != methodTraceBlock
+	}
+	return errors.Is(err, chain.ErrTooLarge)
+}
