@@ -100,6 +100,19 @@ func TestTheHeadsOfACheckAreTheLowest(t *testing.T) {
 	require.EqualValues(t, 65, check.Depth)
 }
 
+// One operator's head confirms nothing when it is far beyond the others'.
+func TestAHeadFarAheadConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "liar", "honest")
+	mined := r.mine(chaintest.Native{To: chaintest.Account(1), Amount: 5})
+	r.fakes[0].MineBlocks(1000)
+	check, err := r.CheckInclusion(t.Context(), nativeInclusion(mined, 5), chain.Demand{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"liar"}, check.Operators)
+	require.EqualValues(t, 1, check.Depth)
+	require.Equal(t, payment.Heads{Latest: 1}, check.Heads)
+}
+
 // A lying endpoint beside an honest one: whatever it invents is not agreed upon.
 func TestInventionsAreNotAgreedUpon(t *testing.T) {
 	t.Parallel()

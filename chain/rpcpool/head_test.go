@@ -50,6 +50,21 @@ func TestAHeadFarAheadIsNotBelieved(t *testing.T) {
 	}
 }
 
+// While the liar was alone, its head was all there was; that makes nobody a laggard who comes back.
+func TestAnOperatorThatWasAloneIsNoReference(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "honest", "liar")
+	r.grow(3)
+	r.fakes[1].MineBlocks(1000)
+	require.EqualValues(t, 3, r.head())
+	r.gates[0].fails(chain.ErrUnavailable)
+	require.EqualValues(t, 1003, r.head())
+	require.True(t, r.Stats().Alone())
+	r.gates[0].fails(nil)
+	require.EqualValues(t, 3, r.head())
+	require.False(t, r.Stats().Alone())
+}
+
 // An operator that lags beyond the limit holds nobody up; one that comes back counts again.
 func TestAnOperatorThatLagsDoesNotCount(t *testing.T) {
 	t.Parallel()
