@@ -63,6 +63,15 @@ func crediting() []mutant {
 			tests: []suite{{inStore, "^(TestStaleCreditsPostNothing|TestCreditAgainstRollback)$"}},
 		},
 		{
+			name: "tier by single payment", breaks: "one large sum in small pieces is a large sum",
+			edits: []edit{{
+				file: "store/tiers.go",
+				old:  "rows[id].required = rows[id].required.At(stakes[id], tiers[rows[id].AssetID])",
+				new:  "rows[id].required = rows[id].required.At(rows[id].Amount.Amount, tiers[rows[id].AssetID])\n\t\t_ = stakes",
+			}},
+			tests: []suite{{inStore, "^(TestALargeOrderPaidInPiecesDoesNotSlipThrough|TestPaymentsThatSumUpReachAHigherTier)$"}},
+		},
+		{
 			name: "balance finding plus trace", breaks: "what was found by balance is not there twice when its payment is proven",
 			edits: []edit{{
 				file: "store/credit.go",

@@ -32,7 +32,7 @@ func (h *history) calm() {
 		}
 		n.leap() // so that whatever is tried again after a while is tried again
 		n.mine(nil)
-		for range n.confirmations {
+		for range n.confirmations + 4 {
 			n.mine(nil)
 		}
 	}

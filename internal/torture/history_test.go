@@ -176,6 +176,7 @@ func (h *history) enable(n *node) {
 	n.enabled = true
 	h.model.EnableChain(n.name, n.confirmations, n.horizon)
 	h.model.EnableAsset(model.Asset{Chain: n.name}, big.NewInt(dustBelow))
+	h.tier(n, payment.NativeAsset(n.name), model.Asset{Chain: n.name})
 	h.addToken(n)
 }
 
@@ -185,7 +186,20 @@ func (h *history) addToken(n *node) {
 		ID: payment.TokenAsset(n.name, n.tokens[i]), Code: fmt.Sprintf("T%d", i), Decimals: 6, DustBelow: payment.AmountFromUint64(dustBelow),
 	}, storetest.By()))
 	n.known = append(n.known, n.tokens[i])
-	h.model.EnableAsset(model.Asset{Chain: n.name, Token: n.tokens[i].Lower()}, big.NewInt(dustBelow))
+	asset := model.Asset{Chain: n.name, Token: n.tokens[i].Lower()}
+	h.model.EnableAsset(asset, big.NewInt(dustBelow))
+	h.tier(n, payment.TokenAsset(n.name, n.tokens[i]), asset)
+}
+
+// tier asks for more confirmations of large amounts, perhaps.
+func (h *history) tier(n *node, id payment.AssetID, asset model.Asset) {
+	if !h.often("tier", 40) {
+		return
+	}
+	from, confirmations := uint64(h.draw("from", 200, 1500)), n.confirmations+uint64(h.draw("more confirmations", 1, 3))
+	h.must(h.DB.SetConfirmationTier(h.ctx, store.TierKey{Chain: n.name, Asset: &id, From: payment.AmountFromUint64(from)},
+		payment.ConfirmationPolicy{Confirmations: confirmations}, storetest.By()))
+	h.model.SetTier(asset, new(big.Int).SetUint64(from), confirmations)
 }
 
 // node draws one of the chains that are enabled.
@@ -312,7 +326,7 @@ func (h *history) reorg() {
 // undo pays an order, has that credited, and takes it back.
 func (h *history) undo() {
 	n := h.pay()
-	for range n.confirmations {
+	for range n.confirmations + uint64(h.draw("more blocks", 0, 3)) {
 		n.mine(nil)
 	}
 	h.scan(n, calmScan())

@@ -72,7 +72,7 @@ func (s *settler) Credit(ctx context.Context, in store.CreditInput) (store.Credi
 	if s.between != nil {
 		s.between()
 	}
-	refused := h.model.Creditable(s.key, in.Inclusion, in.BlockHash.String())
+	refused := h.model.Creditable(s.key, in.Inclusion, in.BlockHash.String(), in.Policy.Confirmations)
 	result, err := s.DB.Credit(s.sabotage.in(ctx), in)
 	if s.sabotage.commits > 0 && refused == "" {
 		if s.seen != "" {

@@ -29,9 +29,9 @@ func (m *Model) MayCredit(key string, head uint64, canonical func(block string) 
 	return ""
 }
 
-// Creditable returns why the books must not take a credit of this inclusion in this block, "" when they may: what matters
-// then is what is recorded.
-func (m *Model) Creditable(key string, inclusion int, block string) string {
+// Creditable returns why the books must not take a credit of this inclusion in this block, which was seen to have so many
+// confirmations as were needed, "" when they may: what matters then is what is recorded.
+func (m *Model) Creditable(key string, inclusion int, block string, confirmations uint64) string {
 	p := m.payments[key]
 	switch {
 	case p.Status != "detected":
@@ -40,6 +40,8 @@ func (m *Model) Creditable(key string, inclusion int, block string) string {
 		return "it is elsewhere by now"
 	case m.chains[p.chain].paused:
 		return "the chain is paused"
+	case confirmations < m.needs(p):
+		return "more is at stake by now"
 	}
 	return ""
 }
