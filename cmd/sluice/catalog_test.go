@@ -193,3 +193,21 @@ func TestOperatorsAreDomains(t *testing.T) {
 		require.Equal(t, operator, operatorOf(url), url)
 	}
 }
+
+func TestLargeAmountsWaitLonger(t *testing.T) {
+	b := setup(t)
+	node := b.network("ethereum")
+	enable := []string{"chain", "enable", "ethereum", "--rpc", node.URL()}
+	tiers := func() int { return b.count(`SELECT count(*)::int FROM confirmation_tiers WHERE confirmations = 12 AND finality_tag = 'finalized'`) }
+	r := b.run("", enable...)
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.out, "USDC from 10000 on: 12 confirmations and finalized")
+	require.Equal(t, 3, tiers())
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM confirmation_tiers WHERE asset_id = 'ethereum/native' AND from_amount = 4000000000000000000`))
+	require.Equal(t, 2, b.count(`SELECT count(*)::int FROM confirmation_tiers WHERE from_amount = 10000000000`))
+
+	// What the operator took away stays away.
+	require.Zero(t, b.run("", "chain", "tier", "remove", "ethereum", "--asset", "USDC", "--from", "10000").code)
+	require.Zero(t, b.run("", enable...).code)
+	require.Equal(t, 2, tiers())
+}

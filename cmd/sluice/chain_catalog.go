@@ -12,10 +12,18 @@ import (
 	"github.com/sluicepay/sluice/store"
 )
 
-// enableTokens adds the catalogue's tokens that the chain does not have yet, after asking their contracts. A token that is not
+// enableTokens adds the catalogue's tiers, and its tokens that the chain does not have yet after asking their contracts. A token that is not
 // what the catalogue says is left out; the error tells which, and the chain is enabled all the same.
 func (e chainEnable) enableTokens(ctx context.Context, c console, a admin, plan chainPlan) error {
-	if plan.network == nil || e.NoTokens {
+	if plan.network == nil {
+		return nil
+	}
+	if plan.fresh {
+		if err := setTiers(ctx, c, a, plan, plan.native); err != nil {
+			return err
+		}
+	}
+	if e.NoTokens {
 		return nil
 	}
 	nodes := make([]node, len(e.RPC))
@@ -37,10 +45,37 @@ func (e chainEnable) enableTokens(ctx context.Context, c console, a admin, plan 
 			continue
 		}
 		fmt.Fprintf(c.out, "%s on %s is enabled as %s (%d decimals)\n", listed.Contract, e.Name, listed.Code, listed.Decimals)
+		if err := setTiers(ctx, c, a, plan, asset); err != nil {
+			return err
+		}
 	}
 	if len(left) > 0 {
 		return &exitError{code: 3, message: e.Name + " is enabled, and without " + strings.Join(left, " and ") +
 			"; once the reason is gone, run the same command again"}
+	}
+	return nil
+}
+
+// setTiers makes larger amounts of a new asset wait for what the catalogue says. A tag that no node knows is left out: payments
+// would wait for it for ever.
+func setTiers(ctx context.Context, c console, a admin, plan chainPlan, asset store.NewAsset) error {
+	for _, tier := range plan.network.Tiers {
+		if tier.Asset != asset.Code {
+			continue
+		}
+		from, err := payment.ParseDecimal(tier.From, asset.Decimals)
+		if err != nil {
+			return fmt.Errorf("the catalogue's tier of %s: %w", tier.Asset, err)
+		}
+		if err := a.knowsTag(ctx, plan.chain.Name, tier.Tag); err != nil {
+			fmt.Fprintf(c.err, "%s from %s on waits no longer than other amounts: %v\n", asset.Code, tier.From, err)
+			continue
+		}
+		key := store.TierKey{Chain: plan.chain.Name, Asset: &asset.ID, From: from}
+		if err := a.db.SetConfirmationTier(ctx, key, tier.ConfirmationPolicy, a.by); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s from %s on: %s\n", asset.Code, tier.From, policyWords(tier.ConfirmationPolicy))
 	}
 	return nil
 }
