@@ -146,7 +146,7 @@ func (h *history) settleSome() {
 		if h.often("between", 10) {
 			between = h.pullAway(h.node())
 		}
-		if between == nil && h.often("nodes fail", 15) {
+		if between == nil && h.often("nodes fail", 25) {
 			h.failing(func() { h.settle(id, s, func() {}) })
 			continue
 		}
@@ -168,12 +168,19 @@ func (h *history) pullAway(n *node) func() {
 	}
 }
 
-// failing does something while all nodes have a fault.
+// failing does something while all nodes have a fault, or one of two operators lies.
 func (h *history) failing(do func()) {
+	lies := h.often("lies", 50)
 	faults := h.nodeFault()
 	for _, n := range h.nodes {
-		for _, fake := range n.fakes {
-			fake.SetFaults(faults)
+		for i, fake := range n.fakes {
+			switch {
+			case !lies:
+				fake.SetFaults(faults)
+			case i > 0:
+				h.tally.add("lie", 1)
+				fake.SetFaults(chaintest.Faults{Answer: farAhead})
+			}
 		}
 	}
 	do()
@@ -181,6 +188,14 @@ func (h *history) failing(do func()) {
 		for _, fake := range n.fakes {
 			fake.SetFaults(chaintest.Faults{})
 		}
+	}
+}
+
+// farAhead lies about the newest block: there are many more confirmations than there are.
+func farAhead(a *chaintest.Answer) {
+	block, ok := a.Result.(map[string]any)
+	if ok && a.Method == "eth_getBlockByNumber" && len(a.Params) > 0 && string(a.Params[0]) == `"latest"` {
+		block["number"] = "0xffff"
 	}
 }
 
