@@ -82,7 +82,7 @@ func play(t *testing.T, rt *rapid.T, w *world, restorable bool) {
 	h.begin()
 	moves := h.moves()
 	for range h.draw("steps", 8, 30) {
-		move := moves[h.draw("move", 0, len(moves)-1)]
+		move := moves[evenly(len(moves)).Draw(h.rt, "move")]
 		h.rt.Logf("-- %s", move.name)
 		move.do()
 		h.check()
@@ -133,8 +133,22 @@ func (h *history) draw(label string, from, to int) int {
 	return rapid.IntRange(from, to).Draw(h.rt, label)
 }
 
-// often is true n times out of a hundred.
-func (h *history) often(label string, n int) bool { return h.draw(label, 0, 99) >= 100-n }
+// often is true n times out of a hundred, and false where it makes no difference.
+func (h *history) often(label string, n int) bool { return evenly(100).Draw(h.rt, label) >= 100-n }
+
+// evenly draws a number below n, each about as often. rapid prefers small ones, which would make a chance none.
+func evenly(n int) *rapid.Generator[int] {
+	return rapid.Custom(func(t *rapid.T) int {
+		number := 0
+		for range 10 {
+			number *= 2
+			if rapid.Bool().Draw(t, "bit") {
+				number++
+			}
+		}
+		return number * n / 1024
+	})
+}
 
 func (h *history) must(err error) { require.NoError(h.rt, err) }
 
