@@ -58,7 +58,7 @@ func TestWorkerIsKilledAgainAndAgain(t *testing.T) {
 func killAgainAndAgain(t *testing.T, w *world) {
 	seed := rand.Uint64()
 	t.Logf("moments are drawn from seed %d", seed)
-	moments := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // not a secret
+	moments := rand.New(rand.NewPCG(seed, 0))
 	for range kills {
 		alive := time.NewTimer(time.Duration(moments.Int64N(int64(5 * time.Second))))
 		select {

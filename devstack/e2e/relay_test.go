@@ -17,9 +17,8 @@ type relay struct {
 	target string
 	server *httptest.Server
 
-	mu    sync.Mutex
-	down  bool
-	calls map[string]int
+	mu   sync.Mutex
+	down bool
 	// breaks decides whether the relay goes down when it is asked for a method. It is called with mu held.
 	breaks func(method string) bool
 	// lie replaces the result of a call.
@@ -28,7 +27,7 @@ type relay struct {
 
 func newRelay(t *testing.T, target string) *relay {
 	t.Helper()
-	r := &relay{target: target, calls: map[string]int{}}
+	r := &relay{target: target}
 	r.server = httptest.NewServer(r)
 	t.Cleanup(r.server.Close)
 	return r
@@ -39,12 +38,6 @@ func (r *relay) change(do func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	do()
-}
-
-func (r *relay) asked(method string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.calls[method]
 }
 
 // question is a call as far as the relay cares.
@@ -70,7 +63,7 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if err != nil || r.isDown(questions) {
 		panic(http.ErrAbortHandler) // the connection breaks off
 	}
-	response, err := http.Post(r.target, "application/json", bytes.NewReader(body)) //nolint:noctx // the node is in this process
+	response, err := http.Post(r.target, "application/json", bytes.NewReader(body))
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -83,12 +76,11 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	_, _ = w.Write(r.falsify(questions, answer, batch))
 }
 
-// isDown also counts the questions, and lets the relay break at one of them.
+// isDown also lets the relay break at one of them.
 func (r *relay) isDown(questions []question) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, q := range questions {
-		r.calls[q.Method]++
 		if r.breaks != nil && r.breaks(q.Method) {
 			r.down = true
 		}

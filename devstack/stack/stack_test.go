@@ -345,5 +345,5 @@ func TestSecondChainIsAddedToAnOldFolder(t *testing.T) {
 	require.NotZero(t, s.Ports().Chain2HTTP)
 	calls := fakesluice.Calls(t, filepath.Join(dir, "journal"))
 	enabled := func(call string) bool { return strings.HasPrefix(call, "chain enable dev2 ") }
-	require.Equal(t, 2, len(slices.DeleteFunc(calls, func(call string) bool { return !enabled(call) })))
+	require.Len(t, slices.DeleteFunc(calls, func(call string) bool { return !enabled(call) }), 2)
 }

@@ -43,7 +43,7 @@ func newChain(t *testing.T, id uint64, decimals uint8) *simChain {
 func (c *simChain) told(name string) story.Chain {
 	return story.Chain{
 		Name: name, RPC: c.node.HTTPURL(), Native: "ETH",
-		TokenCode: "USDC", Token: c.token.Hex(), Decimals: uint8(c.decimals["USDC"]), //nolint:gosec // 6 or 18
+		TokenCode: "USDC", Token: c.token.Hex(), Decimals: uint8(c.decimals["USDC"]),
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"slices"
 )
 
+// dropped is the status of a payment that is in no block of the chain.
+const dropped = "dropped"
+
 // Model is what should be in the database.
 type Model struct {
 	chains   map[string]*chain
@@ -159,7 +162,7 @@ func (m *Model) Record(name string, blocks []*Block, how Seen, before func(a, b 
 	})
 	m.place(name, blocks, how)
 	for _, p := range over {
-		if p.returnsBy == nil || p.Status != "dropped" {
+		if p.returnsBy == nil || p.Status != dropped {
 			continue // it returned
 		}
 		p.returnsBy = nil
@@ -225,7 +228,7 @@ func (m *Model) include(name string, b *Block, t transfer, order string) {
 	if p == nil {
 		p = &Payment{Key: t.key, chain: name, first: b.Time}
 		m.payments[t.key] = p
-	} else if p.Status != "dropped" {
+	} else if p.Status != dropped {
 		return // the very same, read again
 	}
 	old := p.Order
@@ -283,7 +286,7 @@ func (p *Payment) last() *Inclusion { return &p.Inclusions[len(p.Inclusions)-1] 
 func (m *Model) drop(p *Payment, cursor uint64) {
 	wasCredited, account := p.Status == "credited", p.Account
 	p.last().Canonical = false
-	p.Status, p.Credited, p.Account = "dropped", 0, ""
+	p.Status, p.Credited, p.Account = dropped, 0, ""
 	window := m.chains[p.chain].confirmations
 	if o := m.orders[p.Order]; o != nil && o.Asset.Chain == p.chain {
 		window = o.Confirmations

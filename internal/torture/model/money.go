@@ -17,7 +17,7 @@ func (m *Model) MayCredit(key string, head uint64, canonical func(block string) 
 	switch {
 	case p.Status == "credited":
 		return "it is credited"
-	case p.Status == "dropped", !in.Canonical:
+	case p.Status == dropped, !in.Canonical:
 		return "its block is not in the recorded chain"
 	case c.paused:
 		return "the chain is paused"
@@ -67,7 +67,7 @@ func (m *Model) needs(p *Payment) uint64 {
 		need = max(need, o.Confirmations)
 	}
 	for _, other := range m.payments {
-		if other.Order == p.Order && other.Status != "dropped" && other.last().Asset == asset {
+		if other.Order == p.Order && other.Status != dropped && other.last().Asset == asset {
 			stake.Add(stake, other.last().Amount)
 		}
 	}
