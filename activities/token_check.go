@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/evm"
@@ -55,7 +56,9 @@ func (t *Tokens) Do(ctx context.Context, name string, ask func(TokenNode) error)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		failure = fmt.Errorf("operator %s: %w", endpoint.Operator, err)
+		if !errors.Is(failure, chain.ErrRangeTooLarge) { // which the caller can do something about
+			failure = fmt.Errorf("operator %s: %w", endpoint.Operator, err)
+		}
 	}
 	return failure
 }
@@ -74,21 +77,29 @@ func (t *Tokens) with(url string, ask func(TokenNode) error) error {
 }
 
 // Check looks at a token's contract and halts the asset when it has changed, with an alarm. That there is no contract any more
-// is a change too. It returns why the asset is halted now, or "".
+// is a change too. Every node that answers has to say the same: one that is not synchronised must not halt an asset. It returns
+// why the asset is halted now, or "". Error: chain.ErrDisagreement.
 func (t *Tokens) Check(ctx context.Context, asset payment.AssetID) (string, error) {
-	var now store.TokenState
+	var said []store.TokenState
 	err := t.Do(ctx, asset.Chain, func(node TokenNode) error {
 		meta, err := node.TokenMeta(ctx, asset.Contract)
-		if errors.Is(err, chain.ErrNoToken) {
-			now = store.TokenState{} // the code of nothing is no hash that was pinned
-			return nil
+		switch {
+		case errors.Is(err, chain.ErrNoToken):
+			said = append(said, store.TokenState{}) // the code of nothing is no hash that was pinned
+		case err != nil:
+			return err
+		default:
+			said = append(said, StateOf(meta))
 		}
-		now = StateOf(meta)
-		return err
+		return errNext
 	})
-	if err != nil {
+	switch {
+	case len(said) == 0:
 		return "", fmt.Errorf("look at token %s: %w", asset, err)
+	case slices.ContainsFunc(said, func(s store.TokenState) bool { return s != said[0] }):
+		return "", fmt.Errorf("look at token %s: %w", asset, chain.ErrDisagreement)
 	}
+	now := said[0]
 	halted, err := t.Store.CheckToken(ctx, asset, now)
 	if err == nil && halted != "" {
 		t.Log.ErrorContext(ctx, "a token is not what it was when it was enabled: nothing of it is credited until a person has looked",
@@ -96,6 +107,9 @@ func (t *Tokens) Check(ctx context.Context, asset payment.AssetID) (string, erro
 	}
 	return halted, err
 }
+
+// errNext makes Do ask the next node although this one answered.
+var errNext = errors.New("ask the next node")
 
 // StateOf is what is pinned of what a contract says.
 func StateOf(meta chain.TokenMeta) store.TokenState {

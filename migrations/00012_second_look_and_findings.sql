@@ -134,6 +134,7 @@ DECLARE
   part numeric;
   total numeric := 0;
 BEGIN
+  PERFORM FROM payments WHERE id = of_payment FOR NO KEY UPDATE;
   SELECT i.amount, i.asset_id, i.block_number, i.created_at, p.address_id, l.debit_account INTO seen
     FROM inclusions i JOIN payments p ON p.id = i.payment_id
     JOIN ledger_postings l ON l.payment_id = i.payment_id AND l.inclusion = i.n AND l.kind = 'credit'

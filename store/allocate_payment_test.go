@@ -156,6 +156,22 @@ func TestAnAllocationSurvivesAReorganisation(t *testing.T) {
 	m.CheckBooks(t)
 }
 
+// The height at which an order was opened is one on a chain that may be undone: what was paid for it may be mined again below.
+func TestAReorganisationMovesTheBirthsOfOrders(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	ancestor := m.record(t).BlockRef
+	m.record(t)
+	m.record(t)
+	orders, names := m.ann(t, 25e6)
+	m.Exec(t, `UPDATE orders SET birth_block = $2 WHERE id = $1`, orders[0].ID, int64(m.tip.Number))
+	m.rollback(t, ancestor)
+	require.EqualValues(t, ancestor.Number, m.count(t, `SELECT birth_block FROM orders WHERE id = $1`, orders[0].ID))
+	transfer := pay(t, orders[0], 25e6)
+	m.record(t, transfer)
+	require.Equal(t, "#0 25000000", m.allocated(t, transfer, names))
+}
+
 // A payment that nobody waits for any more has lost its place to whoever came meanwhile.
 func TestAPaymentThatReturnsTooLateIsAllocatedAnew(t *testing.T) {
 	t.Parallel()

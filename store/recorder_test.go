@@ -242,6 +242,10 @@ func TestHeadsOnlyGrow(t *testing.T) {
 	require.NoError(t, m.rec.ObserveHead(t.Context(), m.session, head(120)))
 	require.NoError(t, m.rec.ObserveHead(t.Context(), m.session, head(110)))
 	require.Equal(t, 120, m.count(t, `SELECT head_number FROM cursors WHERE chain = $1`, storetest.Chain))
+	// Unless they were a mistake: a chain would seem to lag for ever.
+	require.NoError(t, m.rec.ObserveHead(t.Context(), m.session, head(1_000_000_000)))
+	require.NoError(t, m.rec.ObserveHead(t.Context(), m.session, head(121)))
+	require.Equal(t, 121, m.count(t, `SELECT head_number FROM cursors WHERE chain = $1`, storetest.Chain))
 	require.Equal(t, 100, m.count(t, `SELECT block_number FROM cursors WHERE chain = $1`, storetest.Chain))
 }
 

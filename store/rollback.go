@@ -119,8 +119,18 @@ func (t txn) dropAbove(ctx context.Context, turn chainTurn, ancestor int64) erro
 		}
 		payments = append(payments, row.ID)
 	}
+	born, err := t.q.OrdersBornAbove(ctx, sqlc.OrdersBornAboveParams{Chain: turn.chain, Above: ancestor})
+	if err != nil {
+		return fmt.Errorf("look for orders that were opened since: %w", err)
+	}
+	for _, id := range born {
+		ids = append(ids, payment.OrderID(id))
+	}
 	orders, locked, err := t.lockAll(ctx, ids, payments)
 	if err != nil {
+		return err
+	}
+	if err := t.lowerBirths(ctx, orders, born, ancestor); err != nil {
 		return err
 	}
 	for _, row := range rows {
@@ -132,6 +142,21 @@ func (t txn) dropAbove(ctx context.Context, turn chainTurn, ancestor int64) erro
 		if err := t.drop(ctx, turn, order, locked[row.ID], lost, endReorg); err != nil {
 			return fmt.Errorf("drop payment %s: %w", row.ID, err)
 		}
+	}
+	return nil
+}
+
+// lowerBirths puts the births of orders back to the common ancestor: a payment that was made for an order may be mined again
+// in a block that is lower than the one that the cursor was at when the order was opened.
+func (t txn) lowerBirths(ctx context.Context, orders map[payment.OrderID]*orderRow, born []string, ancestor int64) error {
+	for _, id := range born {
+		if order := orders[payment.OrderID(id)]; order != nil && order.BirthBlock != nil {
+			lowered := min(*order.BirthBlock, ancestor)
+			order.BirthBlock = &lowered
+		}
+	}
+	if err := t.q.LowerBirths(ctx, sqlc.LowerBirthsParams{Ids: born, Above: ancestor}); err != nil {
+		return fmt.Errorf("put the births of orders back: %w", err)
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ type tokenWorld struct {
 	covered []store.Interval
 	swept   []int // transfers in each piece that was written down
 	state   []store.TokenState
+
+	decimals []uint8 // what each of two nodes says; empty for one node
 }
 
 func (w *tokenWorld) GetChain(context.Context, string) (store.Chain, error) {
@@ -40,7 +42,7 @@ func (w *tokenWorld) GetChain(context.Context, string) (store.Chain, error) {
 }
 
 func (w *tokenWorld) ListRPCEndpoints(context.Context, string) ([]store.RPCEndpoint, error) {
-	return []store.RPCEndpoint{{Operator: "one"}}, nil
+	return []store.RPCEndpoint{{Operator: "one"}, {Operator: "two"}}[:max(1, len(w.decimals))], nil
 }
 
 func (w *tokenWorld) Open(seal.Sealed, seal.Place) ([]byte, error) {
@@ -92,6 +94,11 @@ func (n tokenNode) TransfersTo(_ context.Context, from, to uint64, recipients []
 }
 
 func (n tokenNode) TokenMeta(context.Context, payment.Address) (chain.TokenMeta, error) {
+	if len(n.decimals) > 0 {
+		said := n.decimals[0]
+		n.decimals = append(n.decimals[1:], said) // the next node is asked next
+		return chain.TokenMeta{Decimals: said}, n.refuse
+	}
 	return chain.TokenMeta{Decimals: 6}, n.refuse
 }
 
@@ -143,4 +150,16 @@ func TestASweepHalvesWhatIsRefused(t *testing.T) {
 	w := &tokenWorld{addresses: 1, most: 3, pieces: []store.TokenSweep{{Chain: "dev", Interval: store.Interval{First: 10, Last: 20}}}}
 	keeperOf(w).sweep(t.Context(), "dev")
 	require.Equal(t, []store.Interval{{First: 10, Last: 12}}, w.covered)
+}
+
+// A node that is not synchronised says that there is no such contract: that alone halts nothing.
+func TestATokenThatNodesDisagreeAbout(t *testing.T) {
+	t.Parallel()
+	w := &tokenWorld{decimals: []uint8{0, 6}}
+	k := keeperOf(w)
+	k.check(t.Context(), "dev")
+	require.Empty(t, w.state)
+	w.decimals = []uint8{7, 7}
+	k.check(t.Context(), "dev")
+	require.Equal(t, []store.TokenState{{Decimals: 7}}, w.state)
 }

@@ -37,6 +37,8 @@ type reviewRun struct {
 	deliveries *deliveries
 	stale      bool
 	settling   bool
+	// resumedMeanwhile: a halt ended while settling was under way, which may still report it.
+	resumedMeanwhile bool
 	// settled: settling is over, whatever the view says; dropped: because the payment is gone.
 	settled, dropped bool
 	// left: the money was released, or a person wants this run to end although it could still move.
@@ -88,6 +90,7 @@ func (r *reviewRun) run() error {
 func (r *reviewRun) takeSignals() {
 	for r.resumed.ReceiveAsync(nil) {
 		r.stale = true
+		r.resumedMeanwhile = r.settling
 		if r.blocked == string(process.SettleHalted) {
 			r.blocked = ""
 		}
@@ -154,11 +157,14 @@ func (r *reviewRun) settle() {
 	workflow.Go(r.ctx, func(ctx workflow.Context) {
 		result, err := perform[process.SettleResult](ctx, process.ActivitySettlePayment, r.view.Chain,
 			process.SettleInput{PaymentID: r.in.PaymentID, Review: r.in.Cause}, "confirm and credit "+string(r.in.PaymentID))
-		r.settling = false
+		resumed := r.resumedMeanwhile
+		r.settling, r.resumedMeanwhile = false, false
 		r.stale = true
 		switch {
 		case err != nil:
 			r.blocked = codeOf(err)
+		case result.Outcome == process.SettleHalted && resumed:
+			// It is over already: once more.
 		case result.Outcome == process.SettleDropped:
 			r.dropped = true
 		case result.Outcome == process.SettleMismatch, result.Outcome == process.SettleHalted, result.Outcome == process.SettleDisagreement:

@@ -2,6 +2,7 @@ package rpcpool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -35,7 +36,7 @@ func (p *Pool) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, de
 			return chain.Check{}, err
 		}
 		if !h.disputed() {
-			return p.result(ctx, inclusion, h)
+			return p.result(ctx, inclusion, demand.Tag, h)
 		}
 		if again {
 			return chain.Check{}, p.disagree(ctx, inclusion, h)
@@ -160,7 +161,7 @@ func (p *Pool) opinion(ctx context.Context, inclusion chain.Inclusion, demand ch
 }
 
 // result is what a hearing that is not disputed comes to.
-func (p *Pool) result(ctx context.Context, inclusion chain.Inclusion, h hearing) (chain.Check, error) {
+func (p *Pool) result(ctx context.Context, inclusion chain.Inclusion, tag payment.Tag, h hearing) (chain.Check, error) {
 	if len(h.opinions) == 0 {
 		check := h.behind.check
 		check.Operators = []string{h.behind.operator}
@@ -176,7 +177,7 @@ func (p *Pool) result(ctx context.Context, inclusion chain.Inclusion, h hearing)
 	slices.Sort(check.Operators)
 	check.Evidence, check.Depth = h.evidence(), 0
 	if check.Outcome == chain.Included {
-		if err := p.bound(ctx, &check.Heads); err != nil {
+		if err := p.bound(ctx, tag, &check.Heads); err != nil {
 			return chain.Check{}, err
 		}
 		check.Depth = check.Heads.Depth(inclusion.BlockNumber)
@@ -184,27 +185,41 @@ func (p *Pool) result(ctx context.Context, inclusion chain.Inclusion, h hearing)
 	return check, nil
 }
 
-// bound keeps heads from being far beyond the trusted one: a payment must not be confirmed by blocks that only one
-// operator has heard of.
-func (p *Pool) bound(ctx context.Context, heads *payment.Heads) error {
-	if !p.far(heads.Latest) {
+// bound keeps heads from being beyond the trusted ones: a payment must not be confirmed by blocks, or be called final, by
+// one operator alone while there is another one.
+func (p *Pool) bound(ctx context.Context, tag payment.Tag, heads *payment.Heads) error {
+	if !p.beyond(heads.Latest) && (tag == payment.TagNone || !p.several()) {
 		return nil
 	}
 	head, err := p.Head(ctx, payment.TagNone)
 	if err != nil {
 		return err
 	}
-	if p.far(heads.Latest) {
-		heads.Latest = min(heads.Latest, head.Number)
+	heads.Latest = min(heads.Latest, head.Number)
+	if tag == payment.TagNone {
+		return nil
 	}
-	return nil
+	tagged, err := p.Head(ctx, tag)
+	if errors.Is(err, chain.ErrBlockUnknown) {
+		tagged, err = payment.BlockRef{}, nil
+	}
+	heads.Safe, heads.Finalized = min(heads.Safe, tagged.Number), min(heads.Finalized, tagged.Number)
+	return err
 }
 
-// far tells whether a head is further beyond the trusted one than operators may be apart.
-func (c *core) far(head uint64) bool {
+// several tells whether there is more than one endpoint.
+func (c *core) several() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.members) > 1 && (c.trusted.At.IsZero() || head > c.trusted.Head.Number+c.limits.blocks)
+	return len(c.members) > 1
+}
+
+// beyond tells whether a head is higher than the trusted one. The trusted head is as old as the last look at all heads, so this
+// only says that it is time for another one.
+func (c *core) beyond(head uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.members) > 1 && (c.trusted.At.IsZero() || head > c.trusted.Head.Number)
 }
 
 func lower(a, b payment.Heads) payment.Heads {

@@ -113,6 +113,20 @@ func TestAHeadFarAheadConfirmsNothing(t *testing.T) {
 	require.Equal(t, payment.Heads{Latest: 1}, check.Heads)
 }
 
+// Nor do a few blocks that only one operator has heard of, or its word that a block is final.
+func TestOneOperatorsHeadConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "ahead", "honest")
+	mined := r.mine(chaintest.Native{To: chaintest.Account(1), Amount: 5})
+	r.grow(64)
+	r.fakes[0].MineBlocks(31)
+	check, err := r.CheckInclusion(t.Context(), nativeInclusion(mined, 5), chain.Demand{Tag: payment.TagFinalized})
+	require.NoError(t, err)
+	require.Equal(t, []string{"ahead"}, check.Operators)
+	require.Equal(t, payment.Heads{Latest: 65, Finalized: 64}, check.Heads)
+	require.EqualValues(t, 65, check.Depth)
+}
+
 // A lying endpoint beside an honest one: whatever it invents is not agreed upon.
 func TestInventionsAreNotAgreedUpon(t *testing.T) {
 	t.Parallel()
@@ -246,7 +260,7 @@ func TestWhoIsBehindHasNoOpinion(t *testing.T) {
 		require.Equal(t, chain.Included, check.Outcome)
 		require.Equal(t, payment.EvidenceSingle, check.Evidence)
 		require.Equal(t, []string{"b"}, check.Operators)
-		require.EqualValues(t, 1, check.Depth)
+		require.Zero(t, check.Depth, "confirmations are counted up to the lowest head")
 	}
 	r.fakes[1].SetFaults(chaintest.Faults{Lag: 1})
 	check, err := r.CheckInclusion(t.Context(), nativeInclusion(mined, 5), wishAgreed)

@@ -223,7 +223,7 @@ func (c *core) decide(answers []told) (head payment.BlockRef, own *told) {
 	now := c.now()
 	for i := range answers {
 		m := answers[i].member
-		m.tell(answers[i].head, now)
+		m.tell(answers[i].head, c.limits.blocks, now)
 		answers[i].stalled = now.Sub(m.risen) >= c.limits.patience
 		c.pins.note(answers[i].head, m)
 	}

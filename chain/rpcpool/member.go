@@ -79,10 +79,14 @@ func newMember(given Member) *member {
 	return &member{Member: given, gone: make(chan struct{}), tags: map[payment.Tag]capability{}, errors: map[string]uint64{}}
 }
 
-// tell notes what the member says about its newest block.
-func (m *member) tell(head payment.BlockRef, now time.Time) {
-	if m.risen.IsZero() || head.Number > m.top {
+// tell notes what the member says about its newest block. A head far below the highest one, more than slack blocks, takes
+// that one's place: it was a mistake, and the member must not seem to stand still until the chain has come that far.
+func (m *member) tell(head payment.BlockRef, slack uint64, now time.Time) {
+	switch {
+	case m.risen.IsZero() || head.Number > m.top:
 		m.top, m.risen = head.Number, now
+	case head.Number+slack < m.top:
+		m.top = head.Number
 	}
 	m.head = head
 }

@@ -289,7 +289,7 @@ func (c *core) reaches(ctx context.Context, m *member, number uint64) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m.tell(head, c.now())
+	m.tell(head, c.limits.blocks, c.now())
 	if head.Number < number {
 		return chain.ErrBlockUnknown
 	}

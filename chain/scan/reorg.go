@@ -19,6 +19,9 @@ const (
 // rollBack undoes the blocks that the chain through header does not contain.
 // header is the block after the cursor's height and not its child.
 func (r *run) rollBack(ctx context.Context, cursor, header payment.BlockRef) (Mode, error) {
+	if err := r.undisputed(ctx, cursor); err != nil {
+		return "", err
+	}
 	ancestor, err := r.commonAncestor(ctx, cursor, header)
 	if err == nil {
 		r.pass(PointAncestor)
@@ -36,6 +39,22 @@ func (r *run) rollBack(ctx context.Context, cursor, header payment.BlockRef) (Mo
 	r.headAt = time.Time{} // look at the head again
 	r.pass(PointRolledBack)
 	return ModeRollback, nil
+}
+
+// undisputed asks another operator, where there is one, whether the cursor's block is canonical there. What several
+// operators may have vouched for is not undone on the word of one, which is wrong or lies or sits on a fork of its own: the
+// step fails until they agree. An operator that cannot tell, because it lags or does not answer, disputes nothing.
+func (r *run) undisputed(ctx context.Context, cursor payment.BlockRef) error {
+	operators, ok := r.Source.(chain.Seconder)
+	if !ok {
+		return nil
+	}
+	there, err := operators.Second().HeaderByNumber(ctx, cursor.Number)
+	if err != nil || there.Hash != cursor.Hash {
+		return ctx.Err()
+	}
+	r.log.Error("operators disagree about the chain: nothing is undone until they agree", "block", cursor.Number, "hash", cursor.Hash.String())
+	return fmt.Errorf("%w: block %d is canonical for another operator", chain.ErrDisagreement, cursor.Number)
 }
 
 // commonAncestor walks down from header, parent by parent and by hash, to the first
@@ -95,6 +114,12 @@ func (r *run) rollBackHalted(ctx context.Context, cursor, header payment.BlockRe
 	}
 	r.log.Error("reorganisation is deeper than it may be: crediting stops, recording goes on", "reason", reason,
 		"cursor", cursor.Number, "cursor_hash", cursor.Hash.String(), "next_hash", header.Hash.String(), "horizon", r.session.Horizon)
+	// Nothing limits how much is undone from here on, so another operator, if there is one, has to have answered.
+	if operators, ok := r.Source.(chain.Seconder); ok {
+		if _, err := operators.Second().HeaderByNumber(ctx, cursor.Number); err != nil && !errors.Is(err, chain.ErrBlockUnknown) {
+			return payment.BlockRef{}, fmt.Errorf("ask another operator about block %d: %w", cursor.Number, err)
+		}
+	}
 	if err := r.Recorder.Halt(ctx, r.session, reason); err != nil {
 		return payment.BlockRef{}, fmt.Errorf("halt the chain: %w", err)
 	}

@@ -198,7 +198,9 @@ func TestLargeAmountsWaitLonger(t *testing.T) {
 	b := setup(t)
 	node := b.network("ethereum")
 	enable := []string{"chain", "enable", "ethereum", "--rpc", node.URL()}
-	tiers := func() int { return b.count(`SELECT count(*)::int FROM confirmation_tiers WHERE confirmations = 12 AND finality_tag = 'finalized'`) }
+	tiers := func() int {
+		return b.count(`SELECT count(*)::int FROM confirmation_tiers WHERE confirmations = 12 AND finality_tag = 'finalized'`)
+	}
 	r := b.run("", enable...)
 	require.Zero(t, r.code, r.err)
 	require.Contains(t, r.out, "USDC from 10000 on: 12 confirmations and finalized")

@@ -98,7 +98,7 @@ func (e chainEnable) check() error {
 	return nil
 }
 
-// askNodes returns the genesis that all nodes agree on and the newest block. Errors name a node by its position: its URL may hold a
+// askNodes returns the genesis that all nodes agree on and the newest block that all have. Errors name a node by its position: its URL may hold a
 // key.
 func (e chainEnable) askNodes(ctx context.Context, want store.Chain) (genesis payment.Hash, head payment.BlockRef, err error) {
 	for i, url := range e.RPC {
@@ -110,7 +110,7 @@ func (e chainEnable) askNodes(ctx context.Context, want store.Chain) (genesis pa
 			return genesis, head, fmt.Errorf("--rpc number %d has another genesis block than the first", i+1)
 		}
 		genesis = found
-		if newest.Number >= head.Number {
+		if i == 0 || newest.Number < head.Number { // a node that is wrong must not set the start where the chain will not come
 			head = newest
 		}
 	}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/catalog"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -67,7 +69,12 @@ func setTiers(ctx context.Context, c console, a admin, plan chainPlan, asset sto
 		if err != nil {
 			return fmt.Errorf("the catalogue's tier of %s: %w", tier.Asset, err)
 		}
-		if err := a.knowsTag(ctx, plan.chain.Name, tier.Tag); err != nil {
+		err = a.knowsTag(ctx, plan.chain.Name, tier.Tag)
+		if err != nil && !errors.Is(err, chain.ErrUnsupported) && !errors.Is(err, chain.ErrBlockUnknown) {
+			return &exitError{code: 3, message: fmt.Sprintf("%s is enabled, but not that %s from %s on waits for %s: set it with \"chain tier set\": %v",
+				plan.chain.Name, asset.Code, tier.From, policyWords(tier.ConfirmationPolicy), err)}
+		}
+		if err != nil {
 			fmt.Fprintf(c.err, "%s from %s on waits no longer than other amounts: %v\n", asset.Code, tier.From, err)
 			continue
 		}

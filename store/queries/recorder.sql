@@ -38,11 +38,16 @@ UPDATE cursors SET block_number = @number::bigint, block_hash = @hash::bytea, bl
 UPDATE cursors SET block_number = NULL, block_hash = NULL, block_time = NULL, updated_at = now() WHERE chain = @chain;
 
 -- name: ObserveHead :execrows
--- A lower head is a node that lags. A head at the same height may be another block; the newer answer counts.
-UPDATE cursors
-   SET head_time = CASE WHEN sqlc.arg(number)::bigint >= COALESCE(head_number, 0) THEN sqlc.arg(head_time)::timestamptz ELSE head_time END,
-       head_number = GREATEST(head_number, sqlc.arg(number)::bigint), reported_at = clock_timestamp()
- WHERE chain = sqlc.arg(chain) AND epoch = sqlc.arg(epoch);
+-- A lower head is a node that lags; one that is lower by more than the horizon says that the higher one was a mistake. A head
+-- at the same height may be another block; the newer answer counts.
+UPDATE cursors cur
+   SET head_time = CASE WHEN sqlc.arg(number)::bigint >= COALESCE(cur.head_number, 0) OR cur.head_number - sqlc.arg(number)::bigint > ch.horizon
+                        THEN sqlc.arg(head_time)::timestamptz ELSE cur.head_time END,
+       head_number = CASE WHEN cur.head_number - sqlc.arg(number)::bigint > ch.horizon THEN GREATEST(cur.block_number, sqlc.arg(number)::bigint)
+                          ELSE GREATEST(cur.head_number, sqlc.arg(number)::bigint) END,
+       reported_at = clock_timestamp()
+  FROM chains ch
+ WHERE cur.chain = sqlc.arg(chain) AND ch.name = cur.chain AND cur.epoch = sqlc.arg(epoch);
 
 -- name: ScanChain :one
 -- What a session needs to know of its chain.
@@ -149,3 +154,10 @@ UPDATE chains SET paused_at = now() WHERE name = @name AND paused_at IS NULL;
 
 -- name: UnpauseChain :execrows
 UPDATE chains SET paused_at = NULL WHERE name = @name AND paused_at IS NOT NULL;
+
+-- name: OrdersBornAbove :many
+-- The orders that were opened when the cursor was above a block.
+SELECT id FROM orders WHERE chain = @chain AND birth_block > sqlc.arg(above)::bigint;
+
+-- name: LowerBirths :exec
+UPDATE orders SET birth_block = sqlc.arg(above)::bigint WHERE id = ANY(sqlc.arg(ids)::text[]) AND birth_block > sqlc.arg(above)::bigint;

@@ -409,6 +409,20 @@ func (q *Queries) LockPayments(ctx context.Context, ids []string) ([]LockPayment
 	return items, nil
 }
 
+const lowerBirths = `-- name: LowerBirths :exec
+UPDATE orders SET birth_block = $1::bigint WHERE id = ANY($2::text[]) AND birth_block > $1::bigint
+`
+
+type LowerBirthsParams struct {
+	Above int64
+	Ids   []string
+}
+
+func (q *Queries) LowerBirths(ctx context.Context, arg LowerBirthsParams) error {
+	_, err := q.db.Exec(ctx, lowerBirths, arg.Above, arg.Ids)
+	return err
+}
+
 const lowestChainBlock = `-- name: LowestChainBlock :one
 SELECT number, parent_hash FROM chain_blocks WHERE chain = $1 ORDER BY number LIMIT 1
 `
@@ -473,10 +487,14 @@ func (q *Queries) MatchRecipients(ctx context.Context, arg MatchRecipientsParams
 }
 
 const observeHead = `-- name: ObserveHead :execrows
-UPDATE cursors
-   SET head_time = CASE WHEN $1::bigint >= COALESCE(head_number, 0) THEN $2::timestamptz ELSE head_time END,
-       head_number = GREATEST(head_number, $1::bigint), reported_at = clock_timestamp()
- WHERE chain = $3 AND epoch = $4
+UPDATE cursors cur
+   SET head_time = CASE WHEN $1::bigint >= COALESCE(cur.head_number, 0) OR cur.head_number - $1::bigint > ch.horizon
+                        THEN $2::timestamptz ELSE cur.head_time END,
+       head_number = CASE WHEN cur.head_number - $1::bigint > ch.horizon THEN GREATEST(cur.block_number, $1::bigint)
+                          ELSE GREATEST(cur.head_number, $1::bigint) END,
+       reported_at = clock_timestamp()
+  FROM chains ch
+ WHERE cur.chain = $3 AND ch.name = cur.chain AND cur.epoch = $4
 `
 
 type ObserveHeadParams struct {
@@ -486,7 +504,8 @@ type ObserveHeadParams struct {
 	Epoch    int64
 }
 
-// A lower head is a node that lags. A head at the same height may be another block; the newer answer counts.
+// A lower head is a node that lags; one that is lower by more than the horizon says that the higher one was a mistake. A head
+// at the same height may be another block; the newer answer counts.
 func (q *Queries) ObserveHead(ctx context.Context, arg ObserveHeadParams) (int64, error) {
 	result, err := q.db.Exec(ctx, observeHead,
 		arg.Number,
@@ -498,6 +517,36 @@ func (q *Queries) ObserveHead(ctx context.Context, arg ObserveHeadParams) (int64
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const ordersBornAbove = `-- name: OrdersBornAbove :many
+SELECT id FROM orders WHERE chain = $1 AND birth_block > $2::bigint
+`
+
+type OrdersBornAboveParams struct {
+	Chain string
+	Above int64
+}
+
+// The orders that were opened when the cursor was above a block.
+func (q *Queries) OrdersBornAbove(ctx context.Context, arg OrdersBornAboveParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, ordersBornAbove, arg.Chain, arg.Above)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const pauseChain = `-- name: PauseChain :execrows

@@ -1,0 +1,79 @@
+package scan_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/chain/chaintest"
+	"github.com/sluicepay/sluice/payment"
+)
+
+// loyal is an operator that still has a block that others have left, until it is told of the reorganisation.
+type loyal struct {
+	chain.Source
+	block payment.BlockRef
+	told  atomic.Bool
+	asked chan struct{}
+}
+
+func (l *loyal) HeaderByNumber(ctx context.Context, number uint64) (payment.BlockRef, error) {
+	if number != l.block.Number || l.told.Load() {
+		return l.Source.HeaderByNumber(ctx, number)
+	}
+	select {
+	case l.asked <- struct{}{}:
+	default:
+	}
+	return l.block, nil
+}
+
+// operators are two of them, of which the loyal one is asked second.
+type operators struct {
+	chain.Source
+	other *loyal
+}
+
+func (o operators) Second() chain.Source { return o.other }
+
+// What several operators may have vouched for is not undone on the word of one.
+func TestOneOperatorAloneUndoesNothing(t *testing.T) {
+	t.Parallel()
+	for name, depth := range map[string]int{"within the horizon": 3, "below the horizon": 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			ours := chaintest.Account(1)
+			b.memory.issue(ours)
+			for i := range uint64(25) {
+				b.pay(ours, 100+i)
+			}
+			head := b.fake.Head()
+			other := &loyal{Source: b.source, block: head, asked: make(chan struct{})}
+			b.startOn(operators{Source: b.source, other: other})
+			b.recorded(head)
+			before := b.amounts()
+
+			refs := b.fake.Reorg(t, depth, depth+1, chaintest.DropTxs)
+			for range 3 {
+				<-other.asked // each time the step failed
+			}
+			require.Equal(t, before, b.amounts())
+			require.False(t, b.memory.until(endedContext(t), func() bool { return b.memory.halted != "" }))
+
+			other.told.Store(true)
+			b.recorded(refs[len(refs)-1])
+			require.Len(t, b.amounts(), len(before)-depth)
+		})
+	}
+}
+
+func endedContext(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
