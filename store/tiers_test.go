@@ -147,6 +147,20 @@ func TestDepositsSumUpWithinAnHour(t *testing.T) {
 	b.CheckBooks(t)
 }
 
+// So does what orders do not take of the payments to their customer's address.
+func TestWhatOrdersDoNotTakeSumsUpToo(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	tier(t, m.Bundle, 30_000_000, 12, payment.TagNone)
+	orders, _ := m.ann(t, 1e6, 2e6)
+	first, second := pay(t, orders[0], 16e6), pay(t, orders[1], 17e6)
+	m.record(t, first)
+	require.EqualValues(t, 3, policy(t, m.Bundle, m.payment(t, first).ID).Confirmations)
+	m.record(t, second)
+	require.EqualValues(t, 12, policy(t, m.Bundle, m.payment(t, first).ID).Confirmations)
+	require.EqualValues(t, 12, policy(t, m.Bundle, m.payment(t, second).ID).Confirmations)
+}
+
 // The event that announces a payment says how deep it is and how deep it has to be, the tag included.
 func TestDetectionTellsBothNumbers(t *testing.T) {
 	t.Parallel()

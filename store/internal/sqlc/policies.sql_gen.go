@@ -263,14 +263,17 @@ SELECT p.id,
   FROM payments p
   JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
   LEFT JOIN orders o ON o.id = p.order_id
+  LEFT JOIN allocations al ON al.payment_id = p.id
  CROSS JOIN LATERAL (
        SELECT COALESCE(sum(si.amount), 0) AS total
          FROM payments s JOIN inclusions si ON si.payment_id = s.id AND si.n = s.inclusion
         WHERE s.order_id = p.order_id AND si.asset_id = i.asset_id AND s.status NOT IN ('dropped', 'ignored')) of_order
  CROSS JOIN LATERAL (
-       SELECT COALESCE(sum(si.amount), 0) AS total
+       SELECT COALESCE(sum(CASE WHEN s.order_id IS NULL THEN si.amount
+                                ELSE si.amount - LEAST(si.amount, COALESCE(sal.amount, si.amount)) END), 0) AS total
          FROM payments s JOIN inclusions si ON si.payment_id = s.id AND si.n = s.inclusion
-        WHERE p.order_id IS NULL AND s.order_id IS NULL AND s.address_id = p.address_id
+         LEFT JOIN allocations sal ON sal.payment_id = s.id
+        WHERE (p.order_id IS NULL OR al.amount < i.amount) AND s.address_id = p.address_id
           AND s.first_included_at BETWEEN p.first_included_at - interval '1 hour' AND p.first_included_at + interval '1 hour'
           AND si.asset_id = i.asset_id AND s.status NOT IN ('dropped', 'ignored')) of_customer
  WHERE p.id = ANY($1::text[])
@@ -282,8 +285,8 @@ type PaymentStakesRow struct {
 }
 
 // The amount that picks a payment's tiers: what its order is due in the payment's asset, or what all payments of the order
-// in this asset sum up to, whichever is more. A deposit, which has no order, counts with all others at its customer's address
-// within an hour, either side. One large sum in small pieces is a large sum.
+// in this asset sum up to, whichever is more. A deposit, which has no order, or is what its order does not take of it, counts
+// with all others at its customer's address within an hour, either side. One large sum in small pieces is a large sum.
 func (q *Queries) PaymentStakes(ctx context.Context, ids []string) ([]PaymentStakesRow, error) {
 	rows, err := q.db.Query(ctx, paymentStakes, ids)
 	if err != nil {
