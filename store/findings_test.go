@@ -85,6 +85,28 @@ func TestAFindingIsNobodysUntilItsPaymentIsProven(t *testing.T) {
 	require.Equal(t, store.BalancesCompared{}, m.compare(t, holds))
 }
 
+// What was found in a block that is undone may be mined again in another, and be proven there: it must not be held twice.
+func TestAFindingInABlockThatIsUndoneIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	order := m.Order(t)
+	hidden := coin(t, order, 700)
+	ancestor := m.record(t).BlockRef
+	m.advance(t, 2*storetest.Confirmations+1)
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{order.Address: 1000}))
+	m.books(t, map[string]int{"custody": -1000, "suspense:unattributed": 1000})
+	m.rollback(t, ancestor)
+	m.books(t, map[string]int{"custody": 0, "suspense:unattributed": 0})
+
+	m.advance(t, 2)
+	m.record(t, hidden)
+	require.Equal(t, store.CreditDone, m.credit(t, hidden).Outcome)
+	m.books(t, map[string]int{"custody": -700, "suspense:unattributed": 0})
+	m.advance(t, 2*storetest.Confirmations)
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{order.Address: 1000}), "found anew at a height that was undone")
+	m.books(t, map[string]int{"custody": -1000, "suspense:unattributed": 300})
+}
+
 // TestAPaymentThatWasRecordedInTimeConsumesNothing: it was counted when the difference was found.
 func TestAPaymentThatWasRecordedInTimeConsumesNothing(t *testing.T) {
 	t.Parallel()

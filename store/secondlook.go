@@ -158,5 +158,8 @@ func (t txn) forgetDeep(ctx context.Context, chain string, above int64) error {
 	if err := t.q.LowerFinal(ctx, sqlc.LowerFinalParams{Chain: chain, Above: above}); err != nil {
 		return fmt.Errorf("lower the final block: %w", err)
 	}
+	if err := t.q.WithdrawFindings(ctx, sqlc.WithdrawFindingsParams{Chain: chain, Above: above}); err != nil {
+		return fmt.Errorf("withdraw what balances showed: %w", err)
+	}
 	return nil
 }

@@ -52,14 +52,19 @@ SELECT ledger_post_finding(@address_id, @asset_id, @since, @block, @hash, @diffe
 -- name: ConsumeFindings :one
 SELECT ledger_consume_findings(@payment_id, @inclusion)::numeric;
 
+-- name: WithdrawFindings :exec
+SELECT ledger_withdraw_findings(@chain, sqlc.arg(above)::bigint);
+
 -- name: BalanceChecked :exec
 UPDATE balance_checks SET block = @block, shortfall = @shortfall, checked_at = now() WHERE address_id = @address_id AND asset_id = @asset_id;
 
 -- name: CheckFindings :many
--- Postings of findings that are not what was found, or not what was consumed of it.
+-- Postings of findings that are not what was found, or not what was consumed or withdrawn of it.
 SELECT p.key FROM ledger_postings p
  WHERE p.kind = 'finding'
    AND NOT EXISTS (SELECT FROM balance_findings f WHERE f.posting_key = p.key AND f.amount = p.amount AND f.asset_id = p.asset_id)
    AND NOT EXISTS (SELECT FROM balance_findings f WHERE p.key = p.payment_id || '/' || p.inclusion || '/finding/' || f.id
                       AND f.asset_id = p.asset_id AND p.amount <= f.consumed)
+   AND NOT EXISTS (SELECT FROM balance_findings f WHERE p.key = f.posting_key || '/withdrawn' AND f.withdrawn_at IS NOT NULL
+                      AND f.asset_id = p.asset_id AND p.amount <= f.amount)
  ORDER BY p.id LIMIT @max_rows;

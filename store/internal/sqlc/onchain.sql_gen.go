@@ -153,10 +153,12 @@ SELECT p.key FROM ledger_postings p
    AND NOT EXISTS (SELECT FROM balance_findings f WHERE f.posting_key = p.key AND f.amount = p.amount AND f.asset_id = p.asset_id)
    AND NOT EXISTS (SELECT FROM balance_findings f WHERE p.key = p.payment_id || '/' || p.inclusion || '/finding/' || f.id
                       AND f.asset_id = p.asset_id AND p.amount <= f.consumed)
+   AND NOT EXISTS (SELECT FROM balance_findings f WHERE p.key = f.posting_key || '/withdrawn' AND f.withdrawn_at IS NOT NULL
+                      AND f.asset_id = p.asset_id AND p.amount <= f.amount)
  ORDER BY p.id LIMIT $1
 `
 
-// Postings of findings that are not what was found, or not what was consumed of it.
+// Postings of findings that are not what was found, or not what was consumed or withdrawn of it.
 func (q *Queries) CheckFindings(ctx context.Context, maxRows int32) ([]string, error) {
 	rows, err := q.db.Query(ctx, checkFindings, maxRows)
 	if err != nil {
@@ -311,4 +313,18 @@ func (q *Queries) PostFinding(ctx context.Context, arg PostFindingParams) (bool,
 	var ledger_post_finding bool
 	err := row.Scan(&ledger_post_finding)
 	return ledger_post_finding, err
+}
+
+const withdrawFindings = `-- name: WithdrawFindings :exec
+SELECT ledger_withdraw_findings($1, $2::bigint)
+`
+
+type WithdrawFindingsParams struct {
+	Chain string
+	Above int64
+}
+
+func (q *Queries) WithdrawFindings(ctx context.Context, arg WithdrawFindingsParams) error {
+	_, err := q.db.Exec(ctx, withdrawFindings, arg.Chain, arg.Above)
+	return err
 }
