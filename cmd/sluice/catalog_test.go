@@ -194,6 +194,28 @@ func TestOperatorsAreDomains(t *testing.T) {
 	}
 }
 
+func TestSeveralOperatorsHaveToAgree(t *testing.T) {
+	b := setup(t)
+	demands := func(chain string) int {
+		return b.count(`SELECT count(*)::int FROM evidence_tiers WHERE evidence = 'agreed' AND from_amount = 0 AND asset_id IS NULL AND chain = '` + chain + `'`)
+	}
+	one, other := b.network("ethereum"), b.network("ethereum")
+	enable := []string{"chain", "enable", "ethereum", "--rpc", one.URL(), "--operator", "one", "--rpc", other.URL(), "--operator", "other"}
+	r := b.run("", enable...)
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.out, "two operators agree")
+	require.Equal(t, 1, demands("ethereum"))
+
+	// What the operator took away stays away.
+	require.Zero(t, b.run("", "chain", "evidence", "remove", "ethereum", "--from", "0").code)
+	require.Zero(t, b.run("", enable...).code)
+	require.Zero(t, demands("ethereum"))
+
+	node := b.network("base")
+	require.Zero(t, b.run("", "chain", "enable", "base", "--rpc", node.URL()).code)
+	require.Zero(t, demands("base"), "one operator cannot agree with anybody")
+}
+
 func TestLargeAmountsWaitLonger(t *testing.T) {
 	b := setup(t)
 	node := b.network("ethereum")

@@ -82,6 +82,9 @@ func (e chainEnable) Run(ctx context.Context, c console) error {
 		}
 		fmt.Fprintf(c.out, "%s is enabled: chain id %d, %s, watched from block %d, %d nodes of %s; workers pick it up within a minute\n",
 			e.Name, plan.chain.ChainID, policyWords(plan.chain.Policy), plan.chain.StartBlock, len(e.RPC), operatorsText(operators))
+		if err := demandAgreement(ctx, c, a, plan, operators); err != nil {
+			return err
+		}
 		return e.enableTokens(ctx, c, a, plan)
 	})
 }

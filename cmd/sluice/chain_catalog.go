@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -84,6 +85,20 @@ func setTiers(ctx context.Context, c console, a admin, plan chainPlan, asset sto
 		}
 		fmt.Fprintf(c.out, "%s from %s on: %s\n", asset.Code, tier.From, policyWords(tier.ConfirmationPolicy))
 	}
+	return nil
+}
+
+// demandAgreement makes a new network of the catalogue that has several operators credit nothing on the word of one of them.
+// While only one is left, payments are seen and wait, unless "chain evidence limit" allows some of it.
+func demandAgreement(ctx context.Context, c console, a admin, plan chainPlan, operators []string) error {
+	several := slices.ContainsFunc(operators, func(name string) bool { return name != operators[0] })
+	if plan.network == nil || !plan.fresh || !several {
+		return nil
+	}
+	if err := a.db.SetEvidenceTier(ctx, store.TierKey{Chain: plan.chain.Name}, payment.EvidenceAgreed, a.by); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "a payment counts when two operators agree about it; \"chain evidence limit\" says how much may count while only one is left\n")
 	return nil
 }
 
