@@ -43,7 +43,7 @@ func (r *run) observeFinal(ctx context.Context) error {
 	return r.Recorder.ObserveFinal(ctx, r.session, final)
 }
 
-// lookAgain reads the next piece of what is final and was read once only, elsewhere where that can be had. It is what is
+// lookAgain reads the next piece of what is final and was read once only, by two operators where there are two. It is what is
 // done when there is nothing else to do, and no more than a piece at a time. Its failures are reported, not returned,
 // unless they end the run.
 func (r *run) lookAgain(ctx context.Context, watch Watch) error {
@@ -57,7 +57,7 @@ func (r *run) lookAgain(ctx context.Context, watch Watch) error {
 	r.second.lookedAt = now
 	source := r.Source
 	if pool, ok := source.(chain.Seconder); ok {
-		source = pool.Second()
+		source = both{Source: source, other: pool.Second()}
 	}
 	filter := watch.Filter
 	filter.AnyToken = false // what is not money of ours is not worth a second question
