@@ -41,7 +41,7 @@ test: ## Run the tests (under ten minutes warm; needs nothing running)
 test-full: ## Run what takes longer: race detector, thousands of histories, long end-to-end tests, the demo (under 25 minutes warm)
 	@$(TESTRUN) \
 		-- go test -race -timeout 20m ./... \
-		-- env TORTURE_N=2000 go test -count=1 -timeout 15m -run '^TestTorture$$' ./internal/torture \
+		-- env TORTURE_N=2000 go test -count=1 -parallel 4 -timeout 30m -run '^TestTorture$$' ./internal/torture \
 		-- -C devstack go test -p 1 -timeout 20m ./...
 	@$(MAKE) demo ONCE=1
 
@@ -50,7 +50,7 @@ test-full: ## Run what takes longer: race detector, thousands of histories, long
 torture: ## Play random histories against an independent model (N=100000, SEED=… goes on where that seed was)
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; \
 		export TORTURE_N=$(or $(N),100000) TORTURE_SEED=$$seed TORTURE_PROGRESS=$(CURDIR)/.build/torture-$$seed && \
-		$(TESTRUN) -- -C internal/torture go test -count=1 -timeout 0 -run '^TestTorture$$'
+		$(TESTRUN) -- -C internal/torture go test -count=1 -parallel 4 -timeout 0 -run '^TestTorture$$'
 
 .PHONY: mutants
 mutants: ## Plant known bugs one by one and show which test finds each (RUN=words of a name; under ten minutes)

@@ -34,7 +34,7 @@ const (
 	perDatabase = 50
 	// One in so many has a database of its own, which is restored from a backup.
 	perRestore = 25
-	workers    = 2
+	workers    = 4 // much of a history is waiting for the database
 )
 
 // TestTorture plays random histories. See the package comment.
