@@ -235,6 +235,15 @@ func (w *watcher) Quarantine(ctx context.Context, s scan.Session, block payment.
 	return err
 }
 
+// ObserveFinal has no later reorganisation undo what the node called final: the product would halt the chain, which these
+// histories do not wait for.
+func (w *watcher) ObserveFinal(ctx context.Context, s scan.Session, final *payment.BlockRef) error {
+	if final != nil {
+		w.n.floor = max(w.n.floor, final.Number)
+	}
+	return w.StoreRecorder.ObserveFinal(ctx, s, final)
+}
+
 func (w *watcher) Rollback(ctx context.Context, s scan.Session, to payment.BlockRef) error {
 	written, err := w.write(ctx, func(ctx context.Context) error { return w.StoreRecorder.Rollback(ctx, s, to) })
 	if written {
