@@ -34,6 +34,11 @@ const (
 	ChainHealthPaused  ChainHealth = "paused"
 )
 
+// Defines values for DepositListObject.
+const (
+	DepositListObjectList DepositListObject = "list"
+)
+
 // Defines values for Evidence.
 const (
 	Agreed         Evidence = "agreed"
@@ -195,6 +200,25 @@ type CreateOrderRequest struct {
 // Example: customer-77
 type CustomerID = string
 
+// DepositList defines model for DepositList.
+type DepositList struct {
+	Data []DepositRecord `json:"data"`
+
+	// HasMore Whether there are more entries behind this page.
+	HasMore HasMore `json:"has_more"`
+
+	// NextCursor Where the next page begins; absent when there is none.
+	NextCursor *NextCursor       `json:"next_cursor,omitempty"`
+	Object     DepositListObject `json:"object"`
+}
+
+// DepositListObject defines model for DepositList.Object.
+type DepositListObject string
+
+// DepositRecord A deposit as it stands now: what `deposit.credited` tells once it is credited, in a list and before and after that too.
+// A payment makes one deposit at most.
+type DepositRecord = DepositDocument
+
 // Evidence What the credit rests on; absent before there is one.
 //
 // | evidence | meaning |
@@ -279,6 +303,17 @@ type PaymentList struct {
 // PaymentListObject defines model for PaymentList.Object.
 type PaymentListObject string
 
+// PaymentState | state | meaning |
+// |---|---|
+// | `detected` | seen in a block, not checked yet |
+// | `confirming` | checked, and waiting for its confirmations |
+// | `credited` | confirmed and posted to the merchant's balance |
+// | `dropped` | its block left the chain, and no other has taken it so far |
+// | `reversed` | it was credited, and the chain took it back |
+// | `review` | a person has to decide about it |
+// | `ignored` | recorded, and never posted to the merchant |
+type PaymentState = payment.PaymentState
+
 // Problem An RFC 9457 problem document. `type` is `about:blank` when absent, so `title` is the status in words; programs go
 // by `code`.
 //
@@ -342,6 +377,11 @@ type Problem struct {
 	Type *string `json:"type,omitempty"`
 }
 
+// QueryTime RFC 3339, UTC (`Z`).
+//
+// Example: 2026-01-02T03:04:05Z
+type QueryTime = string
+
 // Reference Your own name for the order, such as an invoice number. It need not be unique. No control characters.
 //
 // Example: invoice-1001
@@ -359,6 +399,9 @@ type SignedDecimalAmount = string
 
 // Cursor defines model for Cursor.
 type Cursor = string
+
+// DepositIDPath defines model for DepositIdPath.
+type DepositIDPath = string
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
@@ -849,6 +892,33 @@ type Unavailable = Problem
 // | 503 | `addresses_exhausted` | no address can be given until the operator acts |
 type UnsupportedMediaType = Problem
 
+// ListDepositsParams defines parameters for ListDeposits.
+type ListDepositsParams struct {
+	// Limit The most entries to return.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// CustomerID Only deposits of this customer.
+	CustomerID *CustomerID `form:"customer_id,omitempty" json:"customer_id,omitempty"`
+
+	// Chain Only deposits on this chain.
+	Chain *ChainName `form:"chain,omitempty" json:"chain,omitempty"`
+
+	// Asset Only deposits in assets of this code, whatever their chain.
+	Asset *AssetCode `form:"asset,omitempty" json:"asset,omitempty"`
+
+	// State Only deposits in this state.
+	State *PaymentState `form:"state,omitempty" json:"state,omitempty"`
+
+	// CreatedFrom Only deposits created then or later.
+	CreatedFrom *QueryTime `form:"created_from,omitempty" json:"created_from,omitempty"`
+
+	// CreatedBefore Only deposits created before.
+	CreatedBefore *QueryTime `form:"created_before,omitempty" json:"created_before,omitempty"`
+}
+
 // ListOrdersParams defines parameters for ListOrders.
 type ListOrdersParams struct {
 	// Limit The most entries to return.
@@ -897,6 +967,12 @@ type ServerInterface interface {
 	// ListBalances List balances
 	// (GET /v1/balances)
 	ListBalances(ctx echo.Context) error
+	// ListDeposits List deposits
+	// (GET /v1/deposits)
+	ListDeposits(ctx echo.Context, params ListDepositsParams) error
+	// GetDeposit Read a deposit
+	// (GET /v1/deposits/{id})
+	GetDeposit(ctx echo.Context, id DepositIDPath) error
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(ctx echo.Context, params ListOrdersParams) error
@@ -943,6 +1019,89 @@ func (w *ServerInterfaceWrapper) ListBalances(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListBalances(ctx)
+	return err
+}
+
+// ListDeposits converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDeposits(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDepositsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_id", ctx.QueryParams(), &params.CustomerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "chain" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "chain", ctx.QueryParams(), &params.Chain, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter chain: %s", err))
+	}
+
+	// ------------- Optional query parameter "asset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "asset", ctx.QueryParams(), &params.Asset, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter asset: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_from", ctx.QueryParams(), &params.CreatedFrom, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_from: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDeposits(ctx, params)
+	return err
+}
+
+// GetDeposit converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDeposit(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id DepositIDPath
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDeposit(ctx, id)
 	return err
 }
 
@@ -1137,6 +1296,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.GET(options.BaseURL+"/v1/balances", wrapper.ListBalances, options.OperationMiddlewares["listBalances"]...)
+	router.GET(options.BaseURL+"/v1/deposits", wrapper.ListDeposits, options.OperationMiddlewares["listDeposits"]...)
+	router.GET(options.BaseURL+"/v1/deposits/:id", wrapper.GetDeposit, options.OperationMiddlewares["getDeposit"]...)
 	router.GET(options.BaseURL+"/v1/orders", wrapper.ListOrders, options.OperationMiddlewares["listOrders"]...)
 	router.POST(options.BaseURL+"/v1/orders", wrapper.CreateOrder, options.OperationMiddlewares["createOrder"]...)
 	router.GET(options.BaseURL+"/v1/orders/:id", wrapper.GetOrder, options.OperationMiddlewares["getOrder"]...)
@@ -1330,6 +1491,216 @@ type ListBalances503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListBalances503ApplicationProblemPlusJSONResponse) VisitListBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDepositsRequestObject struct {
+	Params ListDepositsParams
+}
+
+type ListDepositsResponseObject interface {
+	VisitListDepositsResponse(w http.ResponseWriter) error
+}
+
+type ListDeposits200JSONResponse DepositList
+
+func (response ListDeposits200JSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits400ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits401ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits403ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits500ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits503ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDepositRequestObject struct {
+	ID DepositIDPath `json:"id"`
+}
+
+type GetDepositResponseObject interface {
+	VisitGetDepositResponse(w http.ResponseWriter) error
+}
+
+type GetDeposit200JSONResponse DepositRecord
+
+func (response GetDeposit200JSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit401ApplicationProblemPlusJSONResponse struct {
+	UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit401ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit403ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit404ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit500ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit503ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2010,6 +2381,12 @@ type StrictServerInterface interface {
 	// ListBalances List balances
 	// (GET /v1/balances)
 	ListBalances(ctx context.Context, request ListBalancesRequestObject) (ListBalancesResponseObject, error)
+	// ListDeposits List deposits
+	// (GET /v1/deposits)
+	ListDeposits(ctx context.Context, request ListDepositsRequestObject) (ListDepositsResponseObject, error)
+	// GetDeposit Read a deposit
+	// (GET /v1/deposits/{id})
+	GetDeposit(ctx context.Context, request GetDepositRequestObject) (GetDepositResponseObject, error)
 	// ListOrders List orders
 	// (GET /v1/orders)
 	ListOrders(ctx context.Context, request ListOrdersRequestObject) (ListOrdersResponseObject, error)
@@ -2102,6 +2479,56 @@ func (sh *strictHandler) ListBalances(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ListBalancesResponseObject); ok {
 		return validResponse.VisitListBalancesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListDeposits operation middleware
+func (sh *strictHandler) ListDeposits(ctx echo.Context, params ListDepositsParams) error {
+	var request ListDepositsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDeposits(ctx.Request().Context(), request.(ListDepositsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDeposits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDepositsResponseObject); ok {
+		return validResponse.VisitListDepositsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetDeposit operation middleware
+func (sh *strictHandler) GetDeposit(ctx echo.Context, id DepositIDPath) error {
+	var request GetDepositRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDeposit(ctx.Request().Context(), request.(GetDepositRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDeposit")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDepositResponseObject); ok {
+		return validResponse.VisitGetDepositResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -2262,159 +2689,170 @@ func (sh *strictHandler) ListOrderPayments(ctx echo.Context, id OrderIDPath, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"5H2Lkts4kuCv4DQT0fYMSyWpXi5VbMzZ7vaOb/t1ftzcheUpQWRKwhYFcAioVOp2XdzX3Ifdl1xkJkCC",
-	"FFUPd7d7NrYjOqySCCCRSOQ7kz/3UrMqjAbtbG/8c28JMoOSPr7OYFUYBzrdvoEil1vI8OsMbFqqwimj",
-	"e+Pe1JVrmIrNErRwS2WFssItQZSwgtUMSsiE1HYDpXBGSC1AlrmCUpTwjzVYJzbKLWmAlSsQV7C9EMYt",
-	"odwoC0LOLGjX7yU9my5hJXF50OtVb/yhh+v2PiY9ty2gN+5ZVyq96N3eJr034Mrt87mDchfcd7gSpEZn",
-	"FgHaSOXEDOamhBqIAJqyYmNKtxQlFCCd0osmJCul1QqBGVZQKO1gAWXvFuEoZClX4Dw2X65La/ZANNVw",
-	"4y5TemIqzJxgKeQCPGy4rsKH/7GGcttLelqucDke0QRK3nwLeuGWvfHJcJQgkOHvYReyokP+N9jugve9",
-	"XIHlk01LxILRYzFE3I1OTkRRKu3kLAfx/O3L169FupSlTHHLdLBm7YQtZAq2L56LUurMrMT796+/RtxK",
-	"sTAmE0ZDIqTOhDVC2YnemnUpzEYLpa+NSkHoNdJRf6J7SQ9u5KrIcQuj+TA9hYE8OJ0P4OBYnsDBuTyS",
-	"B0fzZzDMztKT2fkgYI1pukZbtOcD3HTSwyNXJdI3ktUefI5OTtr4LKRzUOIaf//wXw7+98c//7HXheRv",
-	"1Uq57qNfGesEaFcqIIoswa1Lve/Ac5oohi+DuVznrjceDRIE1lPkYJDcTZ9J74cyg/J19qPEvXSBZvCB",
-	"r6xQWV+8gxsn3FLSrdBGqExoogxt+LmEzo9+5vsOGd/t48GxcMb0G6dnyuxyNS8Xi5+y+eont/nHKL/S",
-	"erMYHbnCyLD5AkGr9q6yhx7U6fHuIdziWFsYbYGu4wuZveF7jn+lRjvQ9FEWRa5SIvTDojSzHFZ//neL",
-	"SPm53gCOyBih1zJX2aVcmbXGk8nASZX3xj3+RiylFStkLxmkaiVzvEtS0wWX1oJLxGap0iU9d9rzTKMa",
-	"7ncM1l2qrDfGP+7Gm3XSrW1vfIwE4JQjbL+QmQibvY1x9scS5r1x7w+HtQw45F/t4Y+8d0ZdkzjemhW4",
-	"pdILobRn9hXH1MYJaZESVmuLvPVCTGlPU2Hl1orNUrq++N7w+I20yDP0ArI+gvbCZNt3xnwrywU84lx+",
-	"8Y6Q3Gcm2+IOcly85GM6PRZXL8STKf526Yy5pB+nTwnYV6acqSwD/aUhvQIClCiPWGcu0ysWuzY1BYgn",
-	"03mA7ZK+8RBHjO+1fpWrxdJ9adjnqrSuLf2VDXuyTuW5mAESR8VHnkxVDfil0pdzAh03lcQKCwn+g0ry",
-	"d0Hpnz6MdITblhj8TtmVdOny9zhVvA9rG1in1KQKMWU2kbDyQIaD1SiGZP5NWbKO8aUAfy4ymEPqEDwP",
-	"w/RpX/z3tXGsUU1r/jVF+WbXRWFKR1B/b9wrs9bZF8Z0CV6I2XVK1KcXYm5KpsMVlMiQHLM2/MJkeKG0",
-	"cZdzBNZjnKTnS6PnuUq/+CUKkhm5PQJHf1/SX9OnwpRCikJuV6CdMFooZ8VGIgX5Ly9zdY0PZgY8w85z",
-	"sxGKT+WdMd9JvfUCw37pvVUHQOomWN4s6kZGzKVFSiulg0tShSDj/aL0xAdWUm+FKUCjWmkRMwXoS0ZP",
-	"Kgskze+9woJ3baJ5kYy1y1+HlbzXcu2WplQ/we9G2VewTRAvrJCtZD435QqyRKz1lUbl+sl0HYHJSCzh",
-	"2lwRu72C7aX/y5P7ey2vpcpR1f+y7KWQpQsWEeiF0rRFyfS8rqGaPk3omXQplRap1EjXM1RNZCako99W",
-	"hq7Ekyk9dJnLxULpxfQC70BQRyqSeEoI1EbILCvBWpwTJ1yoa0D8+a/BXsLNUq4t0WJ/ot+1zMikZeJO",
-	"W9YH2c5sfvLxkUHkF2PLE21opC8xjchy+uvSrOfLkH0HmZLvSHv+ffQvPLgM0lyS78CKabwyrjilk68A",
-	"vlwhxJeo8BOxVhouIeU5H9OuhfNcVyfreSRRRV988z++E9XhilSW5ZZO75vXPx6cnIh0CemVXa+87qtK",
-	"kQMagbZp4Qxuzgbn52fnZ4OXJ8Nnw1GWHj0fDAcvz7LBcHYygEE2PMvSs/OXz3YtxiRA/R0ZGW3IP7FM",
-	"+iRWIDWS7aeJ/nRwcED/T/QnMS2gZKY3FZ8IduZ4yCVltO05bdts9AWp5XANpZBlqa7J4vfkOGc2Uk+c",
-	"rq0zK55b5nngz/6Ohl+FXcoSkJjDeglNhYv0xfNKPvkV8DmeYTVunAfpt4q/8AYTbUgDm6OsMJoNWAE3",
-	"MnU5HxabT4mA3LIeYvIMFU4aQ0/bYMT0xd+8XTuDrdEZeyMQIZVxK5y8Apuw1yKDwliFbMR/6qclZF4W",
-	"fWI3hfdRVeeAhl2Eul2/VdK7OViYA/+lR04/JoPoiQO1QtJHyiATedxbKLdcz/qpWR3afK1SKOTWfzr0",
-	"k9HFeI4YfNlJVaRXFFBKZ1C1QPuWTgYJhvG+1uofayB2pho35nVl+RG3nZdmVfPi5rV4//brl70kNtaH",
-	"p/c4qTzUrzucj3RwlSktlE3EdLIeDI5SWpo+wqGWDvUdZOcdv/pvjHalTF11OZQWudlAKVJpgR+dNreS",
-	"wfXh4OZkPstmo6PhyenZMzmHdHZ0ejYfHI2y86P56fFofno8fDaQ8qjXdBbJg58GB+cHH/98+ITB+zS4",
-	"+TA4OJcH849/fvrHLp7wQuZSp3AHFirVCS+60nz56juTQ7ZgtXG9siwTSb9deR9rUeL5O8UOEhp4H0uv",
-	"6ek24RHkp3jAoNcZDYmVCpnnP8x74w93j36rFhqyr9mb8py9JLcfk3txghI1U7YwFjlNv7H65UxauFxr",
-	"xeru/cu/kBbe0+O3SY+o6b5xL/Gh7+WKMLWEPPtNdqzw4uq5QmWP2BiulIjZtoGLr6woTK7SLV6JtXYq",
-	"FxK1PwUbATqz/QDjL8HLbeys++CR5ImkFxFLTAR7jsQjbBemmo2a2b9D6qJr8q1iz16TqDPpSE1RDlb3",
-	"bilcuNtqFVmWcot/++WicESO63WGI2Is+HEJA9INfsBgp8bCTkUVORDxPq9knqN0Q6wkYkDe+b+PTk4P",
-	"hk2WNToZ0H9NZvRk8OnD8OD8I/Kfjz8PkrOz224ORDT8V5A5e4zD1s1VL+l5ZZpmXlug05K5g6wDKX4m",
-	"ug33ySGNOjPJIaHBbUx5tcOFm/LkaHSvPHlJGj5Z8JEPWGaZQhhk/mNEM3OZW2jftVcK8syyMoFaDoo+",
-	"JADAC1cCfVfCnDw5qKuSzXU5x1HstGqxWpY5lysvmB/GFmLloIsdIKML0qzWAZUVhVSZcOaioSeqeYi2",
-	"tbU8DZCh3jMNX12qbDrRT6YrZa3Si8sqzkX2DzFWZlL7JVUht1CSHpYgMW+WJgeiXjsWmVooZ1kLk6Iw",
-	"Sns/If8gZrBUqBM6hBmBEzPoi3+lM/Vu25+gNBcTrY2waqETATeMPOR3FhBeZ0qLdt+dvnmUoztxp5M+",
-	"3Z9YgxkN9t+nPz19Mpn06eOfn/6l81o9XtKmMs9nMr26XJd5F5bZnlS2chTBNU5GdIlnnIgZWJVBWyqY",
-	"jUYBQDi3Y1L9Ztbkawdi6VxBnhbnCivev/l2okOED9Vf0E4hAk0p5qVcrGgRowXqqeLZIBHHx0fkmJqZ",
-	"axDDwegowVO3IJaGAweGEV+sZ7lKBTs0wbXRT8uPDw/t0hR9/zWpvUtjrqxXeZvHMxocP7uXJTxehns5",
-	"S2ZpB7P+q9mwN6rxXOyYm0dHxJcsQYpecSza0yHBVctraa/IXuqLV7Ahaw0muuY0jbU4XmE206d9QfZ1",
-	"btIr5llLw+wLYjPMVd75eBo+gDiwOLgvtpj0Ik5xL079o6wPwk2hSrCXfBZVbHP4DNfcg+AqnF/xlaVE",
-	"YxOtENSAV0ojATsjLF4Dkcmt7YsftHBqRRbuxmtOK6WBbE38YVwf1UQzpTIClRUZuWSitIEMZJYrDSJF",
-	"vmcTsTQbsqZz6cA74SxAG5mng+NnDWSeDrqwuQIng+JyFyq/C8+R0jGHEry5cNegN9WD92pszNS7lJbo",
-	"EHcuwv8K8fxKkm+WBlFrQx7BYBDlEdQZBEkrhQAtFuT/pKGKrw1J3QJ/hrQEhzdpogsoLYpwPCNJwngc",
-	"Qg5kAZCBqnbYSiDYg7OzNvMY3BXz//tkcjMYHEwmN8P5ZHJzNu/MAEh6TeX9bs0uEobBReONOHJw1Ghx",
-	"pVS50gsSd7at6fUeJJP+RN/uEUzfXKsM7jY52fUhSrAIrb7wSkR0OSqnZn+iJ/qTAD/pXf4rVCtymIpP",
-	"dIG1yWqVUFjUXqzxDikL+fwyNdqi9qVdGNJ+mrUJDlWnoApHEeqFvAZkFkskQ1exSOWIVjO/hFyUABl5",
-	"0jammtny1JVb1/vHSnMNOnjdqrXCGjJmwiG6V8FaLRp5kBgTvaTX2ijeR4KLlclr0J169iulZa7c9p1c",
-	"dGva7GOjUL3MrRGoWUSoQAlVnanP8QoZOUicTeGm8HKa9WLZb+5BznEHc4Llpz0WwV+l/c6UnaQGhCZX",
-	"adYkIUPKjNcGSZQWckGpUn7ymTE5SO1n70hyeY5XSFuZ4t9fkfJC2/6KTyxpOoHa/t3h/Hx2BoN0lB3J",
-	"49lJepqdwbP5+UAOZ6P0KDuGk/np4Gz4bHTe/Xvzgtbun59Pj287r2NteTXNBzpDu9+EeYBS46fe8cv/",
-	"MBcg0yWTCWpsfBbKsUfU+34pUrJZbpEjkzdwKSkKRbEbpcWUs1Km0dnUsoP96Z8LPQP+lrNebjt9Ipxj",
-	"AukVsCeE5NCTKQqImbQwTcSUZ8NPDlaFKWWOn9HYhNJOnwaPcLV5VBogzzv3EzJwHgN3S/L6KbokbWNc",
-	"2waPwmGdd+y7SJHYh+w4f3AwuE/a/amTUJuH8L5gKS8c3LBICyl+ic924ziPW8JWbMCbKH3xb7DFe4jm",
-	"Ak5wPGjoBtcyX4MVa5r8ZDC4EBoUns9EI/WRP9fk0ZA9KoPY1RhaysHPvVSWrjfuPXt2PCJ9TN7EOBsN",
-	"Os6pO3LzN0r1ukKGZeaU8LGSGVDgvWaXDiyy91xdd5/i93Dj9iWTBtMPhIYbF1JIF0rvcvEQK9Yxy6xX",
-	"Ie/ILq+RdTjtAb4Jsm5bzo0HuzRiN8Jdg1qO0TDsEb7LhjfXjybZfQ2PcNM+yEHL4bUsePCCfe4VvNh9",
-	"65mODIGVayitz5JrgfjZO/0SHv5faFhf1nzxgRY2yavKrO1AM9vaj7SJUaxN9KI0G8s3iJSQypmG5joe",
-	"lbRXkPmwmVcO1ys0OtIlGjBiqRakyyhWn3YtfG8h3m1dc4LCpaTDmxvcem/cQ6v0AE3Xruv8iy1yuSd/",
-	"OZi+jE92ZvgxwqCaH+8RzcA0WNGFtGjQEaZIWaiwXucsIWt62AbnXtNtEMxd24xV49ukdz9efL40PpzL",
-	"GeR2j1lEIWeknXINsZ+N0rMuhKWkhdqK4xQPMt8eFJUgML5FALoCE5/jK3gIZw4seTfwwfHtLkGFV6OT",
-	"bv4WDIkqEUvM1/lc5TlkLQvy4QQQctvWperS9HOlr8STb17/eHD6bPjU5wEUoCO/0VdIcnkO3t3sdd7g",
-	"Qid3NBvpDKlox7ZJPYT1ajy4OXk1+/pFd1T4VRwV/q/Do6OzQ7JC5lD+xa/1Lw9PHpmsB4PR6VppNzo5",
-	"/ZcovrODn8/xCLE2Cw8iybf05G3SWxfZI9lTS/2loGAVKVtx8gMDUl295M6AYsid39UEduX7neK0Ul96",
-	"e+VSg0U2mHMDFdHV3NHrm8kfhM2vTbrmrI2qUKNRgHB/BUWkuOOzH+TBT6ODs48/j067rcuIr3RkHBHa",
-	"73LZrHUGJd74qfhU59Z0aDRsPjljRK6cy4PnxFzXw0m2bmQcy64c4swyajnLo3PpgEdq2IoULTzOmIu9",
-	"s2Sm1l/XzCfNja3cPSup1zKn5CZvGwgLCGgWjeJHN6XRi0sivNbilLfE7h3WOeIBPo7ZGmLqIeyU4SFB",
-	"8Qs+Jf7NGXMVYYenmcn0KkpeUlbkMHd1lm+KOG5uIjI7qgPEy3ddfcz52jFWekkv2nP1l98QFaswtJ3y",
-	"gCnsl8fl2TTpEH5LiWZGeS+/Cr6m26QXFd7dNyqyu361DIAI5i5rP2KsHXeSs7/vuJNyI5XjCC3JRqSh",
-	"fZrWRUU0NVlZI+ayDLld7NrzZOkfUnrhb4qfE6+TBdDeeMHJOYHQttR07y/1N74S/5wkuDAmGws1jyme",
-	"/E01oVNopfSJTcScoqtClUaVj5j5c3WDqmBNgVScibVGKC44VsMLcLEj5fTxhVrJrc80ZEh3WEEqdQq4",
-	"AVyFU4TXBc9Z7pu0uphdc0Y3s32MtSwKCReqFkP4qQLmoXmGb71w/RUyDH/0n/c5W+dVJXBllIX0UKIb",
-	"E8U9Q2ah0SBys0CLSQpnrkATK6fgnrmGEE7lRDrGdjLRPgEucvFeoPCxDomj8ttXhBt0Uu8RV5qTYOPx",
-	"Qi7wt4i5k/3INlvLT5LnJmXZXzkxfh03Apm963TJsaGQP1vRzlhIx0WlmxCjYZqqEmWzCx+c4Lh7ldDa",
-	"Fz/ofEtBe8aJnWiKWQTbsT6rOIG3eZho4VUplAE0VLW5RpTyhec+AHeb7KDplzltvrSn6Ev4T4jCLpc+",
-	"fnGPVFvWIzhG022z73g9lKMLtYSc9LNcWtcwvJR2p8exX6IzTv2lciiU4wg/mo2y9K5jf29R/pQgM7rq",
-	"FYNdlGbD/oYg5IJI7t+/q8e6o5T3MF1wJak3Gi3JEEpXqjM8KHGPSpWqEnh8qnWfNsou+w/xCpFs2W9x",
-	"Kx8L8Q9+tqUNUVj4rqOuwse/gnuGnHCXKCEe5faal2b16Iy6DqbLbSN0Bp6d1QRHVfB98VwLuOFKZspt",
-	"4PSTqNiirp3nLIaaqfYf5n7ygjU4oLpUwtd8wJzEw9ksLXPnK1s77DoDpbtqbRDuXRr9g7wDHvDKP+DM",
-	"I6IH7uYRvO9OP0JwIHyu3yBA0mKwDQ7tCY722OZudzgQvI3VpPF7vAQeq7GfoKaQhqegkNsHewrw2Xs9",
-	"BX6dX8GSC8rifwZbrnENPseay8BB6tjCIFUZ9VCW5Qnb9xzkFtvK39C00qogeLDNQuHzPuusqmvCwY2y",
-	"gsJQsrNPm4kySGecM+8nyEpTFDyeMndJ7yCnRMVAk+D/Z4WaCnnlFUsrb3/uOkJakqzO7om8I8qxnViN",
-	"VrBpeHW4ZphyfzMQcmbWri50UwttvM1YQoq806+iKa+ve/8tuy0cWNteC2Aj4TCCYs8JfVSw6SU9D0Qn",
-	"6w3FlF25ZG9evRTnxydnwtdpisxzib6YUpkkCqIp7Xg8y6W+8v2bWB+gTi5T6h0yDTEwzkig7DRTompT",
-	"lGZRypUVCzPRsy2SWgZTn+Lln/7kv91D1IGwjwcDfDR0UuEKTzbV45JQtOX+29sfvhd8paqa4JuCkCzs",
-	"Uhae7lozgk5N5u9ANasvkveZ62ERbqnx/t2rg2eNqZop/PE8VFMp6PuGjI/rlkO3i3jG3eR5os3AXvyM",
-	"pmzC6DW2rl22Juoeb9aO4lF4G8t1DrZzKhZ/YZshM9G3ChBkLKKh7bPmBRMl736OM9cJ9F04pDvqJ2+2",
-	"Yoj8nn4MF2pnyspZvuMDJY+QNkLDJhShdq1X+Wd31mMYjW/0sLs6qwbt1XnUfatXxHdTqHKLY6d1cvM0",
-	"Pot9OcpNRHRmdotPYk554E3ufV/2eCegcU0Bgdv8gtFW5FSSu7cooAlzmMChHeQuq540HdNzyYFQ7HEo",
-	"SnWN0tA7lpvwRl1QroA6odj6clcHvFtmf9ckHgnhiHcHh5CF0QvaMJnNxicmSr3TCM0vNmRCjDotsAuW",
-	"+jPIujFD1bChqmvWpmIv8VxxZwYPbOgbw7zLVNL3eHCEI9qdgKJR7bZBftgxDqv7nTDEda+UqLFEcINF",
-	"CoCf44R4HLilyS5xKuowUsNcSLcUcKOss4kXofgo+6Nru91Pdt4+sroFkJ/vc7oKxZPHDVTikvmqx8pO",
-	"q5TG8EZflYY/vOFj92OGdC6tllItibfbhMqPPWGK6ux+0CE140YKJD15mtGojdKqoVCLqvZ0I/LT0O4b",
-	"7Vj88Hu7uMQTtJq0tKcgEWvj3i48l28zFvB6EviZb0NE5+C7E/kHjvx1rJqG+LPa12Lkwmdn7PaGZMd+",
-	"PG2zp0hDUjWK42XpIymJ4EpJ7l+TO8jGcSDFrPNM+CYmQd2nipV40a4mJHxfO7uWcK2viyoshUyd9Xpr",
-	"K6vYZ4XUhuROr7uOxE9ufrfr+0e1hbL+uZSTVfA6JVOWNqRBdiR2UEe8nzubiVF5c63ikBNTUoTYCSoe",
-	"opoqQ0fazNbYv4u4494d7TCrpne6gdGvrMjNwl5wPr3/0QM1/Z8HvuD04HU27dxtnT5cgUq9/KqioZPz",
-	"88gVyH3+dpyBvvNffHpxE8COdZ3v+FLVXPUi+6C305fHWwp0mO/fvPYyyyMHqhRXb4D07835YICr7SdM",
-	"fo2z6DKq38RJLffVHVVcPQnqn5A7bUbFa3bfhqvHTS+obVRHTnGDovxMB8PBYPibVBG1a+y7u9v6/IO9",
-	"BeJNoIejk5PumvCDv8QVQ3cAdE9x07fqCsgT6luysBW94GAdSxaRg0QLjfRgn2DJBjEV5aI53yiL5PSQ",
-	"nY30T+7exKeDv7TqoFplUN3dWy2k61K57dt0CSsf3itUZ7fcqb26dEiv/+///N8pE12pZG4Tgb+gelD/",
-	"MltbpcHaqqkwuWJBluRV9GCgZs0Nk5Sem90F31IE1lsjabktXBXfZ1W/KE22Tp1wIFe2L7j0vYowVB1e",
-	"2MYz87pnCOot+AeJsAthl2aDqJ9orrGksjSWMRd4T5xBTozaZ1LHUuvAd/AekYfgD3/g5H6KrJsM7ER/",
-	"cw3ltmKps7ULbDOnTDxARTWVJZX8TJ97ddp3I35BOBMN1JuyiXFOT0Wlhv09lvdS6RjBgYTg9MUPvqzF",
-	"e7NsIiJVCWdh2IMJUzU/chvDG/JuopW68d2FZoCmA9LyRLe1ZhF4E39rskjdJB15zJeZ22griyp68LSw",
-	"3s5aqd31GbKmNN6UihXbNBw/Aq9TyBuma3gcFRX2fMmsUrYYQaqsyYvHBBw1R4Vv8SE6cOYOdqKjWkcO",
-	"PjecCHfUP4on0wmX309606eJR7FktZa5d+yiK9F4QZ0KOcdE31HiH7dr6IsXnLELRJB1VSZeEj4A62Qo",
-	"NyZe292TYyYtTDTtgiKVMuzQzEMjA94PZ2zilvriOa1gBZ1X3ZWgu+DTj6eRAcm4uJ3oqfexIDam3v8h",
-	"fWFIpKcE6Wipl9X1NBHT92+/fomQcLGCb/0k/qTsnzipZhrCJdPxRO/vtZQ8qtlSaK9UtQVW1LGgxFun",
-	"nZoryEILG7tdzUzuCyhFNRGqt3aCyIZ8HrARGfETTYyP7b+45B7/3LH2Q95J1MMe+eTRgPwyCWqvosE5",
-	"mGu8CW3ihZzohi2Kp428ZxFaqzHleD8pzoBGle8U2AAnNN4fUzr59KJpha19RJLnm2hv7oaGANx/ezTq",
-	"C2r1JySaDYmQZLbuM6hJpcsNtwHQQIkvCQU/d60gXGCi4+7947qT3FIWBWifNskGOtovSRDgbJJzuS4e",
-	"SF+8hRIHQlmakm+lv8rVOYSj/VZZpHP6xz+4QYB8rcaUrFHy2lDt2HAwQJIGLaYhRjMNKfoJ5YG1WvBL",
-	"K6bhc1Ad8QGUfgtot3Scq5wrzJ4LHkRmfyFJcXxX1a1qI5xxMrdhF+/UCqn2zauX4ujo6DwR79+9DL9R",
-	"J18UjDUy9rr1Ub3Y155xmgQdyzvjvVJA3nv2vYT+3MFkQgmVdTbv/Qe39a27+Iq3AOKDj0V8fHJX28en",
-	"FSIRjgoHL4MMnWjiOUw1Nk4r4u4JnGoUe2ZaLkQCeicgVbUzSagXDHtCPrxFHi7LbKL/BjNqHfLxSWgt",
-	"stls+tb/vvG/9lOzeioymJNzwAVOHRwjWzG6uQnX2ffHG56EzhT49JYZm68NmVDxcubzySgtl+NPblkC",
-	"EJe5aDb7RBwsjTbrErJElJCpEtJA+8aJuWEHG0vA4+FAeLe1V3QCGlgP8u1gvLrnU6qpMo3axvFt/EH7",
-	"B8mH4H+u1XBW9WS+oa7u8X2Y6KnH2wHKCbGUOsuBC7O8h9ITzjc4/R6yod8qyfbWyZnKldtO9N8Yv9PD",
-	"6+GUPQA2iY8ZEeCrQ82ca4+pyJcrB6jIl5xlJBz5TiAWZUYxPuY4vic9tZQoYWWuUTN4TeE4v2S8DEmj",
-	"rVmLjN0ZV9psOCkwdOB/G/rSoE3DmvuQIs8FaFmo3rh31B/0fZPAJZkYh6z8/oSfF9DZNIKVhdFggDRN",
-	"rmmfC1WUJgWLt6ZEgeNvsU1q5qycyKAAVGQMlbGwWqCMfp31xr1/BedLwluvTRgNBnf0hX1cP9hQdN7R",
-	"9hf19n7D+OqNP3xMena9Wsly2xv3Xjd3KnHEXxDjcmF74w89xl7vI85xiCrp9mGYrGyXUB/u1T4+cI72",
-	"8QZCJpCygZ/SwdtEvPNF5GFo6GXFBeUTHdfOX5Arr3rlTcjfVzk0T3K5dlZkZqP5Bpdg1zmr0D7dU3p2",
-	"I0zu21nvHOkbsrK5muV3OFVcfkvZTieDoy+w3vfe57q9EFM2Iat3UGx/rTcH3EGhL72dEY4wMxwHMOXV",
-	"XkK9Hh4Gy2kvtbLSsyfvQulguXCUkiLSTng1iguckmCrXMH2K+uV11pNmcMmtOJNhDWs3+XKvxAJjbO+",
-	"+J505zpy1LICu+gPwX4R9vYb0l/c/7GTteSVcUq0eDwY7puygvGw0dOdBh3dP6h+PwiR/OD+Ec3XONQX",
-	"5V7gqrYPRJAVCSISqt1GNFd9VVEdM6PH0Vxo/tHUvXdII3Yq7CMMdrj0mu/M2pOtWT9yyO9Vuk3ufbDK",
-	"9WpvjFPe2cUR3vhAGsO+NzCFNMKHEWNcGXn34qRB1R2s2Ypj3/Y+UOqKzoeC02j2dRc0oTldyFLd/wKy",
-	"uqz8oUDE9eW3H39DTlDXm+15s8CCeo7zlj0veMAljd4c9Z+BfZhwNQPz8F98vE16hbEdzOKlD/lW9huq",
-	"NOz6UK67AT0rNd7BlpoV2FoRC0+HdIG1Xcs833o7a6JXKs9VZWpVteU+kuvfBIHLk7HjrbM5/h13Dqy9",
-	"q6iPsSMmNsAu2I6K3nRl5ZyqNjNlr7x7ymczVu8LpP06x90fvG1KHgM2sdC2eR6QZLSQIbMpyiNrBY05",
-	"RYgTuOImF76VYdUKEjfRCklzG6OJ1rWTzRcrt21NsE6t6AhbVVHUWUeuF0sn1kWddXlFNawUZ6bVyazl",
-	"3bWi+CKVBQUWojD+k+PR+U4OwFOvMod3DoqS3nRDjzZf/0Lr7BM67PjukjpRD+BHi53WOxOZiRFdvDDZ",
-	"9gH8y0etiOOxx5S4WnXxyN3EAbLUKJ0wuXKSGBFSIbeJcBvI6YlmmjkZpbSyD8j1Bv3BSZXxPu598+6v",
-	"VR58aKDcqsQZjpq9OI8ogBn1lmi0RLqlrP4rfhFavYvRiXj/9uuXnk6AGsspThML2bad4IYWuwFe/86A",
-	"ZtPbB3eCbe4z6oLQjNfe3j74zXgd7aNvm/FsV67hdkeyDX9dyXbny6Fatbeh0LNp9XQ5mu8zf7peCkuA",
-	"/PPKzuPB+QNkZ8er8XDs8AGrNd5aSINOHrKvjlfu4ODR6FHQVq+ro7EP2Gn7/V6/l3bRCkV3aRgN4+Tw",
-	"Z5Xd7rVQ7jY7urwhn8f747em/vba6513vP9F79Dx/SOq9/n9XiT1hl729SiCOuQ4OBUydWuz9HukzTpu",
-	"KtnFXkWlzfmYS8db+OpXk1Vl+uLJ8eB8oluv50uEjhOCQ68xE/pr8bBm7urTvmB4KUwsoyW8Jk4BB/Zu",
-	"21oVJF2rdoJSBUhcuNB6GxnFR6sE+JnJtqSEvYuUda6y3yBjwue/o0QQV3fAsz6DskrOratS4wTgdmeE",
-	"z1X2CA3/4S88qezhRP+pb/+DRG7zFZq/mxjiPJhHco2QBHOPx4x9sVXjC8rjbUUxq/YXsRst4U7ynBxM",
-	"XXU/3632YwD1F1F+8us7437LyxTXqN7p/QkH+U/u//mPIX/JYRR1Lyhq0tu9VM3QSZ1T+eEjUgaFLj2d",
-	"Ns+OwhEmpZwxmVLf48ogHB8eDkdn/UF/0B+Onw2eDYjK/Nqd3Ropm9EKs4GodZbv0tqvHZ0e7F2vaefL",
-	"16KBlat9d+grU4rc1MlyPsZo1wWU18qGN9RcAfeNaMDjo0a3H2//fwAAAP//",
+	"7L2Jchs50iD8Kvg5E2F5ukQVqcui4ov+fbRntOM+Ph87u2N6RLAKJPGpCFQXQFFsWxv7NPtg+yQbmQlU",
+	"oYrFQ263e76jIzpMkYVCIpHIOxMfO4me51oJZU1n8LEzEzwVBX68SsU811aoZPVa5BlfiRS+ToVJCplb",
+	"qVVn0BnZYiFGbDkTitmZNEwaZmeCFWIu5mNRiJRxZZaiYFYzrpjgRSZFwQrx80IYy5bSznCA4XPBbsTq",
+	"kmk7E8VSGsH42Ahlu52oY5KZmHOYXqjFvDN434F5Ox+ijl3lojPoGFtINe3c30ed18IWq6cTK4p1cN/C",
+	"TCLRKjUA0JJLy8ZiogtRAeFBk4YtdWFnrBC54FaqaR2SuVRyDsD0SiiksmIqis49wJHzgs+Fddh8viiM",
+	"3gDRSIk7e53gEyOmJwhLzqfCwQbzSnj454UoVp2oo/gcpqMRdaD43SuhpnbWGZz2+hEA6f/utSHrhci1",
+	"kfYq/YnDM23QydSDlNLDjwzL+WoOW8PeijvL7IwjupSGhwE4/Owej5jRTOIDRAoipW0/iU+Y1RpWJ+74",
+	"PM8AtpyvrueTYjr9JZ3Mf7HLn/vZjVLLaf/Y5pp7ROQAbYkHmXaiDmybLIBGgTQ24OTspA0JAaX/VazW",
+	"sfADrgjJOymAFLQasB4QUP/0lOWFVJaPM8Gevnl+dcWSGS94AvuOy9QLy0zOE2G67CkruEr1nL17d/UC",
+	"EcKmWqdMKxExrlLElBmqlV4UTC8Vk+pWy0QwtYDD1B2qGq76k15yJmJ+eDaJxeEJPxWHF/yYHx5Pnohe",
+	"ep6cji9ijzE62BXOgjUfwqL3RGD/9LRJVDm3VhQwxz/e/3+H/+vDN3/stCH5lZxL205hc20sE8oWUuCx",
+	"LIRdFGoT1Wf4ohC+VEz4IrOdQT+OAFh3LOM42n5Io86PRSqKbcSv4YFHhsl0O63jcw+jdF2kX5nS72Gs",
+	"ybUyAnnSM56+JmYHfyVaWaHwI8/zTCZI6Ed5oceZmH/zbwaQ8rFaAIxICaG3PJPpNZ/rhYKdSYXlMusM",
+	"OvQNm3HD5sBjU5HIOc/gLHGFLIUbI2zEljOZzPC5s47jnOVwt2Jh7LVMOwP4YzvejOV2YTqDEyAAKy1i",
+	"+xlPmV/sfYizPxZi0hl0/nBUCcIj+tUc/URrJ9TVieONngs7k2rKpHISrxQbSlvGDVDCfGFAwFyyEa5p",
+	"xAxfGbaccdtlP2gav+QGeIaairQLoD3T6eqt1q94MRUP2JdfvSIg97FOV7CCDCYvaJvOTtjNM3Ywgt+u",
+	"rdbX+OPoMQL7UhdjmaZCfW1IbwQCipSHrDPjyQ3pHibRuWAHo4mH7Rq/cRAHjO9KvczkdGa/NuwTWRjb",
+	"VIGk8WsyVmYZGwsgjpKPHIxkBfi1VNcTBB0WFYVaG2o/h6X60wale/ooUJTuG2Lwe2nm3Caz32NX4Tws",
+	"jGedXKE+SJRZR8LcAek3VoEY4tl3RUGK1tcC/ClLxUQkFsBzMIwed9m/LrQltXJU8a8RyDezyHNdWIT6",
+	"B21f6oVKvzKmC+GEmFkkSH1qyia6IDqciwIYkiXWBl/oFA6U0vZ6AsA6jKP0fK7VJJPJVz9EXjIDtwfg",
+	"8O9r/Gv0mOmCca+lMq2YtIYtOVCQ+/I6k7fwYKqFY9hZppdM0q681fp7rlZOYJivvbZyA1DdFIYWC7qR",
+	"ZhNugNIKbsU1qkIipfWC9IQH5lytmM6FArXSAGZyoa4JPQnPgTR/cAoLnLWhoklS0i6/DCt5p/jCznQh",
+	"fxG/G2XfiFUEeCGFbM6ziS7mIo3YQt0oUK4PRosATEJiIW71DbLbG7G6dn85cn+n+C2XGaj6X5e95Lyw",
+	"3gYTaioVLpETPS8qqEaPI3wmmXGpWMIV0PUYVBOeMm7xt7nGI3EwwoeuMz6dSjUdXcIZ8OpISRKPEYFK",
+	"M56mhTAG3gkvnMpbAfhzXwtzLe5mfGGQFrtD9bZhS0cNO3/UsD7QgUA2OG0fGkRuMjK/Rco40BcbBWQ5",
+	"+rI06/iySL8XqeRvUXv+ffQv2LhUJBlHB4pho3BmmHGEO18CfD0HiK9B4UdiLTVcRMpT2qZ1C+epKnfW",
+	"8Uikii777r9/z8rNZQkvihXu3ndXPx2enrJkJpIbs5g73VcWLBNgBJq6hRPfnccXF+cX5/Hz096TXj9N",
+	"jp/Gvfj5eRr3xqexiNPeeZqcXzx/sm4xRh7q79HIaEL+iWTSJzYXXAHZfhqqT4eHh/j/UH1io1wUxPRG",
+	"7BPCThwPuCQPlj3BZeulukS1XNyKgvGikLdo8TtynBAbqV6cLIzVc3o3zzLPn90Z9b8yM+OFAGL280X4",
+	"Kpiky56W8snNAM/RG+aD2n6gfivpC2cw4YKUIHOUFEa9FIaJO57YjDaLzKeIicyQHqKzFBROHINPG2/E",
+	"dNnfnF07FiutUvJGAEJK45ZZfiNMRF4L59phByP3qZsUInWy6BO5KZyjrtwHMOwC1K0776LO3eFUH7ov",
+	"vYspJIPgiUM5B9IHykATedCZSjtbjLuJnh+ZbCETkfOV+3TkXoYH4ylg8HkrVaFekYuCWw2qBdi3uDNA",
+	"MIT3hZI/LwSyM1k7MVel5YfcdlLoecWL68fi3ZsXzztRaKz3znZ46hzUVy0eWNy40pRm0kRsNFzE8XGC",
+	"U+NHcaS4BX0H2HnLr+4brWzBE1seDqlYppeiYAk3gh4d1ZeSituj+O50Mk7H/ePe6dn5Ez4Ryfj47HwS",
+	"H/fTi+PJ2Ul/cnbSexJzftypO4v44S/x4cXhh2+ODgi8T/Hd+/jwgh9OPnzz+I9tPOEZz7hKxBYslKoT",
+	"HHSp6PBVZyYT6ZTUxsXckExE/XbuHM15AftvJTlIcOAull7R031EI9BPscegqxSHhEoFz7IfJ53B++2j",
+	"38ipEukL8qY8JS/J/YdoJ05AoqbS5NoAp+nWZr8ecyOuF0qSurt7+mfciHf4+H3UQWraNe45PPQDnyOm",
+	"ZiJLf5MVSzi4aiJB2UM2BjNFbLyq4eKRYbnOZLKCI7FQVmaMg/YnxZIJlZquh/HX4OU+dNa9d0hyRNIJ",
+	"iCUkgg1b4hC2DlPFRvX430Rig2PySpJnr07UKbeopkgr5juX5A/cfTkLLwq+gr/ddEFMJoP5WmMyIRbc",
+	"uIgAaQffY7BVYyGnogwciHCe5zzLQLoBViIWo3f+H/3Ts8NenWX1T2P8r86MDuJP73uHFx+A/3z4GEfn",
+	"5/ftHAhp+C+CZ+Qx9kvXN52o45RpfPPCCNwtnlmRtiDFvQlPwy45pEBnRjnElLBLXdysceG6PDnu75Qn",
+	"z1HDRws+8AHzNJUAA89+CmhmwjMjmmftpRRZakiZAC0HRB8QgIADVwj8rhAT9OSAroo21/UERpHTqsFq",
+	"SeZcz51g3o8thMpBGzsARuelWaUDSsNyLlNm9WVNT5QTH3JsanlKiBT0npH/6lqmo6E6GM2lMVJNr8tg",
+	"H9o/yFiJSW2WVDlfiQL1sAiIeTnTmUDqNQOWyqm0hrQwznItlfMT0g9sLGYSdEILMANwbCy67M+4p85t",
+	"+4so9OVQKc2MnKqIiTtCHvA7IwBeqwsDdt9W3zzI0bW402kXz0+owfTjzefpT48PhsMufvzm8betx+rh",
+	"kjbhWTbmyc31osjasEz2pDSlo0jcwsuQLmGPIzYWRqaiKRX0UoEAQJybAap+Y6OzhRVsZm2OnhZrc8Pe",
+	"vX41VD7CB+qvUFYCAnXBJgWfznESrRjoqexJHLGTk2N0TI31rWC9uH8cwa4bwWaaAgeaEJ8vxplMGDk0",
+	"hW2iH6cfHB2Zmc677mtUe2da3xin8ta3px+fPNnJEh4uw52cRbO0hVn/RS/JG1V7LnTMTYItokMWAUXP",
+	"KSDv6BDhquQ1NzdoL3XZS7FEa00MVcVpanNRvEIvR4+7DO3rTCc3xLNmmtiXCM0wW3rnw9fQBoSBxXhX",
+	"bDHqBJxiJ07do6QPirtcFsJc016Usc3eE5hzA4LLnIaSr8w4GJtghYAGPJcKCNhqZuAYsJSvTJf9qJiV",
+	"c7Rwl05zmksl0NaEHwbVVg0VUSohUBqWoksmyJ1IBU8zqQRLgO+ZiM30Eq3pjFvhnHBGiCYyz+KTJzVk",
+	"nsVt2JwLy73isg2V3/vnUOmYiEI4c2HboNflgzs1NmLqbUpLsIlrB+F/+nh+KcmXMw2oNT6PII6DPIIq",
+	"gyBqpBCAxQL8HzVU9kKj1M3hZ5EUwsJJGqpcFAZEOOwRR2E88CEHtADQQJVrbMUT7OH5eZN5xNti/v8Y",
+	"Du/i+HA4vOtNhsO780lrBkDUqSvv2zW7QBh6F40z4tDBUaHFFlxmUk1R3JmmptfZSyb9Cb/dIJhcgswX",
+	"UKXdm16LRBdpm0I946D+FDvJ9S/cfA+P3UedIHFo16gfxJ11SUhfTHkPYG47EvUVr+946UaiYLmxHHiY",
+	"0ssB8aN15xKzIgMJqxLPUvxPqENx1EBRa3KcCRWoiVOKLCZhDFXleZvzG4He5goUi+kodDgaKmpJufsp",
+	"p3tZq2W2V80V6J1u3UqTfIAdWrPMv4oP4zNUB4owXPNWFVko2N4lN04ao+DoRJ2JBpEMJg+34hBkVNuZ",
+	"/WzRKx/gkfiJdgwGfog2ps0B5/KezPZz5wiv1USkoN1DoHIJTRtgco5cb4EUYC+3EuClM4QosVMGdKkE",
+	"rsM7VAd7IQkzbiy34sHofYOj2ldDkd81JDc4FrpXSrZFUNRJJNrqmPE5SOunsMJCjZzXOGHdr+2Y4gud",
+	"LDxqvruVqdju1iQ2hzsG/Krcn0oBKwNn3aEaqk9MuJdui5GA6ZqJEfuELFDptHI7MAMWstEu6GFENrlO",
+	"tDJg4SvrhzSfJouVaCsRMrfI2Kf8VoBCOgNVx5ZquLSoD6VuCj4tBLD4T8wudflmQ68uQ4cuBlPoW6F8",
+	"ZKecy8/BQ0XfZ5CUsJaTBlEKwgQQSH2hsPEIF0mDW6FaD+pLqXgm7eotn7Z7cyiOg+lgPDOagfUaoAKs",
+	"oPqZg98o6xMovG5ASVAA9WI669bXwCewggnC8ssGr5NXHtqYLqLJlt4btMJ8WqbzOKC5lvMp5iS7l4+1",
+	"zgRX7u2zNkFvC64MT+DvR2gg47If0Y5F9UBDM4bYm1yMz0Wc9NNjfjI+Tc7Sc/FkchHz3rifHKcn4nRy",
+	"Fp/3nvQv2n+vK4FViOHj2cl9q8pXeffq8h/30Gx2k+0h/dyr12K/P06Y4MmMyCQCCsC9kJaibi6+iNH4",
+	"5WwFWj9GnGYcMx0wP0AqNqLMx1GwN5UyRjHbz4WeAH9DmZX3rZoM5TGK5EaQtx1tnYMRKIrANEcRG9Hb",
+	"4JMV81wXPIPPS13ciMKMHvuoY7l4MExFlrWux2d5PgTuhmhwr2hTXWvjmn7eIOWi9Yx9Hxirm5AdJurH",
+	"8S6L6k+thFrfhHc5WZLMijsym3waeeQyqimXwM7Eii2Fc4N12V/FCs7hrSBT9CSu2Z+3PFsIwxb48tM4",
+	"vmRKSNifoQLqw5ihzoIhG8xStm6VNgzQj52EF6DbPXly0kebn9+FOOvHLfvUnh3wN0wnvgGGpSeYVDjn",
+	"qcDkropdWmGAvWfytn0XA4Npo3tRMLDAfK3GVKp1Lu7zkVTIMqtZUGFb5zW8StnYw/+NWnvDgb632zx0",
+	"VT/AnPnVdgmNRtl9K9IvbFZRCkfqo0TeB+ycCGGI0DEd7oP3t6IwLhO7AeJ/NAus5iit+OKeXlyUV6XV",
+	"0IJm8uc+0O8KYm2opoVeGjpBqISUAZsZV7hV3NyI1KVmOOVwMWcFwCQM42wmp6jLSFKf1r3Izgu53YNb",
+	"M1F/Y9PTe335hhoZ714lfJIh58aQOyRco14qlnhPbc6NBWEKmEJlocR6lRe7v209cZpujWC2LTNUjUsT",
+	"ey8TNupkfCwys8EswrQmoJ1iIcJYDpp4l8xgYlzlKaQ0QnQR7uWuQzBeAQBtvrrP8Ufvw5k9S173E1AO",
+	"VZuggqOx2Y9ShT3RnbLIJjLLRNqwIPcnAJ8/vShkm6afSXXDDr67+unw7Envscs1y4UKYhOPgOSyTLiQ",
+	"ptN5fZgWPXbkCCZIWTN/CtVDsZgP4rvTl+MXz9ozj16GmUf/f+/4+PwIrZCJKL51c/3L/gmKw0Uc988W",
+	"Utn+6dm/BDkEa/j5nKhD4B3ZSZLOIxJ1Fnn6QPa01TMypwQ77yBxR+/zfSNN+b5VnJbqS2ejXKqxyBpz",
+	"rqEiOJo7HDGIzdAN4xlPWOS2u0ovUNzh2ff88Jf+4fmHj/2zdusy4CstWa2I9m0um4VKRQEnfsQ+Vfmb",
+	"LRoNmU9Wa5ZJazPvOdG31XCUrUse5kuVQVdiGZWcpdEZt4JGKrFiCVh43rteiSg0U6uvK+aTZNqU7p45",
+	"VwueYQKtsw2YEQBoGoyiR5eFVtNrJLzG5JgbS+4d0jnCAS5XpjFEV0PIKUNDvOLnfUr0m9X6JsAOvWbM",
+	"k5sgQVYalomJrSpJEsBxfRGB2VFuIBy+2/JjRseOsNKJOsGay7/cgrAgkqBtlQdEYb8+YEWmyX+GQFXA",
+	"WFvOJPmZt5xJvuTSUhYQykagoU2a1mVJNBVZGc0mvPD5w+Tac2TpHpJq6k6KeyccJyOEcsYLvJyS1E1D",
+	"TXf+UnfiS/FPiehTrdMBk5OQ4tHfVBE6hu8LlzyLzCk4KljNWvqIiT+XJ6hMCMiBilO2UADFJeUD0AS1",
+	"+B2sZM5XLpudIF1jBQlXiYAFwCxUhrLI6Z3FppeWB7PtncHJbG5jJYt8Up+sxBCGDTww++ayv3HC9Qtk",
+	"sf9UBWBana2TsuVGaZT5EgSkGx3k1vjsda0Ey/QULCbOrL4RClk5JpDoW+FTdihZm7AdDZVLsg5cvJcu",
+	"mrsyld++JFyvkzqPuFRUaBGOZ3wKvwXMHe3H1phslumEZP8Xjs6i2btIZhRg8gGwknYGPlJM57miqbIY",
+	"I72sgmxh0USX/aiyFSaGEU7MUGHMwtuO1V6FRSL1zQQLr0zT96CBqk19CLAmZeKSPO6jNTT9OqfN1/YU",
+	"fQ3/CVLY9czFL3ZItVk1gmI07Tb7mtdDWjxQM5GhfpZxY2uGl1T27CT0S7TmQn2tPD1pKYsMzEZeONex",
+	"O7cgfwrBUzzqJYOdFnpJ/gYv5LxI7u5e1UPdUdJ5mC6pW4EzGg3KEEyJrbIIMTkcy2HLNivwVOM8LaWZ",
+	"dffxCqFs2Zm54B/8bEtbBGHhbVtdho+/gHsGnXDXICEe5PaaFHr+4KztTWF9oWpZCkRw2Gmly54qJu6o",
+	"Wwbmz1GKY1DQV/VnoUy5iql293M/BXkdTitf2+WrMDWFMiYb5s4jUznsWgOl62qtF+5tGv1e3oF6xkTU",
+	"sfoB0QN79wDet1+GxWf6DTwkDQZb49CO4HCNTe62xYHgbKw6je/wEjishn6CikJqnoKdnasCTwE8u9NT",
+	"4Ob5ApZckIbzH96Wqx2Dz7HmUmFFYsnCQFUZEwuR+iKy7ynIzValv6FupZVBcG+b+eYam6yzKr3xU6N0",
+	"LddYUOPSZoIqhTHVZbkXpIXOcxqP1SGod6BTomSgkff/k0KNzSL4DUkrZ3+uO0IakqzK7gm8I9KSnViO",
+	"lmJZ8+pQXwqsL0kF42O9sFUxtZwq7WzGAtNE/SwKc8fb19+w2/yGNe01DzYQDiEo9JzgRymWnajjgNjX",
+	"iqtR2Jcx5lxXgLak6Ncvn7OLk9Nz5hoOsNSxoi4bYb0/SLsRonUwzri6cd0YSenAlmQjbII18oE2SnvA",
+	"NGtdgP6UF3pa8LlhUz1U4xXQcypGLo/MPf3Jfbvh5PjTcxLH8KhvCUatCsgfEPY2AIPxv7358QdG57Zs",
+	"bnGX404yM+O5I+7GG4VKdOoOWvlW1+3FlWD5Sag31Lu3Lw+f1F5Vr0UL34PNARh+X1MkwgYcvm1T+Mb1",
+	"KjA8AJ6HuTfqog6jUwvbVtl4Uft4vbAY9IIjXywyYVpfRTLWL9On2LueNwwtUrDmXfkXI8qn1U/gzVUl",
+	"WBsOkRG4l9d7CgXOVTeGOo6k0vBxtuZoRbeT0kyJpe+m0DZf6QRem49g1K5j0frspH80Z6dRu2Yvie8u",
+	"l8UKxo6qKp1RuBebim3qiGgtUWKf2AQLmuoiYlcZVCugYXEcglv/gtCWZ9hbYmN1Wx1m/wILxpa9Lpur",
+	"tbyeaueYJLdGXshbELnOe12HN2jndSOwpZepDne5wev9Yra9xCHBb/H6YB8X0WqKC0bbXLvsR67WOnq6",
+	"yXpEiEHLIPLzYqMhXnUYKjsPlQ06lC7ZS/iusMWQA9Y3QCPepUsRfxIfw4hmS7tgVLP/nRt2AsOqxl0E",
+	"cdX0K+iQ5H1tgZbh3nGKPE7YmU6v4VXYKquCGYQdE3fSWBM5OQ2PktO7cg64l100t6zqZefe9znt8cKX",
+	"h53Awt4vZbOwtZ5fteG1BmE1p3vNke/G9HBfGr0RGxJvvZuiG3tKFNXaxqdFaoYdgVB60mv6/SZKy854",
+	"Dara0FbPvQZXX+sr5obvbEcWvqDRbaz5ChSxJmxSRu9y/TI9Xk89P3P99HAfXJs998CxO45l9yu3V5t6",
+	"ZV26FJD1Ts8UPQhfW2+OVZNUtS4vvHDhmohRyT81YsusSAdhtEYvspS5blzepsDSy3DStm5adF5b229R",
+	"0wobtApgPLHGKceN1GWXelJZq2tNW1uyS6mL63qAAdQWLC2gngSk51d5n7wwPteyJXsEW7t+bO2KiX06",
+	"KhUHPaUcw9CWYRUsFgdr3NJ6SsjmVYStY7f0dS67t6oaRh8ZlumpuaSkffejA2r0Pw5d54TDq3TUutoq",
+	"R7kEFZvSltWvpxcXgb+RGtaueRxdC9tw98Juti3zWte6rCwe7gT2QWetwZyzFHAz372+cjLLIUeUebTO",
+	"AOnuTCwhgMvlR0R+tb1os9z/dSGK1VvZ1hADjKDj4+OLiL17+5wdjP5OLSSCWs+4f3YY9w7j/tv4eBCf",
+	"DOLTv29ytDYaZYSZ19j94+T+kD70qw9v/YfB2oeyjvRjLzq7f/zt39edOXU7stqn12Gu0K6S4VKORV7h",
+	"ZXytQzi7Iq+4ZzbUrwo7PrakatdQ6N502Ivj3m9SANxsj9Pend+ldWzs7VIHutc/PW1v53L4bVjsuwWg",
+	"HXXJr+SNQAez66ZGzokpxUBJlrJMcLBJUfN3eavkZ8B+Glrf1DsaUNbN2kK6p9sX8enw20YJc6OCub3x",
+	"uhHJopB29SaZibmLmuaytdH9yNxcWzih//d//58REV0heWYiBr+AQlT9Ml4YqYQx5aUI6OEWvEBnrQMD",
+	"bAnqdSjVRK9P+AZ9Ic7+SopVbsu0CTJu8kKni8QyK/jcdBl1rSkDN2VzNrJq9aRq9wWaGvyBQvuSmZle",
+	"AuqHitojYEU5SdVLOCdWg+wBfTuqQtRVPoF3yqFP5A9/oJoJTFjQqTBD9d2tKFalEBkvrBcUGSY4ClDN",
+	"E15gJdXoqTMg3EUCzxBnrIZ6XdQxTlm/oMaRG83QWkqtyvvlAJwu+9FVCzknoYlYoBzCWwh2b7SVfQvt",
+	"UtOCnPdtLu9cY8CxAGMJaHmomnYC87yJvtVpoGCjVTCgw0zXgEgDRon3LZGlQnq4WXfFkm44WBaSVPnE",
+	"bz8ArxKR1Yx1/zioZuRQ5GlZOUVtKj1tucQQCsj74R5d9Rf4b+Eh3HtiFGaogo4FFN6veVC2dDFgB6Mh",
+	"NdEZdkaPI4dtTjo9MfLQCVqA5QYKJTCRodrSqCdsutRlzygnWiBtVr0V4LzQXriC+1Ifbu+sNeZGDBWu",
+	"AmPB3K9QT3w7IloP5cTCkrrsKc5gGG5d1VuovW2DG48jPZJhcjNUI+dgAmyMnPOHu9KbQEnzgtJgR8rb",
+	"UcRG7968eA6QUDmIa+DI/iTNnyhtaeQDUqPBUG3umBg9qGWib5JYNveX2HeogAOorJxIkfpGdGY1H+vM",
+	"laiy8kWg25shIFtkE4+NwIMxVMgDyfgNG+fAn2uuDp/ZE1zHAyzzOEanVASqO6sxEWIgr/2NN4wPVc0Q",
+	"h90GNjT1DVKJcpyTGBsv6HTl+v3WwPF3CA0wYX90WTdBFy7mS+8bKmfr+7Y+dItGv99l2LCXcbCZIsbR",
+	"Zt/kTUB9NtPUzEcJTC2KMLy8bgLCBEMVXkQ0qPrBznieC+USU8k7Aapk5GU5+SOoIBq7NrA3ooCBoih0",
+	"QafSHeVyH/zWvpIG6Bz/cQ8uASBXDTNCUxxdVlid14tjIGmh2MhHwUa+CCLCTLvGbULcsJH/7LVIeAAE",
+	"4VQ0GzNPZEY1fE8ZDUKfR85Rh3xbVgYrzay2PDN+FaC1m6Gqqen+N+zHDzKyQsbGmAZoGpuaLI8ir265",
+	"SITTDzB0QY4nf8uGtxdBWKWtLfh/pub8VS9+9kYI9t4FYj4cbGve/LhEJMBR4uC5F6dDhTyHqMaEiVvU",
+	"A4mSuUK3VMN/ikCvhfzKpmQRdnQjN9D7N8DDeZEO1d/EGBuAfTjwDcKWy2XXuN+X7tduouePWSom6Bmx",
+	"nlN7r9CK9e/u/HF2XW57p76/FDy9Isbmqm+GWB6euow9THymCJ+dFUIgl7mst+wGHMy00otCpBErRCoL",
+	"kXja15ZNNHkXSQKe9GLmfPZO5/FoIJXINXVzmp9LWsfaP2z+SqfxR+UeRAeK+7nSyEnr49kS72YJz8NQ",
+	"jRzeDkFOsBlXaSao9M25Zx3hfAev30A2+Fsp2d5YPpaZtKuh+hvhd3R02xuR+8NE4TYDAlz9rZ5QdTeW",
+	"UVNtBpZRo6cQhSOdCcAiTzGKShzH3SyDjaEKMde3oBlcYcDTTRlOg9JopRcsJV/OjdJLSrv09+i88d3l",
+	"wLwhJb6Hsf1cKJ7LzqBz3I27rtXvDK2NI9KDf4HPU9Ha+omUhX4cA02jX95lm+WFToSBU1OAwHGn2EQV",
+	"c5YW9DgBiozGQiFSC6RWV2ln0PmzsK7ovnH5UT+Ot3R3f1hXd1/W39K8H1T4bs0O6wzef4g6ZjGf82LV",
+	"GXSu6ivlMOJbwDifms7gfYew1/kA7zgClXS1HyZLM8ZX4Du1jzacQp20AJ9rJY3np7jxJmJvXZm+H+o7",
+	"UlLJ/lCF3Qku0Y9Z3t7nKyRkJuo7OVtYw1K9VHSCC2EWGanQLqGWO3bDdOYupVjb0tdocFO90O+wqzD9",
+	"CvPJTuPjrzDfD87hvLpkI7Imy5ukVl/q/p8tFPrc2Rl+C1NNQRBd3Gwk1NvekbecNlIrKT0bMluk8pYL",
+	"hWgxHG+ZU6OohCzytsqNWD0yTnmt1JSJWPqG+hEzmvQ77BCGHQ91JrrsB9Sdq7BZwwpsoz8A+5lf229I",
+	"f2EX51bWkpXGKdLiSdzb9MoSxqPazSw46Hj3oOqWLyT5ePeI+mVM1UHZCVzZWAMJsiRBQEK52oDmyq9K",
+	"qvNG/Q6qW7rma6W3yeoyV9Q8Ci6/CDpfOWKSRelVCJX1AbPYIrPsiFylTWmFtCcLtuQUGsb+G5SAhdlT",
+	"zih05RgvFtVFctRTuYVQQ2/HJjJ94ZFRv450Q35u9cgR3dZ4H+18sMzua6IZixxKD4vv9OpRvPlK07Av",
+	"137nJCyk3wlHmB+yEQiXurrn9FWm/a7ZpXNDBPjQqQiUGSKSrcD5fNr9gAvKIvYADkFCNXPT7D67d8/b",
+	"bmopybsAcCW9gARQ3Sksu3GPXP2vSwTeD54qwrQ3MDtu4HVQ0FOfBceH31CChM1LN9wsNUWu5pft5Mge",
+	"DD64O/Q/g+hJK0bqRU/51ZroOfoo0/uN8geUx/AOHcf61/tFhsVfLhnRxTuaVV6R6wSmBDs4iU8er0mL",
+	"odopLv4svLR4sLCoXyL9NSjaN9Ftv0XLF9p9Rco8iU92jyjvevy9SPk1XgTn8bOVlolcHqa6t2lFn6m4",
+	"UAjr91JbXFTpN5CIYQuP7ZOjI6q6zouc4ZQtsAmUqvXIvuDUOp9vg+ar6W+/JfOoGiNsFYa05P8ShRtE",
+	"ofZH0zMP98WH+6iTa9PCLJ67tMHSDc5V6iJI0rbfxke+IRenTPRcmMqf5Z/2KacLs+BZtnLu6qGayyyT",
+	"pce6bILksgHdtZgwPfqMnZN7An+H1yhU8erT+NjFs0I/9iW5o4Nrvw2fYHuRVBpv0Lmym6KMp2GHcUtt",
+	"ypyLHwMv5KkeKowqE5K0Ytxnxwe1CI3EQ0ozF6HiUCYXBgG0A1hEI62R+m0OlapilU6fbbrshbFyjlvY",
+	"KN/HFpB8MZ1Ztsir8qAbbLaCuYo4O0YHaHWNTFCW8BxTNYJU0IOT/sVaHulj53lECKVWrMBrf/HR+l24",
+	"OM8moUOpBG1SJ7gQ6cFiJ4hz/lWsnAaEdPFMp6s9+JfLA0KOR4Fn5GrlwcOoHaUcJVqqiMiVCg2QkHK+",
+	"iphdigyfqNdDom8/bGDfibvxaVmaOeh89/YvZcGmv02qUTLe69cvJjnGlLCgCVqtd+c9lp/e0K3w1Sr6",
+	"p+zdmxfPHZ0I7IAsqdTAl4W1guvvG/LwugsU6zcA7X0tTn2dQbuuegbcfXWJ6k4Btn6X1n09J9IWC3G/",
+	"Jtl6X1aybb0pu9EkpmyXXnMet8Xrd3mRgzHlEATkn1d2nsQXe8jOal1X6iWmFODY3h6zwal/q/UrXkwF",
+	"DTrdZ10t9w/D4H7/QdCWd/fj2D1W2rzs/PfSLhrJfW0aRs042W5mbzc72szfz+P9rmvcb2/67j7j/2Xw",
+	"thu8DyKoI8osxCredm0Wfw+0WUvdz9vYKyu1OZe6Ut58VtURVfe0l/2k2MFJfDFU9VKkxxFTYVGZb4qr",
+	"fSNYGlavf3rcZQQvZtvxYAqniWPeBiUJmEoVRF2riiVjFXFY/Nq4mh3TzMoiyrFOV6iEvQ2UdWoHtQTG",
+	"BM9/j6m1tmrVbFwVTlngVbVPCYvImi28PlfZQzT8uz/wqLL7Hf2nPv17iVxc8HOtJpmkipDfRwxRZvED",
+	"uYaPI+7wmFFIu+zQhrVgjWSwsk9b6EaL6Fo9KjDD6x8+3632kwf1V1F+9OWdcb/lYQqbqWz1/viN/Cf3",
+	"//z7kL+v6Dq2krbzivTWD1U9A6WqUnn/ASgDM8Acndb3DrM6dIKp9zzBCzpKg3BwdNTrn3fjbtztDZ7E",
+	"T2KkMjd3a1txrA8xTC9F0OPVXSfQrRydDux1rym+pMwk8BcNu8hulVYQRnTacguCqUrn/IbJmvW1wdAy",
+	"PWJ96EtdsExXBQ4uL8wsclHcSuPvBr4R1E2ttniX6XP/4f7/BQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

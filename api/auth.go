@@ -20,6 +20,8 @@ func scopes() map[string]string {
 		"listOrders":        store.ScopeOrdersRead,
 		"getOrder":          store.ScopeOrdersRead,
 		"listOrderPayments": store.ScopeOrdersRead,
+		"listDeposits":      store.ScopeOrdersRead,
+		"getDeposit":        store.ScopeOrdersRead,
 		"listBalances":      store.ScopeBalancesRead,
 	}
 }

@@ -12,3 +12,6 @@ type OrderDocument struct{ payment.OrderSnapshot }
 
 // PaymentDocument is a payment in an answer.
 type PaymentDocument struct{ payment.PaymentSnapshot }
+
+// DepositDocument is a deposit in an answer.
+type DepositDocument struct{ payment.DepositRecord }

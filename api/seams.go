@@ -21,6 +21,8 @@ type Store interface {
 	GetOrder(ctx context.Context, who store.Principal, id payment.OrderID) (payment.OrderSnapshot, error)
 	ListOrders(ctx context.Context, who store.Principal, filter store.OrderFilter, cursor string, limit int) (store.Page[payment.OrderSnapshot], error)
 	ListPayments(ctx context.Context, who store.Principal, id payment.OrderID, cursor string, limit int) (store.Page[payment.PaymentSnapshot], error)
+	ListDeposits(ctx context.Context, who store.Principal, filter store.DepositFilter, cursor string, limit int) (store.Page[payment.DepositRecord], error)
+	GetDeposit(ctx context.Context, who store.Principal, id payment.PaymentID) (payment.DepositRecord, error)
 	Balances(ctx context.Context, who store.Principal) ([]store.Balance, error)
 	AddressOrigin(ctx context.Context, id payment.OrderID) (store.Origin, error)
 

@@ -135,7 +135,8 @@ func (s *Server) checksByOperation() map[string][]echo.MiddlewareFunc {
 		}
 	}
 	add(requireOrderID, "getOrder", "cancelOrder", "listOrderPayments")
-	for _, operation := range []string{"createOrder", "listOrders", "listOrderPayments"} {
+	add(requireDepositID, "getDeposit")
+	for _, operation := range []string{"createOrder", "listOrders", "listOrderPayments", "listDeposits"} {
 		add(s.checkQuery(operation), operation)
 	}
 	add(requireIdempotencyKey, "createOrder")

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// ObjectOrder and ObjectPayment are the values of a snapshot's object field.
+// ObjectOrder, ObjectPayment and ObjectDeposit are the values of a snapshot's object field.
 const (
 	ObjectOrder   = "order"
 	ObjectPayment = "payment"
+	ObjectDeposit = "deposit"
 )
 
 // OrderSnapshot is an order as merchants see it: the API answers with it, and an
@@ -124,6 +125,18 @@ type DepositSnapshot struct {
 	AmountBaseUnits Amount `json:"amount_base_units"`
 }
 
+// DepositRecord is a deposit as merchants list it: what its event says, as it stands
+// now. A payment makes one deposit at most, so the payment's id names it.
+type DepositRecord struct {
+	ID     PaymentID    `json:"id"`
+	Object string       `json:"object"` // ObjectDeposit; filled in when encoded
+	State  PaymentState `json:"state"`  // its payment's
+	DepositSnapshot
+	OrderID   OrderID         `json:"order_id,omitempty"` // took the rest of the payment, if one did
+	Payment   PaymentSnapshot `json:"payment"`
+	CreatedAt time.Time       `json:"created_at"`
+}
+
 // EventData is what an event is about: the order, the payment when one caused it,
 // and what of it is a deposit. Only a payment that is for no order has none.
 type EventData struct {
@@ -198,6 +211,14 @@ func (p PaymentSnapshot) MarshalJSON() ([]byte, error) {
 	p.FirstSeenAt = wireTime(p.FirstSeenAt)
 	p.CreditedAt = wireTimeOf(p.CreditedAt)
 	return json.Marshal(wire(p))
+}
+
+// MarshalJSON writes the one form that merchants see; see OrderSnapshot.MarshalJSON.
+func (d DepositRecord) MarshalJSON() ([]byte, error) {
+	type wire DepositRecord // without this method
+	d.Object = ObjectDeposit
+	d.CreatedAt = wireTime(d.CreatedAt)
+	return json.Marshal(wire(d))
 }
 
 func wireTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
