@@ -19,7 +19,8 @@ const (
 // rollBack undoes the blocks that the chain through header does not contain.
 // header is the block after the cursor's height and not its child.
 func (r *run) rollBack(ctx context.Context, cursor, header payment.BlockRef) (Mode, error) {
-	if err := r.undisputed(ctx, cursor); err != nil {
+	silent, err := r.undisputed(ctx, cursor)
+	if err != nil {
 		return "", err
 	}
 	ancestor, err := r.commonAncestor(ctx, cursor, header)
@@ -28,6 +29,10 @@ func (r *run) rollBack(ctx context.Context, cursor, header payment.BlockRef) (Mo
 		err = r.Recorder.Rollback(ctx, r.session, ancestor)
 	}
 	if errors.Is(err, ErrHorizon) || errors.Is(err, ErrFinal) {
+		// Nothing limits how much is undone from here on, so another operator, if there is one, has to have answered.
+		if silent != nil {
+			return "", fmt.Errorf("ask another operator about block %d: %w", cursor.Number, silent)
+		}
 		ancestor, err = r.rollBackHalted(ctx, cursor, header, err)
 	}
 	if err != nil {
@@ -43,18 +48,24 @@ func (r *run) rollBack(ctx context.Context, cursor, header payment.BlockRef) (Mo
 
 // undisputed asks another operator, where there is one, whether the cursor's block is canonical there. What several
 // operators may have vouched for is not undone on the word of one, which is wrong or lies or sits on a fork of its own: the
-// step fails until they agree. An operator that cannot tell, because it lags or does not answer, disputes nothing.
-func (r *run) undisputed(ctx context.Context, cursor payment.BlockRef) error {
+// step fails until they agree. An operator that cannot tell, because it lags or does not answer, disputes nothing; silent is
+// why it did not answer.
+func (r *run) undisputed(ctx context.Context, cursor payment.BlockRef) (silent, err error) {
 	operators, ok := r.Source.(chain.Seconder)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	there, err := operators.Second().HeaderByNumber(ctx, cursor.Number)
-	if err != nil || there.Hash != cursor.Hash {
-		return ctx.Err()
+	switch {
+	case errors.Is(err, chain.ErrBlockUnknown):
+		return nil, ctx.Err()
+	case err != nil:
+		return err, ctx.Err()
+	case there.Hash != cursor.Hash:
+		return nil, ctx.Err()
 	}
 	r.log.Error("operators disagree about the chain: nothing is undone until they agree", "block", cursor.Number, "hash", cursor.Hash.String())
-	return fmt.Errorf("%w: block %d is canonical for another operator", chain.ErrDisagreement, cursor.Number)
+	return nil, fmt.Errorf("%w: block %d is canonical for another operator", chain.ErrDisagreement, cursor.Number)
 }
 
 // commonAncestor walks down from header, parent by parent and by hash, to the first
@@ -114,12 +125,6 @@ func (r *run) rollBackHalted(ctx context.Context, cursor, header payment.BlockRe
 	}
 	r.log.Error("reorganisation is deeper than it may be: crediting stops, recording goes on", "reason", reason,
 		"cursor", cursor.Number, "cursor_hash", cursor.Hash.String(), "next_hash", header.Hash.String(), "horizon", r.session.Horizon)
-	// Nothing limits how much is undone from here on, so another operator, if there is one, has to have answered.
-	if operators, ok := r.Source.(chain.Seconder); ok {
-		if _, err := operators.Second().HeaderByNumber(ctx, cursor.Number); err != nil && !errors.Is(err, chain.ErrBlockUnknown) {
-			return payment.BlockRef{}, fmt.Errorf("ask another operator about block %d: %w", cursor.Number, err)
-		}
-	}
 	if err := r.Recorder.Halt(ctx, r.session, reason); err != nil {
 		return payment.BlockRef{}, fmt.Errorf("halt the chain: %w", err)
 	}

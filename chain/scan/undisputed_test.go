@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -59,7 +60,7 @@ func TestOneOperatorAloneUndoesNothing(t *testing.T) {
 
 			refs := b.fake.Reorg(t, depth, depth+1, chaintest.DropTxs)
 			for range 3 {
-				<-other.asked // each time the step failed
+				asked(t, other.asked) // each time the step failed
 			}
 			require.Equal(t, before, b.amounts())
 			require.False(t, b.memory.until(endedContext(t), func() bool { return b.memory.halted != "" }))
@@ -71,9 +72,78 @@ func TestOneOperatorAloneUndoesNothing(t *testing.T) {
 	}
 }
 
+// asked waits until an operator was asked.
+func asked(t *testing.T, operator <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-operator:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody asked the other operator")
+	}
+}
+
 func endedContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx
+}
+
+// quiet is an operator that does not answer until it is mended.
+type quiet struct {
+	chain.Source
+	mended atomic.Bool
+	asked  chan struct{}
+}
+
+func (q *quiet) HeaderByNumber(ctx context.Context, number uint64) (payment.BlockRef, error) {
+	if q.mended.Load() {
+		return q.Source.HeaderByNumber(ctx, number)
+	}
+	select {
+	case q.asked <- struct{}{}:
+	default:
+	}
+	return payment.BlockRef{}, chain.ErrUnavailable
+}
+
+type secondIsQuiet struct {
+	chain.Source
+	other *quiet
+}
+
+func (o secondIsQuiet) Second() chain.Source { return o.other }
+
+// An operator that does not answer holds up no reorganisation within the horizon. Below it, where nothing limits how much is
+// undone, it has to answer first.
+func TestAReorganisationBelowTheHorizonWaitsForAnotherOperator(t *testing.T) {
+	t.Parallel()
+	for name, depth := range map[string]int{"within the horizon": 3, "below the horizon": 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			ours := chaintest.Account(1)
+			b.memory.issue(ours)
+			for i := range uint64(25) {
+				b.pay(ours, 100+i)
+			}
+			other := &quiet{Source: b.source, asked: make(chan struct{})}
+			b.startOn(secondIsQuiet{Source: b.source, other: other})
+			b.recorded(b.fake.Head())
+			before := b.amounts()
+
+			refs := b.fake.Reorg(t, depth, depth+1, chaintest.DropTxs)
+			asked(t, other.asked)
+			if depth > 10 {
+				for range 3 {
+					asked(t, other.asked) // each time the step failed
+				}
+				require.Equal(t, before, b.amounts())
+				require.False(t, b.memory.until(endedContext(t), func() bool { return b.memory.halted != "" }))
+				other.mended.Store(true)
+			}
+			b.recorded(refs[len(refs)-1])
+			require.Len(t, b.amounts(), len(before)-depth)
+		})
+	}
 }
