@@ -57,6 +57,26 @@ func TestAReviewBlockedByAHaltGoesOnWhenTheChainIsResumed(t *testing.T) {
 }
 
 // The end of a halt is no reason to try again what something else has blocked.
+// The end of a halt may be told while an attempt is under way that has seen the halt and reports it afterwards. Nobody would tell again.
+func TestAHaltThatEndsWhileAReviewIsSettlingIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	w, in := newReview(t, process.CauseLate)
+	settle := w.settle
+	w.settle = func(in process.SettleInput) (process.SettleResult, error) {
+		if w.calls[process.ActivitySettlePayment] == 1 {
+			w.env.SignalWorkflow(process.SignalChainResumed, nil)
+			return process.SettleResult{Outcome: process.SettleHalted, Inclusion: 1}, nil
+		}
+		return settle(in)
+	}
+	w.at(time.Minute, func() {
+		require.Equal(t, process.StepReview, w.state().BlockedStep, "it is posted, and waits for a decision")
+		w.update(process.UpdateResolve, process.ResolveRequest{By: somebody, Move: process.MoveRelease})
+	})
+	w.runReview(in)
+	require.Equal(t, 2, w.calls[process.ActivitySettlePayment])
+}
+
 func TestAReviewBlockedByADisagreementWaitsForAPerson(t *testing.T) {
 	t.Parallel()
 	w, in := newReview(t, process.CauseDisagreement)
