@@ -20,7 +20,8 @@ import (
 // is either seen or younger than the block. Orders are paid on their own chain, whose cursor the recording transaction
 // holds: of two recordings none allocates to the same order at once. The order's state is read under the order's lock.
 //
-// The choice is kept when the payment is mined again, for as much as it still carries.
+// The choice is kept when the payment is mined again, for as much as it still carries. A payment that left the chain loses it to
+// one that replaces it.
 
 // inChainOrder sorts arrivals as the chain has them: by block, transaction and position, a transaction's own value before
 // what its contracts sent.
@@ -66,6 +67,10 @@ func (p *placing) lockCustomers(ctx context.Context, arrivals []arrival) error {
 	for _, row := range rows {
 		p.payable[row.AddressID] = append(p.payable[row.AddressID], payment.OrderID(row.ID))
 	}
+	p.awaited, err = p.q.AwaitedShares(ctx, sqlc.AwaitedSharesParams{Addresses: addresses, Chain: p.turn.chain})
+	if err != nil {
+		return fmt.Errorf("look for payments that may be replaced: %w", err)
+	}
 	return nil
 }
 
@@ -81,6 +86,8 @@ func (p *placing) firstTime(a arrival) time.Time {
 type allocation struct {
 	order  *string
 	amount payment.Amount
+	// replaced is the payment whose place this one takes, if it takes one.
+	replaced *sqlc.AwaitedSharesRow
 }
 
 // allocate decides for which order the arrival is. paymentID is the payment that arrives once more, "" for a new one.
@@ -105,6 +112,9 @@ func (p *placing) allocate(ctx context.Context, paymentID string, a arrival) (*a
 		kept.amount = kept.amount.Min(a.Amount)
 		return kept, nil
 	}
+	if taken, err := p.takeOver(ctx, paymentID, a); err != nil || taken != nil {
+		return taken, err
+	}
 	var claims []payment.Claim
 	for _, id := range p.payable[a.to.ID] {
 		if order := p.orders[id]; p.takes(order, a) {
@@ -117,13 +127,20 @@ func (p *placing) allocate(ctx context.Context, paymentID string, a arrival) (*a
 
 // takes tells whether the arrival may be for the order, as the order is now.
 func (p *placing) takes(order *orderRow, a arrival) bool {
-	if order == nil || order.LateUntil == nil || order.AssetID != a.assetID || !a.counts(order) {
+	if !p.inTime(order, a) {
 		return false
 	}
 	state := order.state()
-	open := state == payment.StateAwaitingPayment || state == payment.StateConfirming || state == payment.StateExpired
+	return state == payment.StateAwaitingPayment || state == payment.StateConfirming || state == payment.StateExpired
+}
+
+// inTime tells whether the arrival is money that the order asked for, from when it was opened to the end of its late window.
+func (p *placing) inTime(order *orderRow, a arrival) bool {
+	if order == nil || order.LateUntil == nil || order.AssetID != a.assetID || !a.counts(order) {
+		return false
+	}
 	older := order.BirthBlock == nil || *order.BirthBlock < int64(a.block.Number)
-	return open && older && !p.firstTime(a).After(*order.LateUntil)
+	return older && !p.firstTime(a).After(*order.LateUntil)
 }
 
 // keptAllocation is what was decided about a payment that arrives once more; nil when nothing was, or when it is other money now.
@@ -158,8 +175,8 @@ func (p *placing) holds(kept allocation, a arrival, owed map[payment.OrderID]pay
 		!owed[order.id()].Less(kept.amount.Min(a.Amount))
 }
 
-// owed is what each order asks for less what is allocated to it, leaving out one payment.
-func (p *placing) owed(ctx context.Context, ids []payment.OrderID, except string) (map[payment.OrderID]payment.Amount, error) {
+// owed is what each order asks for less what is allocated to it, leaving out some payments.
+func (p *placing) owed(ctx context.Context, ids []payment.OrderID, except ...string) (map[payment.OrderID]payment.Amount, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -171,7 +188,7 @@ func (p *placing) owed(ctx context.Context, ids []payment.OrderID, except string
 		}
 		texts = append(texts, string(id))
 	}
-	rows, err := p.q.AllocatedTo(ctx, sqlc.AllocatedToParams{Orders: texts, ExceptPayment: except})
+	rows, err := p.q.AllocatedTo(ctx, sqlc.AllocatedToParams{Orders: texts, ExceptPayments: except})
 	if err != nil {
 		return nil, fmt.Errorf("sum up what is allocated: %w", err)
 	}

@@ -33,6 +33,8 @@ type placing struct {
 	known map[identity]sqlc.PaymentsByTxRow
 	// payable are the orders that payments to a customer's address may be for.
 	payable map[string][]payment.OrderID
+	// awaited are the payments to customers' addresses that left the chain, and whose place one that replaces them may take.
+	awaited []sqlc.AwaitedSharesRow
 	orders  map[payment.OrderID]*orderRow
 	locked  map[string]sqlc.LockPaymentsRow
 }
@@ -119,6 +121,10 @@ func (p *placing) lock(ctx context.Context, arrivals []arrival, returns []sqlc.E
 	}
 	for _, row := range returns {
 		add(row.OrderID)
+		payments = append(payments, row.ID)
+	}
+	for _, row := range p.awaited {
+		add(&row.OrderID)
 		payments = append(payments, row.ID)
 	}
 	var err error
@@ -209,7 +215,10 @@ func (p *placing) begin(ctx context.Context, a arrival) error {
 	if err := p.keep(ctx, id, a, decided, false); err != nil {
 		return err
 	}
-	return p.begun(ctx, id, 1, a)
+	if err := p.begun(ctx, id, 1, a); err != nil {
+		return err
+	}
+	return p.letGo(ctx, decided)
 }
 
 // again gives a known payment a new inclusion. Being mined again it may pay another amount, or another address of ours.
@@ -232,6 +241,10 @@ func (p *placing) again(ctx context.Context, known sqlc.PaymentsByTxRow, a arriv
 		return err
 	}
 	if err := p.begun(ctx, id, n, a); err != nil {
+		return err
+	}
+	p.returned(id)
+	if err := p.letGo(ctx, decided); err != nil {
 		return err
 	}
 	return p.lostFor(ctx, known, a)

@@ -37,9 +37,19 @@ SELECT o.id, o.address_id::text AS address_id FROM orders o
 -- so long.
 SELECT al.order_id::text AS order_id, sum(al.amount)::base_units AS amount
   FROM allocations al JOIN payments p ON p.id = al.payment_id
- WHERE al.order_id = ANY(@orders::text[]) AND al.payment_id <> @except_payment
+ WHERE al.order_id = ANY(@orders::text[]) AND al.payment_id <> ALL(@except_payments::text[])
    AND (p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL)
  GROUP BY al.order_id;
+
+-- name: AwaitedShares :many
+-- Payments that are for orders, left the chain and are waited for, in the order of their last place in the chain. Few are at any
+-- time. Whoever asks has the chain's cursor and the addresses, so nothing of this changes meanwhile.
+SELECT p.id, p.order_id::text AS order_id, p.inclusion, al.address_id, i.asset_id, i.sender, i.amount, al.amount::base_units AS share
+  FROM payments p
+  JOIN allocations al ON al.payment_id = p.id AND al.order_id IS NOT NULL
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE p.chain = @chain AND p.returns_by_block IS NOT NULL AND p.status = 'dropped' AND al.address_id = ANY(@addresses::text[])
+ ORDER BY i.block_number, i.tx_index, p.native DESC, p.position, p.tx_hash;
 
 -- name: AllocationOf :one
 SELECT address_id, asset_id, order_id, amount FROM allocations WHERE payment_id = @payment_id;

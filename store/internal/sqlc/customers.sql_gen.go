@@ -15,14 +15,14 @@ import (
 const allocatedTo = `-- name: AllocatedTo :many
 SELECT al.order_id::text AS order_id, sum(al.amount)::base_units AS amount
   FROM allocations al JOIN payments p ON p.id = al.payment_id
- WHERE al.order_id = ANY($1::text[]) AND al.payment_id <> $2
+ WHERE al.order_id = ANY($1::text[]) AND al.payment_id <> ALL($2::text[])
    AND (p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL)
  GROUP BY al.order_id
 `
 
 type AllocatedToParams struct {
-	Orders        []string
-	ExceptPayment string
+	Orders         []string
+	ExceptPayments []string
 }
 
 type AllocatedToRow struct {
@@ -33,7 +33,7 @@ type AllocatedToRow struct {
 // What is allocated to orders, of payments that are credited or may still be: a dropped one is waited for, and keeps its share
 // so long.
 func (q *Queries) AllocatedTo(ctx context.Context, arg AllocatedToParams) ([]AllocatedToRow, error) {
-	rows, err := q.db.Query(ctx, allocatedTo, arg.Orders, arg.ExceptPayment)
+	rows, err := q.db.Query(ctx, allocatedTo, arg.Orders, arg.ExceptPayments)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,62 @@ func (q *Queries) AllocationOf(ctx context.Context, paymentID string) (Allocatio
 		&i.Amount,
 	)
 	return i, err
+}
+
+const awaitedShares = `-- name: AwaitedShares :many
+SELECT p.id, p.order_id::text AS order_id, p.inclusion, al.address_id, i.asset_id, i.sender, i.amount, al.amount::base_units AS share
+  FROM payments p
+  JOIN allocations al ON al.payment_id = p.id AND al.order_id IS NOT NULL
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE p.chain = $1 AND p.returns_by_block IS NOT NULL AND p.status = 'dropped' AND al.address_id = ANY($2::text[])
+ ORDER BY i.block_number, i.tx_index, p.native DESC, p.position, p.tx_hash
+`
+
+type AwaitedSharesParams struct {
+	Chain     string
+	Addresses []string
+}
+
+type AwaitedSharesRow struct {
+	ID        string
+	OrderID   string
+	Inclusion int32
+	AddressID string
+	AssetID   string
+	Sender    []byte
+	Amount    dbtype.Amount
+	Share     dbtype.Amount
+}
+
+// Payments that are for orders, left the chain and are waited for, in the order of their last place in the chain. Few are at any
+// time. Whoever asks has the chain's cursor and the addresses, so nothing of this changes meanwhile.
+func (q *Queries) AwaitedShares(ctx context.Context, arg AwaitedSharesParams) ([]AwaitedSharesRow, error) {
+	rows, err := q.db.Query(ctx, awaitedShares, arg.Chain, arg.Addresses)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AwaitedSharesRow
+	for rows.Next() {
+		var i AwaitedSharesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.OrderID,
+			&i.Inclusion,
+			&i.AddressID,
+			&i.AssetID,
+			&i.Sender,
+			&i.Amount,
+			&i.Share,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const checkAllocations = `-- name: CheckAllocations :many
