@@ -16,8 +16,9 @@ type ChainAlarms struct {
 	Rescans        int64 // still open
 	// SecondLookFound counts the transfers that were missed when their blocks were first read.
 	SecondLookFound int64
-	// Findings counts the balances above what is recorded that no payment has explained yet, Shortfalls those below.
-	Findings, Shortfalls int64
+	// Findings counts the balances above what is recorded that neither a payment nor a person has explained yet, Shortfalls
+	// those below. Explained counts the findings that turned out to be payments, ever.
+	Findings, Shortfalls, Explained int64
 }
 
 // ListChainAlarms tells of every chain, by name.
@@ -32,7 +33,7 @@ func (db *DB) ListChainAlarms(ctx context.Context) ([]ChainAlarms, error) {
 			Name: row.Name, Halted: row.Halted, Quarantined: row.Quarantined,
 			QuarantinedFor: time.Duration(row.QuarantinedSeconds) * time.Second,
 			Rescans:        row.Rescans, SecondLookFound: row.SecondLookFound,
-			Findings: row.Findings, Shortfalls: row.Shortfalls,
+			Findings: row.Findings, Shortfalls: row.Shortfalls, Explained: row.Explained,
 		}
 	}
 	return alarms, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store/internal/dbtype"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
@@ -21,11 +22,12 @@ type BalanceRound struct {
 
 	asset payment.AssetID
 	ids   []payment.AddressID
-	since []int64 // the block of the last comparison, by address
+	since []int64 // the newest block up to which the balance is explained, by address
 }
 
-// BalancesDue picks at most limit addresses, those that were compared longest ago. None where nodes trace, because internal
-// transfers are seen there themselves. Error: ErrFenced is not told; recording the round does.
+// BalancesDue picks at most limit addresses, those that were compared longest ago: of those for whom some block was not traced
+// since their balance last agreed, because elsewhere internal transfers are seen themselves; and of those with a shortfall, or a
+// finding that nobody explained. Error: ErrFenced is not told; recording the round does.
 func (r *Recorder) BalancesDue(ctx context.Context, s ScanSession, limit int) (BalanceRound, error) {
 	block, err := r.db.q.BalanceBlock(ctx, sqlc.BalanceBlockParams{Chain: s.Chain, Epoch: s.Epoch})
 	switch {
@@ -39,7 +41,7 @@ func (r *Recorder) BalancesDue(ctx context.Context, s ScanSession, limit int) (B
 		asset: payment.NativeAsset(s.Chain),
 	}
 	rows, err := r.db.q.BalancesDue(ctx, sqlc.BalancesDueParams{
-		Chain: s.Chain, AssetID: round.asset.String(), Block: block.Number, MaxRows: int32(limit),
+		AssetID: round.asset.String(), Block: block.Number, Untraced: block.Untraced, MaxRows: int32(limit),
 	})
 	if err != nil {
 		return BalanceRound{}, fmt.Errorf("find addresses to compare: %w", classify(err))
@@ -51,7 +53,7 @@ func (r *Recorder) BalancesDue(ctx context.Context, s ScanSession, limit int) (B
 		}
 		round.Addresses = append(round.Addresses, address)
 		round.ids = append(round.ids, payment.AddressID(row.AddressID))
-		round.since = append(round.since, row.Block)
+		round.since = append(round.since, row.AgreedBlock)
 	}
 	return round, nil
 }
@@ -105,7 +107,7 @@ func (r *Recorder) RecordBalances(ctx context.Context, s ScanSession, round Bala
 // compare writes down what the difference of one address of the round means.
 func (t txn) compare(ctx context.Context, round BalanceRound, i int, difference Signed, result *BalancesCompared) error {
 	id, block := string(round.ids[i]), int64(round.Block.Number)
-	shortfall := payment.Amount{}
+	shortfall, explained := payment.Amount{}, true
 	switch difference.Sign() {
 	case 1:
 		made, err := t.q.PostFinding(ctx, sqlc.PostFindingParams{
@@ -115,6 +117,7 @@ func (t txn) compare(ctx context.Context, round BalanceRound, i int, difference 
 		if err != nil {
 			return fmt.Errorf("post the finding: %w", err)
 		}
+		explained = made
 		if made {
 			result.Findings++
 			t.log.ErrorContext(ctx, "an address holds more than was recorded: the difference is in suspense",
@@ -126,23 +129,36 @@ func (t txn) compare(ctx context.Context, round BalanceRound, i int, difference 
 			return err
 		}
 		result.Shortfalls++
+		explained = false
 		t.log.ErrorContext(ctx, "an address holds less than was recorded", "chain", round.asset.Chain, "address", id,
 			"block", block, "missing", shortfall.String())
 	}
 	return t.q.BalanceChecked(ctx, sqlc.BalanceCheckedParams{
-		AddressID: id, AssetID: round.asset.String(), Block: block, Shortfall: dbtype.Of(shortfall),
+		AddressID: id, AssetID: round.asset.String(), Block: block, Shortfall: dbtype.Of(shortfall), Explained: explained,
 	})
 }
 
-// consumeFindings gives back what was found of a payment before it was known, so that its custody is not there twice. The
-// payment is locked and its credit is posted.
+// consumeFindings gives back what was found of a payment before it was known, so that its custody is not there twice. What a
+// person had settled of that is taken back from where it went; if the merchant has less than nothing available after that, a review asks
+// somebody to look. The payment is locked and its credit is posted.
 func (t txn) consumeFindings(ctx context.Context, about *inclusionRow) error {
 	consumed, err := t.q.ConsumeFindings(ctx, sqlc.ConsumeFindingsParams{PaymentID: about.ID, Inclusion: about.N})
 	if err != nil {
 		return fmt.Errorf("consume what was found of payment %s: %w", about.ID, err)
 	}
-	if consumed.Sign() > 0 {
-		t.log.InfoContext(ctx, "a finding was a payment", "payment", about.ID, "amount", consumed.String())
+	if consumed.Sign() <= 0 {
+		return nil
 	}
-	return nil
+	t.log.InfoContext(ctx, "a finding was a payment", "payment", about.ID, "amount", consumed.String())
+	_, err = t.audit(ctx, deed{
+		By:     process.By{Actor: engineActor, Reason: "a payment in its interval was proven"},
+		Action: "ledger.finding_explained", Subject: about.ID, RequestID: fmt.Sprintf("%s/%d/finding_explained", about.ID, about.N),
+		Detail: map[string]any{"amount": consumed.String(), "asset": about.AssetID, "inclusion": about.N},
+	})
+	if err != nil {
+		return err
+	}
+	return t.reviewOverdraft(ctx, about.Chain, lostPayment{
+		id: about.ID, orderID: about.OrderID, merchantID: about.MerchantID, inclusion: about.N,
+	})
 }

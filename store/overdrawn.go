@@ -8,7 +8,7 @@ import (
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
-// reviewOverdraft opens a review when the reversal of an inclusion's credit took more than its merchant had available: what was
+// reviewOverdraft opens a review when the reversal of an inclusion's credit, or taking back what was settled by hand, took more than its merchant had available: what was
 // there had been paid out already, and nothing more may be until somebody has looked. The reversals of an asset are
 // recorded one after the other, so none overlooks what another took.
 func (t txn) reviewOverdraft(ctx context.Context, chain string, lost lostPayment) error {

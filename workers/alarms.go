@@ -15,7 +15,7 @@ const alarmEvery = 15 * time.Second
 
 // alarmGauges are the metrics that come from the database, so that every worker tells the same, whoever watches the chain.
 type alarmGauges struct {
-	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls *prometheus.GaugeVec
+	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls, explained *prometheus.GaugeVec
 }
 
 func newAlarmGauges() alarmGauges {
@@ -27,14 +27,15 @@ func newAlarmGauges() alarmGauges {
 		quarantined:    gauge("quarantined_blocks", "Blocks that could not be read, and were not since."),
 		quarantinedFor: gauge("quarantine_age_seconds", "Age of the oldest of them."),
 		rescans:        gauge("open_rescans", "Ranges that are still to be read again."),
-		findings:       gauge("balance_findings", "Addresses that hold more than payments explain."),
+		findings:       gauge("balance_findings", "Balances above what payments and people have explained."),
+		explained:      gauge("balance_findings_explained", "Findings that turned out to be payments, ever."),
 		shortfalls:     gauge("balance_shortfalls", "Addresses that hold less than was recorded."),
 		missed:         gauge("second_look_found", "Transfers that were missed when their blocks were first read, ever."),
 	}
 }
 
 func (g alarmGauges) all() []prometheus.Collector {
-	return []prometheus.Collector{g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls}
+	return []prometheus.Collector{g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls, g.explained}
 }
 
 func (g alarmGauges) set(a store.ChainAlarms) {
@@ -53,6 +54,7 @@ func (g alarmGauges) set(a store.ChainAlarms) {
 		{g.missed, a.SecondLookFound},
 		{g.findings, a.Findings},
 		{g.shortfalls, a.Shortfalls},
+		{g.explained, a.Explained},
 	} {
 		v.gauge.WithLabelValues(a.Name).Set(float64(v.value)) //nolint:forbidigo // Prometheus counts in floats; this is no money
 	}

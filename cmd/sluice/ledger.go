@@ -12,6 +12,9 @@ import (
 type ledgerCommands struct {
 	Check    ledgerCheck    `cmd:"" help:"Prove the books; exit code 3 when something is wrong."`
 	Snapshot ledgerSnapshot `cmd:"" help:"Take a snapshot of all balances, so that reading them stays quick."`
+
+	Findings      ledgerFindings `cmd:"" help:"List money on the chain that neither a payment nor a person has explained."`
+	SettleFinding settleFinding  `cmd:"" help:"Decide by hand what becomes of such money."`
 }
 
 type ledgerCheck struct {

@@ -24,7 +24,7 @@ type Database struct {
 	MaxConns int32       `env:"SLUICE_DATABASE_MAX_CONNS" envDefault:"10"`
 }
 
-// Migrate is how the owner role reaches PostgreSQL. Only `sluice migrate` has it.
+// Migrate is how the owner role reaches PostgreSQL. Only `sluice migrate` and `sluice ledger settle-finding` have it.
 type Migrate struct {
 	URL seal.Secret `env:"SLUICE_MIGRATE_DATABASE_URL,required,notEmpty"`
 }

@@ -6,7 +6,8 @@ SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
        COALESCE((SELECT extract(epoch FROM now() - min(q.created_at)) FROM quarantined_blocks q
                   WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS quarantined_seconds,
        (SELECT count(*) FROM rescans r WHERE r.chain = ch.name AND r.finished_at IS NULL)::bigint AS rescans,
-       (SELECT count(*) FROM balance_findings f WHERE f.chain = ch.name AND f.consumed < f.amount)::bigint AS findings,
+       (SELECT count(*) FROM balance_findings f WHERE f.chain = ch.name AND f.consumed + f.settled < f.amount)::bigint AS findings,
+       (SELECT count(*) FROM balance_findings f WHERE f.chain = ch.name AND f.explained > 0)::bigint AS explained,
        (SELECT count(*) FROM balance_checks b JOIN assets a ON a.id = b.asset_id
          WHERE a.chain = ch.name AND b.shortfall > 0)::bigint AS shortfalls,
        COALESCE((SELECT s.found FROM second_looks s WHERE s.chain = ch.name), 0)::bigint AS second_look_found

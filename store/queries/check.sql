@@ -75,8 +75,14 @@ SELECT l.id, l.key FROM ledger_postings l
  ORDER BY l.id LIMIT @max_rows;
 
 -- name: CheckKinds :many
--- Postings of kinds that nothing writes: whoever made one went around the application.
-SELECT id, key, kind FROM ledger_postings WHERE kind NOT IN ('credit', 'reversal', 'release', 'hold', 'finding') ORDER BY id LIMIT @max_rows;
+-- Postings of kinds that nothing writes: whoever made one went around the application. Those by hand are about findings.
+SELECT p.id, p.key, p.kind FROM ledger_postings p
+ WHERE p.kind NOT IN ('credit', 'reversal', 'release', 'hold', 'finding')
+   AND NOT (p.kind = 'manual' AND EXISTS (SELECT FROM balance_findings f
+              WHERE p.asset_id = f.asset_id AND f.settled_account IN (p.debit_account, p.credit_account)
+                AND (p.key IN (f.posting_key || '/settled', f.posting_key || '/unsettled')
+                     OR p.key = p.payment_id || '/' || p.inclusion || '/unsettled/' || f.id)))
+ ORDER BY p.id LIMIT @max_rows;
 
 -- name: CheckSize :one
 SELECT (SELECT count(*) FROM ledger_postings) AS postings, (SELECT count(*) FROM ledger_accounts) AS accounts,

@@ -244,7 +244,13 @@ func (q *Queries) CheckCustody(ctx context.Context, maxRows int32) ([]CheckCusto
 }
 
 const checkKinds = `-- name: CheckKinds :many
-SELECT id, key, kind FROM ledger_postings WHERE kind NOT IN ('credit', 'reversal', 'release', 'hold', 'finding') ORDER BY id LIMIT $1
+SELECT p.id, p.key, p.kind FROM ledger_postings p
+ WHERE p.kind NOT IN ('credit', 'reversal', 'release', 'hold', 'finding')
+   AND NOT (p.kind = 'manual' AND EXISTS (SELECT FROM balance_findings f
+              WHERE p.asset_id = f.asset_id AND f.settled_account IN (p.debit_account, p.credit_account)
+                AND (p.key IN (f.posting_key || '/settled', f.posting_key || '/unsettled')
+                     OR p.key = p.payment_id || '/' || p.inclusion || '/unsettled/' || f.id)))
+ ORDER BY p.id LIMIT $1
 `
 
 type CheckKindsRow struct {
@@ -253,7 +259,7 @@ type CheckKindsRow struct {
 	Kind string
 }
 
-// Postings of kinds that nothing writes: whoever made one went around the application.
+// Postings of kinds that nothing writes: whoever made one went around the application. Those by hand are about findings.
 func (q *Queries) CheckKinds(ctx context.Context, maxRows int32) ([]CheckKindsRow, error) {
 	rows, err := q.db.Query(ctx, checkKinds, maxRows)
 	if err != nil {

@@ -44,11 +44,13 @@ func (q *Queries) AddressPage(ctx context.Context, arg AddressPageParams) ([]str
 }
 
 const balanceBlock = `-- name: BalanceBlock :one
-SELECT b.number, b.hash, b.block_time FROM cursors cur JOIN chains ch ON ch.name = cur.chain
+SELECT b.number, b.hash, b.block_time,
+       COALESCE(upper(int8multirange(int8range(LEAST(ch.start_block, b.number), b.number, '[]'))
+                      - COALESCE((SELECT c.blocks FROM coverage c WHERE c.chain = cur.chain AND c.method = 'traces'), '{}'::int8multirange)) - 1,
+                -2)::bigint AS untraced
+  FROM cursors cur JOIN chains ch ON ch.name = cur.chain
   JOIN chain_blocks b ON b.chain = cur.chain AND b.number = cur.block_number - 2 * ch.confirmations
  WHERE cur.chain = $1 AND cur.epoch = $2
-   AND NOT EXISTS (SELECT FROM coverage c WHERE c.chain = cur.chain AND c.method = 'traces'
-                      AND c.blocks @> int8range(b.number, cur.block_number, '[]'))
 `
 
 type BalanceBlockParams struct {
@@ -60,24 +62,33 @@ type BalanceBlockRow struct {
 	Number    int64
 	Hash      []byte
 	BlockTime time.Time
+	Untraced  int64
 }
 
-// The block at which balances are compared: deep enough, by two windows of confirmations, that it stays. No row where nodes trace:
-// then the transfers themselves are seen.
+// The block at which balances are compared: deep enough, by two windows of confirmations, that it stays. And the newest block up to there
+// that no node traced, -2 when all were: whatever was compared since then, or was not there before, has had its transfers seen.
 func (q *Queries) BalanceBlock(ctx context.Context, arg BalanceBlockParams) (BalanceBlockRow, error) {
 	row := q.db.QueryRow(ctx, balanceBlock, arg.Chain, arg.Epoch)
 	var i BalanceBlockRow
-	err := row.Scan(&i.Number, &i.Hash, &i.BlockTime)
+	err := row.Scan(
+		&i.Number,
+		&i.Hash,
+		&i.BlockTime,
+		&i.Untraced,
+	)
 	return i, err
 }
 
 const balanceChecked = `-- name: BalanceChecked :exec
-UPDATE balance_checks SET block = $1, shortfall = $2, checked_at = now() WHERE address_id = $3 AND asset_id = $4
+UPDATE balance_checks SET block = $1, shortfall = $2, checked_at = now(),
+       agreed_block = CASE WHEN $3::boolean THEN GREATEST(agreed_block, $1) ELSE agreed_block END
+ WHERE address_id = $4 AND asset_id = $5
 `
 
 type BalanceCheckedParams struct {
 	Block     int64
 	Shortfall dbtype.Amount
+	Explained bool
 	AddressID string
 	AssetID   string
 }
@@ -86,6 +97,7 @@ func (q *Queries) BalanceChecked(ctx context.Context, arg BalanceCheckedParams) 
 	_, err := q.db.Exec(ctx, balanceChecked,
 		arg.Block,
 		arg.Shortfall,
+		arg.Explained,
 		arg.AddressID,
 		arg.AssetID,
 	)
@@ -93,35 +105,46 @@ func (q *Queries) BalanceChecked(ctx context.Context, arg BalanceCheckedParams) 
 }
 
 const balancesDue = `-- name: BalancesDue :many
-SELECT c.address_id, c.asset_id, c.block, adr.bytes, ch.family FROM balance_checks c
-  JOIN assets a ON a.id = c.asset_id JOIN chains ch ON ch.name = a.chain
+WITH due AS (
+  (SELECT c.address_id, c.checked_at FROM balance_checks c
+    WHERE c.asset_id = $1 AND c.block < $3::bigint AND GREATEST(c.agreed_block, c.born_block) < $4::bigint
+    ORDER BY c.checked_at NULLS FIRST LIMIT $2)
+  UNION
+  (SELECT c.address_id, c.checked_at FROM balance_checks c
+    WHERE c.asset_id = $1 AND c.block < $3::bigint AND c.shortfall > 0
+    ORDER BY c.checked_at NULLS FIRST LIMIT $2)
+  UNION
+  (SELECT c.address_id, c.checked_at FROM balance_findings f JOIN balance_checks c ON c.address_id = f.address_id AND c.asset_id = f.asset_id
+    WHERE f.asset_id = $1 AND f.consumed < f.amount AND f.settled = 0 AND c.block < $3::bigint
+    ORDER BY c.checked_at NULLS FIRST LIMIT $2))
+SELECT c.address_id, c.agreed_block, adr.bytes, adr.family FROM due
+  JOIN balance_checks c ON c.address_id = due.address_id AND c.asset_id = $1
   JOIN addresses adr ON adr.id = c.address_id
- WHERE a.chain = $1 AND a.contract IS NULL AND c.asset_id = $2 AND c.block < $3::bigint
- ORDER BY c.checked_at NULLS FIRST LIMIT $4
+ ORDER BY c.checked_at NULLS FIRST, c.address_id LIMIT $2
 `
 
 type BalancesDueParams struct {
-	Chain   string
-	AssetID string
-	Block   int64
-	MaxRows int32
+	AssetID  string
+	MaxRows  int32
+	Block    int64
+	Untraced int64
 }
 
 type BalancesDueRow struct {
-	AddressID string
-	AssetID   string
-	Block     int64
-	Bytes     []byte
-	Family    string
+	AddressID   string
+	AgreedBlock int64
+	Bytes       []byte
+	Family      string
 }
 
-// The longest unchecked addresses of the chain's own coin. One that was issued a moment ago has been checked never.
+// Addresses for whom blocks were not traced since they were last found to agree, and those where something is open: less than recorded,
+// or a finding that nobody explained or settled. The longest unchecked first; each part has an index of its own.
 func (q *Queries) BalancesDue(ctx context.Context, arg BalancesDueParams) ([]BalancesDueRow, error) {
 	rows, err := q.db.Query(ctx, balancesDue,
-		arg.Chain,
 		arg.AssetID,
-		arg.Block,
 		arg.MaxRows,
+		arg.Block,
+		arg.Untraced,
 	)
 	if err != nil {
 		return nil, err
@@ -132,8 +155,7 @@ func (q *Queries) BalancesDue(ctx context.Context, arg BalancesDueParams) ([]Bal
 		var i BalancesDueRow
 		if err := rows.Scan(
 			&i.AddressID,
-			&i.AssetID,
-			&i.Block,
+			&i.AgreedBlock,
 			&i.Bytes,
 			&i.Family,
 		); err != nil {
@@ -148,17 +170,24 @@ func (q *Queries) BalancesDue(ctx context.Context, arg BalancesDueParams) ([]Bal
 }
 
 const checkFindings = `-- name: CheckFindings :many
-SELECT p.key FROM ledger_postings p
+WITH by_hand AS MATERIALIZED (SELECT p.id, p.key, p.kind, p.debit_account, p.credit_account, p.asset_id, p.amount, p.payment_id, p.inclusion, p.order_id, p.reverses, p.created_at FROM ledger_postings p WHERE p.kind = 'manual')
+SELECT p.key::text AS key FROM ledger_postings p
  WHERE p.kind = 'finding'
    AND NOT EXISTS (SELECT FROM balance_findings f WHERE f.posting_key = p.key AND f.amount = p.amount AND f.asset_id = p.asset_id)
    AND NOT EXISTS (SELECT FROM balance_findings f WHERE p.key = p.payment_id || '/' || p.inclusion || '/finding/' || f.id
-                      AND f.asset_id = p.asset_id AND p.amount <= f.consumed)
+                      AND f.asset_id = p.asset_id AND p.amount <= f.explained)
    AND NOT EXISTS (SELECT FROM balance_findings f WHERE p.key = f.posting_key || '/withdrawn' AND f.withdrawn_at IS NOT NULL
-                      AND f.asset_id = p.asset_id AND p.amount <= f.amount)
- ORDER BY p.id LIMIT $1
+                      AND f.asset_id = p.asset_id AND p.amount = f.amount - f.explained)
+UNION ALL
+SELECT f.posting_key::text FROM balance_findings f
+ WHERE f.settled <> CASE WHEN f.settled_at IS NULL THEN 0 ELSE f.amount - f.consumed END
+    OR f.settled <> COALESCE((SELECT sum(CASE WHEN p.credit_account = f.settled_account THEN p.amount ELSE -p.amount END) FROM by_hand p
+                               WHERE p.key IN (f.posting_key || '/settled', f.posting_key || '/unsettled', p.payment_id || '/' || p.inclusion || '/unsettled/' || f.id)), 0)
+ LIMIT $1
 `
 
-// Postings of findings that are not what was found, or not what was consumed or withdrawn of it.
+// Postings of findings that are not what was found, or not what was explained or withdrawn of it; and findings whose settlement is not what is
+// left of them, or not what was moved by hand.
 func (q *Queries) CheckFindings(ctx context.Context, maxRows int32) ([]string, error) {
 	rows, err := q.db.Query(ctx, checkFindings, maxRows)
 	if err != nil {
@@ -217,16 +246,16 @@ SELECT adr.id AS address_id, adr.bytes, a.id AS asset_id,
        (-COALESCE((SELECT b.balance FROM ledger_accounts l JOIN ledger_balances b ON b.account_id = l.id
                     WHERE l.kind = 'custody' AND l.asset_id = a.id AND l.merchant_id IS NULL AND l.mode IS NULL AND l.address_id = adr.id), 0))::numeric AS custody,
        COALESCE(i.live, 0)::numeric AS live, COALESCE(i.later, 0)::numeric AS later,
-       LEAST(COALESCE(i.proven, 0), COALESCE(f.open, 0))::numeric AS doubled, COALESCE(f.open, 0)::numeric AS findings
-  FROM addresses adr JOIN assets a ON a.chain = $1 AND a.id = ANY($2::text[])
+       COALESCE((SELECT sum(LEAST(c.unexplained, c.proven))
+                   FROM (SELECT c.finding_id, c.unexplained, sum(c.amount) AS proven FROM balance_finding_claims c
+                          WHERE c.address_id = adr.id AND c.asset_id = a.id AND NOT c.credited AND c.block_number <= $1::bigint
+                          GROUP BY c.finding_id, c.unexplained) c), 0)::numeric AS doubled,
+       COALESCE((SELECT sum(f.amount - f.consumed) FROM balance_findings f
+                  WHERE f.address_id = adr.id AND f.asset_id = a.id AND f.consumed < f.amount), 0)::numeric AS findings
+  FROM addresses adr JOIN assets a ON a.chain = $2 AND a.id = ANY($3::text[])
   LEFT JOIN LATERAL (
-    SELECT sum(f.amount - f.consumed) AS open, max(f.block) AS block, max(f.created_at) AS made
-      FROM balance_findings f WHERE f.address_id = adr.id AND f.asset_id = a.id AND f.consumed < f.amount) f ON true
-  LEFT JOIN LATERAL (
-    SELECT sum(i.amount) FILTER (WHERE p.credited_inclusion IS DISTINCT FROM i.n AND i.block_number <= $3::bigint) AS live,
-           sum(i.amount) FILTER (WHERE p.credited_inclusion = i.n AND i.block_number > $3::bigint) AS later,
-           sum(i.amount) FILTER (WHERE p.credited_inclusion IS DISTINCT FROM i.n AND i.block_number <= $3::bigint
-                                   AND i.block_number <= f.block AND i.created_at > f.made) AS proven
+    SELECT sum(i.amount) FILTER (WHERE p.credited_inclusion IS DISTINCT FROM i.n AND i.block_number <= $1::bigint) AS live,
+           sum(i.amount) FILTER (WHERE p.credited_inclusion = i.n AND i.block_number > $1::bigint) AS later
       FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.canonical
      WHERE p.address_id = adr.id AND p.chain = a.chain AND i.asset_id = a.id) i ON true
  WHERE adr.id = ANY($4::text[])
@@ -234,9 +263,9 @@ SELECT adr.id AS address_id, adr.bytes, a.id AS asset_id,
 `
 
 type HeldAtParams struct {
+	Block     int64
 	Chain     string
 	Assets    []string
-	Block     int64
 	Addresses []string
 }
 
@@ -252,13 +281,13 @@ type HeldAtRow struct {
 }
 
 // What the books say that addresses hold on chain at a block.
-// Custody is what is posted, findings included. Live money is on the chain and not posted; it does not count twice where a finding was
-// made before it was known. Money that is posted by a later block is not there yet.
+// Custody is what is posted, findings included. Live money is on the chain and not posted; where it explains a finding, which crediting it
+// will consume, the two are one sum on the chain. Money that is posted by a later block is not there yet.
 func (q *Queries) HeldAt(ctx context.Context, arg HeldAtParams) ([]HeldAtRow, error) {
 	rows, err := q.db.Query(ctx, heldAt,
+		arg.Block,
 		arg.Chain,
 		arg.Assets,
-		arg.Block,
 		arg.Addresses,
 	)
 	if err != nil {
@@ -313,6 +342,119 @@ func (q *Queries) PostFinding(ctx context.Context, arg PostFindingParams) (bool,
 	var ledger_post_finding bool
 	err := row.Scan(&ledger_post_finding)
 	return ledger_post_finding, err
+}
+
+const readFindings = `-- name: ReadFindings :many
+SELECT f.id, f.asset_id, a.code, a.decimals, a.contract, f.chain, adr.family, adr.bytes, f.address_id, adr.merchant_id, adr.mode, adr.order_id, adr.customer_id,
+       f.after_block, f.block, f.created_at, (f.amount - f.consumed)::base_units AS unexplained, f.settled_at, acc.kind AS settled_to,
+       b.shortfall, b.block AS checked_block, b.checked_at
+  FROM balance_findings f
+  JOIN assets a ON a.id = f.asset_id
+  JOIN addresses adr ON adr.id = f.address_id
+  LEFT JOIN ledger_accounts acc ON acc.id = f.settled_account
+  LEFT JOIN balance_checks b ON b.address_id = f.address_id AND b.asset_id = f.asset_id
+ WHERE f.consumed < f.amount AND (f.settled = 0 OR $1::boolean)
+ ORDER BY f.id LIMIT $2
+`
+
+type ReadFindingsParams struct {
+	Settled bool
+	MaxRows int32
+}
+
+type ReadFindingsRow struct {
+	ID           int64
+	AssetID      string
+	Code         string
+	Decimals     int16
+	Contract     []byte
+	Chain        string
+	Family       string
+	Bytes        []byte
+	AddressID    string
+	MerchantID   string
+	Mode         string
+	OrderID      *string
+	CustomerID   *string
+	AfterBlock   int64
+	Block        int64
+	CreatedAt    time.Time
+	Unexplained  dbtype.Amount
+	SettledAt    *time.Time
+	SettledTo    *string
+	Shortfall    *dbtype.Amount
+	CheckedBlock *int64
+	CheckedAt    *time.Time
+}
+
+// Findings that something is left of, the oldest first, settled ones only if asked for.
+func (q *Queries) ReadFindings(ctx context.Context, arg ReadFindingsParams) ([]ReadFindingsRow, error) {
+	rows, err := q.db.Query(ctx, readFindings, arg.Settled, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReadFindingsRow
+	for rows.Next() {
+		var i ReadFindingsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.AssetID,
+			&i.Code,
+			&i.Decimals,
+			&i.Contract,
+			&i.Chain,
+			&i.Family,
+			&i.Bytes,
+			&i.AddressID,
+			&i.MerchantID,
+			&i.Mode,
+			&i.OrderID,
+			&i.CustomerID,
+			&i.AfterBlock,
+			&i.Block,
+			&i.CreatedAt,
+			&i.Unexplained,
+			&i.SettledAt,
+			&i.SettledTo,
+			&i.Shortfall,
+			&i.CheckedBlock,
+			&i.CheckedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const settleFinding = `-- name: SettleFinding :one
+SELECT ledger_settle_finding($1::bigint, $2::text, $3::text, $4::text,
+                             $5::text)::text AS outcome
+`
+
+type SettleFindingParams struct {
+	ID          int64
+	Destination string
+	Reason      string
+	Actor       string
+	RequestID   *string
+}
+
+func (q *Queries) SettleFinding(ctx context.Context, arg SettleFindingParams) (string, error) {
+	row := q.db.QueryRow(ctx, settleFinding,
+		arg.ID,
+		arg.Destination,
+		arg.Reason,
+		arg.Actor,
+		arg.RequestID,
+	)
+	var outcome string
+	err := row.Scan(&outcome)
+	return outcome, err
 }
 
 const withdrawFindings = `-- name: WithdrawFindings :exec

@@ -13,7 +13,7 @@ const overdrawn = `-- name: Overdrawn :one
 
 SELECT EXISTS (
   SELECT FROM ledger_postings po JOIN ledger_balances b ON b.account_id = po.debit_account
-   WHERE po.payment_id = $1::text AND po.inclusion = $2::integer AND po.kind IN ('reversal', 'hold')
+   WHERE po.payment_id = $1::text AND po.inclusion = $2::integer AND po.kind IN ('reversal', 'hold', 'manual')
      AND b.kind = 'merchant:available' AND b.balance < 0)
 `
 
@@ -23,7 +23,8 @@ type OverdrawnParams struct {
 }
 
 // What a reversal may leave behind.
-// Whether taking back an inclusion's credit left its merchant with less than nothing available.
+// Whether taking back an inclusion's credit, or what was settled by hand before its payment was proven, left the merchant with less than nothing
+// available.
 func (q *Queries) Overdrawn(ctx context.Context, arg OverdrawnParams) (bool, error) {
 	row := q.db.QueryRow(ctx, overdrawn, arg.PaymentID, arg.Inclusion)
 	var exists bool

@@ -1,0 +1,174 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store"
+	"github.com/sluicepay/sluice/store/storetest"
+)
+
+// total is what the chain should say of all addresses' coin, after the newest block.
+func (m *miner) total(t *testing.T) int {
+	t.Helper()
+	ids, err := m.DB.AddressPage(t.Context(), m.session.Chain, "", 100)
+	require.NoError(t, err)
+	held, err := m.DB.HeldAt(t.Context(), payment.FamilyEVM, []payment.AssetID{payment.NativeAsset(m.session.Chain)}, ids, m.tip.Number)
+	require.NoError(t, err)
+	sum := int64(0)
+	for _, h := range held {
+		sum += h.Total.Big().Int64()
+	}
+	require.Zero(t, sum%unit)
+	return int(sum / unit)
+}
+
+// TestAFindingReachesBackToTheLastAgreement: a comparison that showed less than recorded explained nothing, so what is found
+// after it may have come before it.
+func TestAFindingReachesBackToTheLastAgreement(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	order := m.Order(t)
+	m.advance(t, 2*storetest.Confirmations+1)
+	require.Equal(t, store.BalancesCompared{}, m.compare(t, nil))
+	agreed := m.tip.Number - 2*storetest.Confirmations
+
+	known, hidden := coin(t, order, 100), coin(t, order, 40)
+	m.record(t, known)
+	unseen := m.record(t).BlockRef
+	m.advance(t, 2*storetest.Confirmations)
+	require.Equal(t, store.BalancesCompared{Shortfalls: 1}, m.compare(t, map[string]uint64{order.Address: 60}), "a node that lags, or lies")
+	m.advance(t, 1)
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{order.Address: 140}))
+	require.EqualValues(t, agreed, m.open(t)[0].After)
+
+	m.prove(t, unseen, hidden)
+	require.Equal(t, 140, m.total(t))
+	require.Equal(t, store.CreditDone, m.credit(t, known).Outcome)
+	require.Equal(t, store.CreditDone, m.credit(t, hidden).Outcome)
+	require.Equal(t, 140, m.total(t))
+	m.books(t, map[string]int{"custody": -140, "suspense:unattributed": 0})
+}
+
+// TestAWithdrawnFindingOpensItsWholeInterval: what it had found may lie below the common ancestor.
+func TestAWithdrawnFindingOpensItsWholeInterval(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	order := m.Order(t)
+	unseen := m.record(t).BlockRef
+	m.advance(t, 2)
+	ancestor := m.tip
+	m.advance(t, 2*storetest.Confirmations)
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{order.Address: 70}))
+	after := m.open(t)[0].After
+	m.rollback(t, payment.BlockRef{Number: unseen.Number + 1, Hash: ancestor.Parent, Time: ancestor.Time})
+	m.advance(t, 2*storetest.Confirmations+1)
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{order.Address: 70}))
+	require.Equal(t, after, m.open(t)[0].After)
+	hidden := coin(t, order, 70)
+	m.prove(t, unseen, hidden)
+	require.Equal(t, store.CreditDone, m.credit(t, hidden).Outcome)
+	m.books(t, map[string]int{"custody": -70, "suspense:unattributed": 0})
+}
+
+// TestWhatIsHeldIsTheSameBeforeAndAfterAFindingIsExplained: which payments explain which findings is one rule.
+func TestWhatIsHeldIsTheSameBeforeAndAfterAFindingIsExplained(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	order := m.Order(t)
+	first := m.record(t).BlockRef
+	m.advance(t, 2*storetest.Confirmations)
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{order.Address: 100}))
+	// Recorded after the first finding and before the second: it explains the first, and of what it carries beyond that, nothing.
+	early := coin(t, order, 120)
+	m.prove(t, first, early)
+	require.Equal(t, 120, m.total(t))
+	second := m.record(t).BlockRef
+	m.advance(t, 2*storetest.Confirmations)
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{order.Address: 170}))
+	require.Equal(t, 170, m.total(t))
+	late := coin(t, order, 30)
+	m.prove(t, second, late)
+	require.Equal(t, 170, m.total(t))
+
+	require.Equal(t, store.CreditDone, m.credit(t, early).Outcome)
+	require.Equal(t, 170, m.total(t))
+	m.books(t, map[string]int{"custody": -170, "suspense:unattributed": 50})
+	require.Equal(t, store.CreditDone, m.credit(t, late).Outcome)
+	require.Equal(t, 170, m.total(t))
+	m.books(t, map[string]int{"custody": -170, "suspense:unattributed": 20})
+
+	alarms, err := m.DB.ListChainAlarms(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 2, alarms[0].Explained)
+	require.EqualValues(t, 1, alarms[0].Findings)
+	require.Equal(t, 2, m.count(t, `SELECT count(*) FROM audit WHERE action = 'ledger.finding_explained' AND actor = 'engine'`))
+	require.Equal(t, 1, m.count(t, `SELECT count(*) FROM audit WHERE subject = $1 AND detail ->> 'amount' = '100000000'`, string(m.payment(t, early).ID)))
+}
+
+// TestAPaymentThatWaitedForTheComparisonIsLaterThanIt: its transaction began before, and it was not counted.
+func TestAPaymentThatWaitedForTheComparisonIsLaterThanIt(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	order := m.Order(t)
+	unseen := m.record(t).BlockRef
+	m.advance(t, 2*storetest.Confirmations)
+	tx, err := m.PG.App.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	var began time.Time
+	require.NoError(t, tx.QueryRow(t.Context(), `SELECT now()`).Scan(&began))
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{order.Address: 70}))
+
+	hidden := coin(t, order, 70)
+	id := payment.NewPaymentID()
+	_, err = tx.Exec(t.Context(), `INSERT INTO payments (id, chain, tx_hash, native, position, address_id, order_id, merchant_id, mode, inclusion, status, first_included_at)
+		SELECT $1, 'dev', $2, true, 1, a.id, a.order_id, a.merchant_id, a.mode, 1, 'detected', $3 FROM addresses a`, id, hidden.TxHash[:], unseen.Time)
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), `INSERT INTO inclusions (payment_id, n, chain, block_number, block_hash, block_time, tx_index, asset_id, amount, sender, recipient)
+		VALUES ($1, 1, 'dev', $2, $3, $4, 0, 'dev/native', 70000000, '\x00', '\x00')`, id, unseen.Number, unseen.Hash[:], unseen.Time)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(t.Context()))
+	require.Equal(t, store.CreditDone, m.credit(t, hidden).Outcome)
+	m.books(t, map[string]int{"custody": -70, "suspense:unattributed": 0})
+}
+
+// TestACoinAndAnAddressOfTheSameMomentAreCompared: each is inserted while the other is not committed yet.
+func TestACoinAndAnAddressOfTheSameMomentAreCompared(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][2]string{"address first": {newAddress, newCoin}, "coin first": {newCoin, newAddress}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := storetest.New(t)
+			b.Exec(t, `INSERT INTO chains (name, family, chain_id, display_name, block_time_ms, confirmations) VALUES ('late', 'evm', 9, 'late', 1000, 3)`)
+			b.Order(t)
+			tx, err := b.PG.App.Begin(t.Context())
+			require.NoError(t, err)
+			defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+			_, err = tx.Exec(t.Context(), order[0])
+			require.NoError(t, err)
+			done := make(chan error, 1)
+			go func() {
+				_, err := b.PG.App.Exec(t.Context(), order[1])
+				done <- err
+			}()
+			// The second one is over, or waits for the first.
+			require.Eventually(t, func() bool {
+				return len(done) == 1 || storetest.Value[bool](t, b, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)`)
+			}, 10*time.Second, 5*time.Millisecond)
+			require.NoError(t, tx.Commit(t.Context()))
+			require.NoError(t, <-done)
+			require.Equal(t, 2, storetest.Value[int](t, b, `SELECT count(*) FROM balance_checks WHERE asset_id = 'late/native'`))
+		})
+	}
+}
+
+const (
+	newCoin    = `INSERT INTO assets (id, chain, code, decimals) VALUES ('late/native', 'late', 'LATE', 18)`
+	newAddress = `INSERT INTO addresses (id, family, bytes, xpub_id, derivation_index, merchant_id, mode, customer_id)
+		SELECT 'adr_new', 'evm', decode(repeat('bb', 20), 'hex'), xpub_id, derivation_index + 1, merchant_id, mode, 'kim' FROM addresses`
+)
