@@ -12,6 +12,9 @@
 //	reversed         where it went        custody of address
 //	reversed after   available            held                   (first takes the release back, so that the
 //	a release                                                     reversal is the exact mirror of the credit)
+//	found on chain   custody of address   suspense
+//	explained        suspense             custody of address     (beside the credit of the payment that explains it)
+//	settled by hand  suspense             available, dust, fees or loss; back when a payment explains it
 //
 // Detection posts nothing. A merchant's available balance goes negative when money that was available is reversed: the
 // chain took it, and the books say so. Each posting has a deterministic key, unique in the database, so an effect
