@@ -26,8 +26,10 @@ ALTER TABLE balance_findings
   ADD CHECK ((settled_account IS NULL) = (settled_at IS NULL));
 UPDATE balance_findings SET explained = consumed WHERE withdrawn_at IS NULL AND consumed > 0;
 
--- When a row was written, not when its transaction began: one that waited for a comparison of balances was recorded after it.
-ALTER TABLE inclusions ALTER COLUMN created_at SET DEFAULT clock_timestamp();
+-- When the row was written, not when its transaction began: one that waited for a comparison of balances was recorded after it. Rows of an older
+-- release have none.
+ALTER TABLE inclusions ADD COLUMN recorded_at timestamptz;
+ALTER TABLE inclusions ALTER COLUMN recorded_at SET DEFAULT clock_timestamp();
 
 -- An address and a coin that are inserted at the same moment do not see each other. Coins are few, so inserting one waits for the addresses
 -- under way, and addresses wait for it.
@@ -64,7 +66,8 @@ SELECT f.id AS finding_id, f.address_id, f.asset_id, f.block AS found_block, f.a
   FROM balance_findings f
   JOIN payments p ON p.address_id = f.address_id AND p.chain = f.chain
   JOIN inclusions i ON i.payment_id = p.id AND i.asset_id = f.asset_id AND i.canonical
- WHERE f.consumed < f.amount AND i.block_number > f.after_block AND i.block_number <= f.block AND i.created_at > f.created_at;
+ WHERE f.consumed < f.amount AND i.block_number > f.after_block AND i.block_number <= f.block
+   AND COALESCE(i.recorded_at, i.created_at) > f.created_at;
 GRANT SELECT ON balance_finding_claims TO sluice_app;
 GRANT UPDATE (agreed_block) ON balance_checks TO sluice_app;
 
@@ -387,6 +390,6 @@ END $$;
 DROP FUNCTION ledger_withdraw_finding(bigint);
 DROP FUNCTION ledger_unsettle_finding(bigint, numeric, text, text, integer);
 DROP VIEW balance_finding_claims;
-ALTER TABLE inclusions ALTER COLUMN created_at SET DEFAULT now();
+ALTER TABLE inclusions DROP COLUMN recorded_at;
 ALTER TABLE balance_findings DROP COLUMN settled, DROP COLUMN settled_account, DROP COLUMN settled_at, DROP COLUMN explained;
 ALTER TABLE balance_checks DROP COLUMN agreed_block, DROP COLUMN born_block;

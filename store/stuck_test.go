@@ -26,7 +26,7 @@ func TestAPaymentThatDoesNotConfirmIsReviewedOnceAndStillCredits(t *testing.T) {
 	transfer := pay(t, order, 25_000_000)
 	m.record(t, transfer)
 	p := m.payment(t, transfer)
-	seen := storetest.Value[time.Time](t, m.Bundle, `SELECT created_at FROM inclusions WHERE payment_id = $1`, p.ID)
+	seen := storetest.Value[time.Time](t, m.Bundle, `SELECT created_at FROM payments WHERE id = $1`, p.ID)
 
 	require.Empty(t, m.stuck(t, seen.Add(6*time.Hour-time.Second)))
 	stuck := m.stuck(t, seen.Add(6*time.Hour))
