@@ -258,24 +258,14 @@ func (f *Fake) Reorg(t *testing.T, depth, count int, keep Keep) []payment.BlockR
 func (f *Fake) head() *FakeBlock { return f.canonical[len(f.canonical)-1] }
 
 func (f *Fake) append(txs []*FakeTx) *FakeBlock {
-	block := &FakeBlock{Txs: txs}
+	block := &FakeBlock{}
 	block.Hash = f.newHash("block")
 	block.Time = time.Unix(1_700_000_000, 0).UTC()
 	if len(f.canonical) > 0 {
 		parent := f.head()
 		block.Number, block.Parent, block.Time = parent.Number+1, parent.Hash, parent.Time.Add(12*time.Second)
 	}
-	var bloom types.Bloom
-	logs := 0
-	for _, tx := range txs {
-		if tx.Hash.IsZero() {
-			tx.Hash = f.newHash("transaction")
-		}
-		block.logStart = append(block.logStart, logs)
-		logs += len(tx.Logs)
-		addToBloom(&bloom, tx.Logs)
-	}
-	block.Bloom = bloom.Bytes()
+	f.fill(block, txs)
 	f.canonical = append(f.canonical, block)
 	f.byHash[block.Hash] = block
 	return block

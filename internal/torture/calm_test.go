@@ -15,6 +15,7 @@ import (
 
 // calm lets everything come to its end: nothing fails any more, and the chains go on.
 func (h *history) calm() {
+	lied := h.truth()
 	for _, n := range h.nodes {
 		if !n.enabled {
 			h.enable(n)
@@ -38,6 +39,9 @@ func (h *history) calm() {
 	}
 	for _, n := range h.nodes {
 		h.scan(n, calmScan())
+	}
+	for _, n := range lied {
+		h.readAgain(n)
 	}
 	for range 3 {
 		h.settleAll()
@@ -87,6 +91,9 @@ func (h *history) complete() {
 			known[token.Lower()] = true
 		}
 		for _, paid := range model.Everything(n.name, n.canonical) {
+			if h.standsFalse(n, paid.Key) {
+				continue
+			}
 			if ours[paid.To] && (paid.Asset.Token == "" || known[paid.Asset.Token]) {
 				want[paid.Key] = fmt.Sprintf("%s in %s", paid.Amount, paid.Block)
 			}

@@ -116,6 +116,8 @@ func (h *history) moves() []move {
 	add(1, "enable a chain", h.enableChain)
 	add(1, "pause", h.pause)
 	add(1, "sweep", h.sweep)
+	add(3, "lie", h.lie)
+	add(1, "honest again", h.honest)
 	if h.restorable {
 		add(2, "save", h.save)
 		add(2, "restore", h.restore)
@@ -170,6 +172,7 @@ func (h *history) begin() {
 		id := h.chains.Add(1)
 		n := newNode(h.t, fmt.Sprintf("c%d", id), id, h.draw("operators", 1, 2))
 		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
+		h.distrust(n)
 		h.nodes = append(h.nodes, n)
 	}
 	h.settler = newSettler(h)
@@ -207,6 +210,7 @@ func (h *history) addToken(n *node) {
 
 // tier asks for more confirmations of large amounts, perhaps.
 func (h *history) tier(n *node, id payment.AssetID, asset model.Asset) {
+	h.vouch(n, id, asset)
 	if !h.often("tier", 40) {
 		return
 	}

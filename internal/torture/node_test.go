@@ -28,6 +28,8 @@ type node struct {
 	// fakes are nodes of different operators. They hold the same chain.
 	fakes  []*chaintest.Fake
 	source activities.Source
+	// judge is the same nodes as another process sees them, which settles and does not know who told of what.
+	judge  activities.Source
 	tokens []payment.Address // contracts; the product may not know them yet
 	blocks map[string]*model.Block
 	// canonical is the true chain, from the genesis block.
@@ -40,6 +42,9 @@ type node struct {
 	enabled                bool
 	known                  []payment.Address // tokens that the product looks for
 	paused                 bool
+
+	clock *atomic.Int64 // of the pools, nanoseconds
+	trust
 }
 
 // transaction is what a payer signed, or what a contract does: its effects may differ from block to block.
@@ -91,20 +96,11 @@ func (c call) frame(from payment.Address) chaintest.FakeFrame {
 
 func newNode(t *testing.T, name string, id uint64, operators int) *node {
 	t.Helper()
-	n := &node{name: name, id: id, blocks: map[string]*model.Block{}, txs: map[string]*transaction{}}
+	n := &node{name: name, id: id, blocks: map[string]*model.Block{}, txs: map[string]*transaction{}, clock: &atomic.Int64{}}
+	n.lies = map[string]*lie{}
 	for i := range 3 {
 		n.tokens = append(n.tokens, made("token", id, uint64(i)))
 	}
-	clock := time.Unix(1_700_000_000, 0)
-	var at atomic.Int64
-	pool := rpcpool.New(rpcpool.Options{
-		Chain: name,
-		Now:   func() time.Time { return clock.Add(time.Duration(at.Add(int64(50 * time.Millisecond)))) }, // breakers close again
-		Wait: func(ctx context.Context, d time.Duration) error {
-			at.Add(int64(d))
-			return ctx.Err()
-		},
-	})
 	var members []rpcpool.Member
 	for i := range operators {
 		fake := chaintest.NewLocalFake(id)
@@ -112,15 +108,31 @@ func newNode(t *testing.T, name string, id uint64, operators int) *node {
 		require.NoError(t, err)
 		n.fakes = append(n.fakes, fake)
 		members = append(members, rpcpool.Member{Endpoint: source, Key: [32]byte{byte(i)}, ID: int64(i), Operator: fmt.Sprint("operator ", i), Weight: 100})
-		n.source = source
+		n.source, n.judge = source, source
 	}
-	t.Cleanup(pool.Close)
-	pool.Set(rpcpool.Config{Identity: chain.Identity{ChainID: id}, BlockTime: time.Second}, members)
 	if operators > 1 {
-		n.source = pool
+		n.source, n.judge = n.pool(t, members), n.pool(t, members)
 	}
 	n.remember(n.fakes[0].Head(), nil)
 	return n
+}
+
+// pool makes a pool of one process.
+func (n *node) pool(t *testing.T, members []rpcpool.Member) *rpcpool.Pool {
+	t.Helper()
+	start := time.Unix(1_700_000_000, 0)
+	pool := rpcpool.New(rpcpool.Options{
+		Chain: n.name,
+		Now:   func() time.Time { return start.Add(time.Duration(n.clock.Add(int64(50 * time.Millisecond)))) }, // breakers close again
+		Wait: func(ctx context.Context, d time.Duration) error {
+			n.clock.Add(int64(d))
+			return ctx.Err()
+		},
+		Draw: func(most int64) int64 { return n.lots.draw(most) },
+	})
+	t.Cleanup(pool.Close)
+	pool.Set(rpcpool.Config{Identity: chain.Identity{ChainID: n.id}, BlockTime: time.Second}, members)
+	return pool
 }
 
 // everywhere does the same to every node.
@@ -165,12 +177,17 @@ func (n *node) model(tx *transaction) model.Tx {
 	return m
 }
 
+// hashFor makes up a hash.
+func hashFor(kind string, n *node) payment.Hash {
+	return sha256.Sum256(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte(kind), n.id), n.made))
+}
+
 // mine makes a block.
 func (n *node) mine(txs []*transaction) {
 	for _, tx := range txs {
 		if tx.hash.IsZero() {
 			n.made++
-			tx.hash = sha256.Sum256(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte("tx"), n.id), n.made))
+			tx.hash = hashFor("tx", n)
 		}
 		n.txs[tx.hash.String()] = tx
 	}

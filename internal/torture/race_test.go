@@ -151,7 +151,7 @@ func (h *history) cancelling(o *asked) rival {
 // crediting settles a payment as its process would.
 func (h *history) crediting(id payment.PaymentID) rival {
 	key, n := h.keyOf(id)
-	seen := h.model.MayCredit(key, n.head().Number, n.holds)
+	seen := h.mayCredit(key, n)
 	st := h.settler
 	st.asked, st.outcome = nil, ""
 	in := process.SettleInput{PaymentID: id, Review: h.pending[id]}
@@ -163,7 +163,7 @@ func (h *history) crediting(id payment.PaymentID) rival {
 				return nil // it never came so far, or failed
 			}
 			return func(m *model.Model) error {
-				refused := m.Creditable(key, st.asked.Inclusion, st.asked.BlockHash.String(), st.asked.Policy.Confirmations)
+				refused := m.Creditable(key, st.asked.Inclusion, st.asked.BlockHash.String(), st.asked.Policy.Confirmations, agreed(*st.asked))
 				done := st.outcome == store.CreditDone
 				switch {
 				case done && seen != "":

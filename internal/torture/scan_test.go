@@ -183,8 +183,8 @@ func (w *watcher) blocks(batch scan.Batch) []*model.Block {
 	return blocks
 }
 
-func seen(batch scan.Batch) model.Seen {
-	var how model.Seen
+func (w *watcher) seen(batch scan.Batch) model.Seen {
+	how := model.Seen{Told: w.told(batch)}
 	for _, token := range batch.Filter.Tokens {
 		how.Tokens = append(how.Tokens, token.Lower())
 	}
@@ -202,7 +202,7 @@ func (w *watcher) Record(ctx context.Context, s scan.Session, batch scan.Batch) 
 	if written {
 		blocks := w.blocks(batch)
 		w.learn(w.h.learn(func(m *model.Model) error {
-			return m.Record(w.n.name, blocks, seen(batch), w.h.before)
+			return m.Record(w.n.name, blocks, w.seen(batch), w.h.before)
 		}))
 		w.n.recorded(blocks[len(blocks)-1].Number)
 	}
@@ -217,7 +217,7 @@ func (w *watcher) RecordRescan(ctx context.Context, s scan.Session, job scan.Res
 	if written {
 		w.h.tally.add("rescan", 1)
 		blocks := w.blocks(batch)
-		w.learn(w.h.learn(func(m *model.Model) error { return m.Rescan(w.n.name, blocks, seen(batch)) }))
+		w.learn(w.h.learn(func(m *model.Model) error { return m.Rescan(w.n.name, blocks, w.seen(batch)) }))
 	}
 	return recorded, err
 }

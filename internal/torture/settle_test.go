@@ -36,12 +36,14 @@ type settler struct {
 	// asked and outcome are the credit that came of a race.
 	asked   *store.CreditInput
 	outcome store.CreditOutcome
+	// here: who settles is the process that recorded, and knows which node told of what.
+	here bool
 	// between happens after the check and before the credit.
 	between func()
 }
 
 func newSettler(h *history) *settler {
-	s := &settler{DB: h.DB, h: h}
+	s := &settler{DB: h.DB, h: h, here: h.often("one process", 40)}
 	s.chain = &activities.Chain{Settle: s, Sources: s, Log: slog.New(slog.DiscardHandler)}
 	suite := &testsuite.WorkflowTestSuite{}
 	suite.SetLogger(quiet{})
@@ -55,7 +57,10 @@ func newSettler(h *history) *settler {
 func (s *settler) Source(_ context.Context, chain string) (activities.Source, error) {
 	for _, n := range s.h.nodes {
 		if n.name == chain {
-			return n.source, nil
+			if s.here {
+				return n.source, nil
+			}
+			return n.judge, nil
 		}
 	}
 	return nil, errors.New("no such chain")
@@ -72,7 +77,7 @@ func (s *settler) Credit(ctx context.Context, in store.CreditInput) (store.Credi
 	if s.between != nil {
 		s.between()
 	}
-	refused := h.model.Creditable(s.key, in.Inclusion, in.BlockHash.String(), in.Policy.Confirmations)
+	refused := h.model.Creditable(s.key, in.Inclusion, in.BlockHash.String(), in.Policy.Confirmations, agreed(in))
 	result, err := s.DB.Credit(s.sabotage.in(ctx), in)
 	if s.sabotage.commits > 0 && refused == "" {
 		if s.seen != "" {
@@ -94,7 +99,7 @@ func (h *history) settle(id payment.PaymentID, s *sabotage, between func()) {
 	key, n := h.keyOf(id)
 	st := h.settler
 	st.sabotage, st.between, st.key = s, between, key
-	st.seen = h.model.MayCredit(key, n.head().Number, n.holds)
+	st.seen = h.mayCredit(key, n)
 	before, fine := h.model.Payments()[key].Status, *s == (sabotage{})
 	value, err := st.env.ExecuteActivity(st.chain.SettlePayment, process.SettleInput{PaymentID: id, Review: h.pending[id]})
 	require.Empty(h.rt, st.wrong)
@@ -108,7 +113,8 @@ func (h *history) settle(id payment.PaymentID, s *sabotage, between func()) {
 		require.ErrorAs(h.rt, err, &app)
 		require.False(h.rt, app.NonRetryable(), "%v", err)
 	}
-	if st.seen == "" && between == nil && fine {
+	h.contradicted(key, n, st.seen, err)
+	if st.seen == "" && between == nil && fine && !n.lying() {
 		require.Equal(h.rt, "credited", h.model.Payments()[key].Status, "%s was %s and could be credited: %v %+v", key, before, err, result)
 	}
 }
@@ -179,6 +185,7 @@ func (h *history) failing(do func()) {
 				fake.SetFaults(faults)
 			case i > 0:
 				h.tally.add("lie", 1)
+				n.awake(h.ctx)
 				fake.SetFaults(chaintest.Faults{Answer: farAhead})
 			}
 		}

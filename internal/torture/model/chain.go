@@ -29,6 +29,9 @@ type Call struct {
 	Calls    []Call
 }
 
+// Moved lists the money that calls moved, in the order of execution.
+func Moved(calls []Call) []Call { return internal(calls) }
+
 // internal lists the money that calls moved, in the order of execution. Whatever it is for, it takes its place.
 func internal(calls []Call) []Call {
 	var moved []Call

@@ -15,6 +15,7 @@ type Model struct {
 	chains   map[string]*chain
 	dust     map[Asset]*big.Int // of every asset that was ever enabled
 	tiers    map[Asset][]tier
+	vouched  map[Asset]*big.Int // from which amount two operators have to agree
 	orders   map[string]*Order
 	byAddr   map[string]string // address to order
 	payments map[string]*Payment
@@ -30,6 +31,7 @@ type chain struct {
 	covered       map[string]seen // by token, "" for the coin
 	quarantined   map[uint64]bool // given up on and not read since
 	paused        bool
+	lies          map[string]*Block // what was read of recorded blocks that is not true, by their ids
 }
 
 // seen are the numbers of blocks that were read.
@@ -62,7 +64,7 @@ type Inclusion struct {
 // New makes an empty model.
 func New() *Model {
 	return &Model{
-		chains: map[string]*chain{}, dust: map[Asset]*big.Int{}, tiers: map[Asset][]tier{}, orders: map[string]*Order{}, byAddr: map[string]string{},
+		chains: map[string]*chain{}, dust: map[Asset]*big.Int{}, tiers: map[Asset][]tier{}, vouched: map[Asset]*big.Int{}, orders: map[string]*Order{}, byAddr: map[string]string{},
 		payments: map[string]*Payment{}, told: map[string]bool{},
 	}
 }
@@ -72,12 +74,13 @@ func (m *Model) Clone() *Model {
 	c := New()
 	maps.Copy(c.dust, m.dust)
 	maps.Copy(c.tiers, m.tiers)
+	maps.Copy(c.vouched, m.vouched)
 	maps.Copy(c.byAddr, m.byAddr)
 	maps.Copy(c.told, m.told)
 	for name, of := range m.chains {
 		copied := *of
 		copied.recorded = slices.Clone(of.recorded)
-		copied.quarantined = maps.Clone(of.quarantined)
+		copied.quarantined, copied.lies = maps.Clone(of.quarantined), maps.Clone(of.lies)
 		copied.covered = map[string]seen{}
 		for token, blocks := range of.covered {
 			copied.covered[token] = maps.Clone(blocks)
@@ -100,7 +103,9 @@ func (m *Model) Clone() *Model {
 
 // EnableChain adds a chain with its confirmation policy.
 func (m *Model) EnableChain(name string, confirmations, horizon uint64) {
-	m.chains[name] = &chain{confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, quarantined: map[uint64]bool{}}
+	m.chains[name] = &chain{
+		confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, quarantined: map[uint64]bool{}, lies: map[string]*Block{},
+	}
 }
 
 // EnableAsset says that an asset is looked for from now on, and what is dust of it.
@@ -131,6 +136,15 @@ func (m *Model) Orders() map[string]*Order { return m.orders }
 type Seen struct {
 	Tokens []string // that were looked for
 	Traced []bool   // which of the blocks were traced
+	// Told are the blocks as whoever was asked told of them, nil for the truth; shorter where all the rest is true.
+	Told []*Block
+}
+
+func (s Seen) told(i int) *Block {
+	if i < len(s.Told) {
+		return s.Told[i]
+	}
+	return nil
 }
 
 // Record takes note of blocks that were recorded in one transaction. before
@@ -160,7 +174,7 @@ func (m *Model) Record(name string, blocks []*Block, how Seen, before func(a, b 
 		}
 		return 1
 	})
-	m.place(name, blocks, how)
+	m.place(name, blocks, how, true)
 	for _, p := range over {
 		if p.returnsBy == nil || p.Status != dropped {
 			continue // it returned
@@ -180,7 +194,7 @@ func (m *Model) Rescan(name string, blocks []*Block, how Seen) error {
 		}
 		delete(c.quarantined, b.Number)
 	}
-	m.place(name, blocks, how)
+	m.place(name, blocks, how, false)
 	return nil
 }
 
@@ -201,15 +215,18 @@ func (m *Model) Quarantine(name string, b *Block, before func(a, b string) bool)
 	return nil
 }
 
-// place puts the transfers of blocks on record.
-func (m *Model) place(name string, blocks []*Block, how Seen) {
+// place puts the transfers of blocks on record, of new ones or of some that were recorded before.
+func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 	c := m.chains[name]
 	for i, b := range blocks {
+		if told := how.told(i); told != nil {
+			c.lies[b.ID], b = told, told
+		}
 		for _, t := range b.transfers(name, how.Traced[i]) {
 			_, enabled := m.dust[t.asset]
 			order, ours := m.byAddr[t.to]
 			if enabled && ours && (t.asset.Token == "" || slices.Contains(how.Tokens, t.asset.Token)) {
-				m.include(name, b, t, order)
+				m.include(name, b, t, order, fresh)
 			}
 		}
 		for _, token := range append([]string{""}, how.Tokens...) {
@@ -222,14 +239,17 @@ func (m *Model) place(name string, blocks []*Block, how Seen) {
 }
 
 // include gives a payment its place in a block.
-func (m *Model) include(name string, b *Block, t transfer, order string) {
+func (m *Model) include(name string, b *Block, t transfer, order string, fresh bool) {
 	in := Inclusion{Block: b.ID, Number: b.Number, Asset: t.asset, To: t.to, Amount: t.amount, Canonical: true}
 	p := m.payments[t.key]
 	if p == nil {
 		p = &Payment{Key: t.key, chain: name, first: b.Time}
 		m.payments[t.key] = p
 	} else if p.Status != dropped {
-		return // the very same, read again
+		if last := p.last(); !fresh || last.Block == in.Block {
+			return // the very same, read again; or something else, which a second reading leaves alone
+		}
+		m.drop(p, m.Cursor(name).Number) // no chain has it twice, so what was told before was a lie
 	}
 	old := p.Order
 	p.Inclusions = append(p.Inclusions, in)
@@ -251,6 +271,9 @@ func (m *Model) Rollback(name string, to uint64) {
 		b := c.recorded[len(c.recorded)-1]
 		if b.Number <= to {
 			break
+		}
+		if told := c.lies[b.ID]; told != nil {
+			b = told // which has all that is true in its places, and more
 		}
 		for _, key := range undoing(name, b) {
 			if p := m.payments[key]; p != nil && p.last().Canonical && p.last().Block == b.ID {

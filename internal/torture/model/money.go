@@ -30,8 +30,8 @@ func (m *Model) MayCredit(key string, head uint64, canonical func(block string) 
 }
 
 // Creditable returns why the books must not take a credit of this inclusion in this block, which was seen to have so many
-// confirmations as were needed, "" when they may: what matters then is what is recorded.
-func (m *Model) Creditable(key string, inclusion int, block string, confirmations uint64) string {
+// confirmations as were needed, and in which two operators agreed or not, "" when they may: what matters then is what is recorded.
+func (m *Model) Creditable(key string, inclusion int, block string, confirmations uint64, agreed bool) string {
 	p := m.payments[key]
 	switch {
 	case p.Status != "detected":
@@ -42,6 +42,8 @@ func (m *Model) Creditable(key string, inclusion int, block string, confirmation
 		return "the chain is paused"
 	case confirmations < m.needs(p):
 		return "more is at stake by now"
+	case !agreed && m.MustBeVouched(key):
+		return "nobody else vouches for it"
 	}
 	return ""
 }
@@ -57,15 +59,26 @@ type tier struct {
 	confirmations uint64
 }
 
-// needs is the number of confirmations that count: the order's own on its chain, and what the amount at stake asks for. That
-// is what is due, or what all payments come to if that is more: one large sum in small pieces is a large sum.
+// needs is the number of confirmations that count: the order's own on its chain, and what the amount at stake asks for: one
+// large sum in small pieces is a large sum.
 func (m *Model) needs(p *Payment) uint64 {
 	o, asset := m.orders[p.Order], p.last().Asset
 	need := m.chains[p.chain].confirmations
-	stake := new(big.Int)
 	if o != nil && o.Asset.Chain == p.chain {
 		need = max(need, o.Confirmations)
 	}
+	stake := m.stake(p)
+	for _, t := range m.tiers[asset] {
+		if t.from.Cmp(stake) <= 0 {
+			need = max(need, t.confirmations)
+		}
+	}
+	return need
+}
+
+// stake is what is due, or what all payments come to if that is more.
+func (m *Model) stake(p *Payment) *big.Int {
+	o, asset, stake := m.orders[p.Order], p.last().Asset, new(big.Int)
 	for _, other := range m.payments {
 		if other.Order == p.Order && other.Status != dropped && other.last().Asset == asset {
 			stake.Add(stake, other.last().Amount)
@@ -74,12 +87,7 @@ func (m *Model) needs(p *Payment) uint64 {
 	if o != nil && o.Asset == asset && o.Due.Cmp(stake) > 0 {
 		stake = o.Due
 	}
-	for _, t := range m.tiers[asset] {
-		if t.from.Cmp(stake) <= 0 {
-			need = max(need, t.confirmations)
-		}
-	}
-	return need
+	return stake
 }
 
 // Credit takes note that a payment was credited.

@@ -1,0 +1,382 @@
+package torture_test
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluicepay/sluice/activities"
+	"github.com/sluicepay/sluice/chain/chaintest"
+	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/torture/model"
+	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/store"
+	"github.com/sluicepay/sluice/store/storetest"
+)
+
+// trust is what is true about a chain's operators, and what the product is told to make of it.
+type trust struct {
+	lots *lots // by which pools choose
+	// vouched is the amount from which two operators have to agree, 0 where one's word is enough. Only where it is not 0 does one
+	// of them lie about money, and never about less: a lie that nobody has to vouch for may be credited.
+	vouched uint64
+	liar    int             // of the fakes, while there are lies
+	lies    map[string]*lie // that are told, by their blocks
+	lied    bool            // somebody did, at some time
+	early   []*transaction  // that were made up and may come true
+}
+
+// lie is what one operator says that a block holds.
+type lie struct {
+	txs   []*transaction
+	block *model.Block
+}
+
+// lots are drawn by several at once.
+type lots struct {
+	mu   sync.Mutex
+	rand *rand.Rand
+}
+
+func (l *lots) draw(most int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rand.Int64N(most)
+}
+
+func (n *node) lying() bool { return len(n.lies) > 0 }
+
+// distrust draws whether operators have to agree.
+func (h *history) distrust(n *node) {
+	n.lots = &lots{rand: rand.New(rand.NewPCG(uint64(h.draw("lots", 0, 1<<30)), 0))}
+	if len(n.fakes) > 1 && h.often("distrust", 70) {
+		n.vouched = uint64(h.draw("vouched from", 1, 300))
+	}
+}
+
+// vouch asks for two operators where there is distrust.
+func (h *history) vouch(n *node, id payment.AssetID, asset model.Asset) {
+	if n.vouched == 0 {
+		return
+	}
+	h.must(h.DB.SetEvidenceTier(h.ctx, store.TierKey{Chain: n.name, Asset: &id, From: payment.AmountFromUint64(n.vouched)},
+		payment.EvidenceAgreed, storetest.By()))
+	h.model.SetVouched(asset, new(big.Int).SetUint64(n.vouched))
+}
+
+// agreed tells whether a credit says that two operators agreed.
+func agreed(in store.CreditInput) bool { return in.Evidence.AtLeast(payment.EvidenceAgreed) }
+
+// mayCredit returns why a payment must not be credited now, "" when it may.
+func (h *history) mayCredit(key string, n *node) string {
+	if why := h.model.MayCredit(key, n.head().Number, n.holds); why != "" {
+		return why
+	}
+	if !h.model.True(key, n.truly) {
+		return "it is a lie"
+	}
+	return ""
+}
+
+// truly is what a block really holds.
+func (n *node) truly(id string) *model.Block { return n.blocks[id] }
+
+// contradicted counts what an attempt to settle shows about lies.
+func (h *history) contradicted(key string, n *node, seen string, err error) {
+	switch {
+	case seen == "it is a lie" && err != nil:
+		h.tally.add("lie not credited", 1)
+	case seen == "" && err == nil && h.model.MustBeVouched(key):
+		h.tally.add("vouched for", 1)
+	}
+}
+
+// awake makes sure that no honest operator seems to stand still: the word of one whose head moves counts for more.
+func (n *node) awake(ctx context.Context) {
+	n.mine(nil)
+	for _, source := range []activities.Source{n.source, n.judge} {
+		_, _ = source.Head(ctx, payment.TagNone)
+	}
+}
+
+// later lets time pass, after which another operator may be who is asked first.
+func (n *node) later() { n.clock.Add(int64(6 * time.Minute)) }
+
+// doubted draws one of the chains on which two operators have to agree, nil where there is none.
+func (h *history) doubted() *node {
+	doubted := slices.DeleteFunc(slices.Clone(h.nodes), func(n *node) bool { return n.vouched == 0 })
+	if len(doubted) == 0 {
+		return nil
+	}
+	return doubted[h.draw("chain", 0, len(doubted)-1)]
+}
+
+// lie has one of two operators say something false about some of the newest blocks, and goes on saying it.
+func (h *history) lie() {
+	n := h.doubted()
+	if n == nil {
+		return
+	}
+	if !n.lying() {
+		n.liar = h.draw("liar", 0, len(n.fakes)-1)
+	}
+	if len(n.early) > 0 && h.often("comes true", 50) {
+		h.tally.add("lie came true", 1)
+		n.mine(n.early[:1])
+		n.early = n.early[1:]
+	}
+	blocks := h.draw("blocks", 1, 3)
+	for range blocks {
+		n.mine(h.transactions(n))
+	}
+	for _, b := range n.canonical[len(n.canonical)-blocks:] {
+		h.lieAbout(n, b)
+	}
+	if h.often("later", 70) {
+		n.later()
+	}
+	if n.enabled && h.often("believed", 80) {
+		h.scan(n, scanFault{steps: h.draw("steps", 4, 16)})
+	}
+	if h.often("honest soon", 40) {
+		h.tellTheTruth(n)
+	}
+}
+
+// lieAbout makes something up about a block.
+func (h *history) lieAbout(n *node, b *model.Block) {
+	var txs []*transaction
+	for _, tx := range b.Txs {
+		truth := n.txs[tx.ID]
+		txs = append(txs, &transaction{hash: truth.hash, failed: truth.failed, effects: slices.Clone(truth.effects), calls: slices.Clone(truth.calls)})
+	}
+	for range h.draw("lies", 1, 2) {
+		tx := &transaction{}
+		if len(txs) > 0 {
+			tx = txs[h.draw("transaction", 0, len(txs)-1)]
+		}
+		if len(tx.effects)+len(tx.calls) == 0 || h.often("made up", 40) {
+			txs = append(txs, h.invent(n))
+			continue
+		}
+		h.alter(n, tx)
+	}
+	l := &lie{txs: txs, block: &model.Block{ID: b.ID, Parent: b.Parent, Number: b.Number, Time: b.Time}}
+	fakes := make([]*chaintest.FakeTx, len(txs))
+	for i, tx := range txs {
+		l.block.Txs, fakes[i] = append(l.block.Txs, n.model(tx)), n.fakeTx(tx)
+	}
+	n.lies[b.ID], n.lied = l, true
+	n.fakes[n.liar].Doctor(hashOf(h, b.ID), fakes...)
+}
+
+func hashOf(h *history, id string) payment.Hash {
+	hash, err := payment.ParseHash(id)
+	h.must(err)
+	return hash
+}
+
+// invent makes up a transaction that pays one of ours.
+func (h *history) invent(n *node) *transaction {
+	h.tally.add("lie invented", 1)
+	n.made++
+	tx := &transaction{hash: hashFor("tx", n)}
+	native := h.often("native", 40)
+	tx.effects = append(tx.effects, h.worth(n, h.effect(n, native)))
+	if native && h.often("called", 40) {
+		e := h.worth(n, h.effect(n, true))
+		tx.calls = append(tx.calls, call{kind: "CALL", to: e.to, amount: e.amount.Uint64()})
+	}
+	n.early = append(n.early, tx)
+	return tx
+}
+
+// alter changes what a transaction did. Everything keeps its place.
+func (h *history) alter(n *node, tx *transaction) {
+	if len(tx.calls) > 0 && (len(tx.effects) == 0 || h.often("a call", 30)) {
+		h.tally.add("lie altered", 1)
+		e, c := h.worth(n, h.effect(n, true)), &tx.calls[0]
+		if c.amount > 0 { // else it has no place that it could keep
+			c.to, c.amount = e.to, e.amount.Uint64()
+		}
+		return
+	}
+	at := h.draw("effect", 0, len(tx.effects)-1)
+	e := tx.effects[at]
+	switch h.draw("lie", 0, 2) {
+	case 0:
+		h.tally.add("lie left out", 1)
+		if e.native {
+			e.amount = new(big.Int)
+		} else {
+			e.junk = true
+		}
+	case 1:
+		h.tally.add("lie altered", 1)
+		e.to = h.effect(n, e.native).to
+		e = h.worth(n, e)
+	default:
+		h.tally.add("lie altered", 1)
+		e.amount = new(big.Int).Add(e.amount, big.NewInt(int64(h.draw("more", 1, 500))))
+		e = h.worth(n, e)
+	}
+	tx.effects[at] = e
+}
+
+// worth makes an effect one that has to be vouched for.
+func (h *history) worth(n *node, e effect) effect {
+	if least := new(big.Int).SetUint64(n.vouched); e.amount.Cmp(least) < 0 {
+		e.amount = least
+	}
+	return e
+}
+
+// honest has a liar tell the truth from now on, or be replaced.
+func (h *history) honest() {
+	for _, n := range h.nodes {
+		h.tellTheTruth(n)
+	}
+}
+
+func (h *history) tellTheTruth(n *node) {
+	for id := range n.lies {
+		var txs []*chaintest.FakeTx
+		for _, tx := range n.blocks[id].Txs {
+			txs = append(txs, n.fakeTx(n.txs[tx.ID]))
+		}
+		if n.holds(id) { // what left the chain may say what it likes
+			n.fakes[n.liar].Doctor(hashOf(h, id), txs...)
+		}
+	}
+	clear(n.lies)
+}
+
+// truth ends all lies, and returns the chains about which there were any.
+func (h *history) truth() []*node {
+	h.honest()
+	var lied []*node
+	for _, n := range h.nodes {
+		if n.lied {
+			lied = append(lied, n)
+		}
+	}
+	return lied
+}
+
+// readAgain has a whole chain read again, as whoever found a liar out would.
+func (h *history) readAgain(n *node) {
+	before := len(h.model.Payments())
+	h.serial++
+	_, err := h.DB.RequestRescan(h.ctx, n.name, store.Interval{First: 1, Last: n.head().Number}, storetest.By(), fmt.Sprintf("%s/%d", n.name, h.serial))
+	h.must(err)
+	h.scan(n, calmScan())
+	h.tally.add("truth found later", len(h.model.Payments())-before)
+}
+
+// standsFalse tells whether a payment is on record as a liar told of it.
+func (h *history) standsFalse(n *node, key string) bool {
+	p := h.model.Payments()[key]
+	return p != nil && p.Status == "detected" && !h.model.True(key, n.truly)
+}
+
+// told finds out which version of each block was read: the truth, or what a liar says, or what both of them say when both were
+// asked. Anything else was made up by whoever read it.
+func (w *watcher) told(batch scan.Batch) []*model.Block {
+	told := make([]*model.Block, len(batch.Blocks))
+	for i, b := range batch.Blocks {
+		l := w.n.lies[b.Hash.String()]
+		truth := w.n.blocks[b.Hash.String()]
+		if truth == nil {
+			continue
+		}
+		var wanted []string
+		for _, token := range batch.Filter.Tokens {
+			wanted = append(wanted, token.Lower())
+		}
+		var read []string
+		for _, c := range b.Candidates {
+			switch {
+			case c.Native:
+				read = append(read, fmt.Sprint(c.TxHash, "/value/", c.Position, " ", c.To.Lower(), " ", c.Amount))
+			case slices.Contains(wanted, c.Contract.Lower()):
+				read = append(read, fmt.Sprint(c.TxHash, "/log/", c.LogIndex, " ", c.To.Lower(), " ", c.Amount))
+			}
+		}
+		slices.Sort(read)
+		got := strings.Join(read, "\n")
+		if got == listed(truth, wanted, b.Traced) {
+			continue
+		}
+		if l == nil {
+			w.learn(fmt.Errorf("block %s was read as\n%s\nand is\n%s", truth.ID, got, listed(truth, wanted, b.Traced)))
+			continue
+		}
+		for _, version := range []*model.Block{l.block, union(l.block, truth), union(truth, l.block)} {
+			if got == listed(version, wanted, b.Traced) {
+				told[i] = version
+				w.h.tally.add("lie recorded", 1)
+				break
+			}
+		}
+		if told[i] == nil {
+			w.learn(fmt.Errorf("block %s was read as\n%s\nand is\n%s\nor, as a liar says\n%s", truth.ID, got,
+				listed(truth, wanted, b.Traced), listed(l.block, wanted, b.Traced)))
+		}
+	}
+	return told
+}
+
+// listed lists what there is to be read in a block: all money that it moved, also of transactions that failed, whose receipts tell.
+func listed(b *model.Block, tokens []string, traced bool) string {
+	var lines []string
+	logs := 0
+	for _, tx := range b.Txs {
+		if tx.Value != nil && tx.Value.Sign() > 0 {
+			lines = append(lines, fmt.Sprint(tx.ID, "/value/", 0, " ", tx.To, " ", tx.Value))
+		}
+		if tx.Failed {
+			continue
+		}
+		if traced {
+			for i, c := range model.Moved(tx.Calls) {
+				lines = append(lines, fmt.Sprint(tx.ID, "/value/", i+1, " ", c.To, " ", c.Value))
+			}
+		}
+		for i, log := range tx.Logs {
+			if !log.Junk && log.Amount.Sign() > 0 && slices.Contains(tokens, log.Token) {
+				lines = append(lines, fmt.Sprint(tx.ID, "/log/", logs+i, " ", log.To, " ", log.Amount))
+			}
+		}
+		logs += len(tx.Logs)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// union is what two say about a block, of whom the first is believed where they contradict each other.
+func union(a, b *model.Block) *model.Block {
+	both := *a
+	both.Txs = slices.Clone(a.Txs)
+	for i, tx := range b.Txs {
+		if i >= len(both.Txs) {
+			both.Txs = append(both.Txs, tx)
+			continue
+		}
+		mine := &both.Txs[i]
+		if mine.Value == nil || mine.Value.Sign() == 0 {
+			mine.To, mine.Value = tx.To, tx.Value
+		}
+		mine.Logs = slices.Clone(mine.Logs)
+		for j := range mine.Logs {
+			if log := mine.Logs[j]; log.Junk || log.Amount.Sign() == 0 {
+				mine.Logs[j] = tx.Logs[j]
+			}
+		}
+	}
+	return &both
+}
