@@ -21,6 +21,11 @@ up: devstack ## Start everything in the background
 down: devstack ## Stop what up or demo started; its state stays
 	@.build/devstack down
 
+.PHONY: pay
+pay: devstack ## Pay an order of the stack that up or demo started (URI=its payment_uri, in quotes)
+	@test -n '$(URI)' || { echo "say what to pay: make pay URI='ethereum:…', the payment_uri of an order" >&2; exit 1; }
+	@.build/devstack pay '$(URI)'
+
 .PHONY: devstack
 devstack:
 	@test -x .build/devstack || echo "Building the local stack. The first time this takes a few minutes: a Temporal server and a chain node are part of it."

@@ -24,6 +24,7 @@ type cli struct {
 	Up     upCmd     `cmd:"" help:"Start everything in the background."`
 	Down   downCmd   `cmd:"" help:"Stop what up or demo started; its state stays."`
 	Status statusCmd `cmd:"" help:"Say where the running stack is."`
+	Pay    payCmd    `cmd:"" help:"Pay an order of the running stack, as its payer would."`
 	Run    runCmd    `cmd:"" hidden:"" help:"What up starts."`
 }
 

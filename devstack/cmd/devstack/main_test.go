@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/devstack/internal/fakesluice"
@@ -34,7 +37,7 @@ func TestMain(m *testing.M) {
 
 func isCommand(name string) bool {
 	switch name {
-	case "up", "down", "status", "demo", "run":
+	case "up", "down", "status", "demo", "run", "pay":
 		return true
 	}
 	return false
@@ -149,6 +152,8 @@ func TestUpAndDown(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, output, running.API)
 
+	b.pays(running)
+
 	output, err = b.run("down")
 	require.NoError(t, err)
 	require.Contains(t, output, "Everything has stopped")
@@ -167,6 +172,50 @@ func TestUpAndDown(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, made, "the developer's merchant is made once")
+}
+
+// pays has two orders paid, one in a token on the second chain.
+func (b *bench) pays(running *stack.Running) {
+	b.t.Helper()
+	const to = "0x52908400098527886E0F7030069857D2E4169EE7"
+	for i, uri := range []string{
+		"ethereum:" + to + "@%d?value=12345",
+		"ethereum:" + running.Chains[1].Token + "@%d/transfer?address=" + to + `\u0026uint256=777`,
+	} {
+		node, err := rpc.DialContext(b.t.Context(), running.Chains[i].HTTP)
+		require.NoError(b.t, err)
+		defer node.Close()
+		var id hexutil.Uint64
+		require.NoError(b.t, node.CallContext(b.t.Context(), &id, "eth_chainId"))
+		output, err := b.run("pay", fmt.Sprintf(uri, id))
+		require.NoError(b.t, err, output)
+		var held hexutil.Big
+		if i == 0 {
+			require.NoError(b.t, node.CallContext(b.t.Context(), &held, "eth_getBalance", to, "latest"))
+			require.Equal(b.t, "12345", held.ToInt().String())
+			continue
+		}
+		call := map[string]string{"to": running.Chains[i].Token, "data": "0x70a08231000000000000000000000000" + to[2:]}
+		var word hexutil.Bytes
+		require.NoError(b.t, node.CallContext(b.t.Context(), &word, "eth_call", call, "latest"))
+		require.Equal(b.t, "777", new(big.Int).SetBytes(word).String())
+	}
+	output, err := b.run("pay", "ethereum:"+to+"@999?value=1")
+	require.Error(b.t, err)
+	require.Contains(b.t, output, "no chain of this stack has the id 999")
+}
+
+func TestWhatIsNoPaymentURI(t *testing.T) {
+	t.Parallel()
+	for _, uri := range []string{
+		"", "0x52908400098527886E0F7030069857D2E4169EE7", "bitcoin:0x52908400098527886E0F7030069857D2E4169EE7@1?value=1",
+		"ethereum:0x52908400098527886E0F7030069857D2E4169EE7@1?value=-1", "ethereum:0x52908400098527886E0F7030069857D2E4169EE7@1?value=1e18",
+		"ethereum:0x52908400098527886E0F7030069857D2E4169EE7@1/transfer?address=nobody&uint256=1",
+		"ethereum:0x52908400098527886E0F7030069857D2E4169EE7@1/transfer?address=0x52908400098527886E0F7030069857D2E4169EE7&value=1",
+	} {
+		_, err := parsePayment(uri)
+		require.Error(t, err, uri)
+	}
 }
 
 func TestKilledStackLeavesNothing(t *testing.T) {
