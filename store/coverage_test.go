@@ -165,3 +165,46 @@ func TestABlockIsQuarantinedAgain(t *testing.T) {
 	require.Equal(t, "receipt_missing", blocks[0].Reason)
 	require.Len(t, m.look(t).Rescans, 1, "it is still going to be read")
 }
+
+// TestABackfillBeginsAtTheOldestAddress: nobody could be paid before there was an address, so nothing older is read.
+func TestABackfillBeginsAtTheOldestAddress(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	m := mine(t, b)
+	mark := func(number int, age string) {
+		m.Exec(t, `INSERT INTO recorded_marks (chain, number, hash, block_time, marked_at) VALUES ('dev', $1, $2, now(), now() - $3::interval)`,
+			number, storetest.Bytes(32), age)
+	}
+	m.Exec(t, `DELETE FROM recorded_marks`)
+	mark(70, "3 hours")
+	mark(80, "2 hours")
+	mark(90, "65 minutes")
+	b.Order(t)
+	b.Order(t)
+	m.Exec(t, `INSERT INTO recorded_marks (chain, number, hash, block_time, marked_at) SELECT 'other', 100, hash, block_time, marked_at FROM recorded_marks WHERE number = 70`)
+	m.Exec(t, `UPDATE chains SET horizon = 10 WHERE name = 'dev'`)
+	made := func(age string) {
+		_, err := b.PG.Owner.Exec(t.Context(), `UPDATE addresses SET created_at = now() - $1::interval WHERE id = (SELECT min(id) FROM addresses)`, age)
+		require.NoError(t, err)
+	}
+	token := payment.TokenAsset(storetest.Chain, storetest.Address())
+	b.Exec(t, `INSERT INTO assets (id, chain, contract, code, decimals) VALUES ($1, 'dev', $2, 'NEW', 6)`, token.String(), token.Contract.Bytes())
+	for _, tc := range []struct {
+		age  string
+		from uint64
+	}{
+		{"4 hours", 0},      // nothing was recorded by then, as far as is known
+		{"2 hours", 60},     // a clock that is ten minutes wrong matters not
+		{"109 minutes", 70}, // the newest that is surely older, less the horizon
+		{"1 hour", 70},
+		{"10 minutes", 80},
+	} {
+		made(tc.age)
+		_, err := b.PG.Owner.Exec(t.Context(), `DELETE FROM rescans`)
+		require.NoError(t, err)
+		m.advance(t, 1)
+		rescans := m.look(t).Rescans
+		require.Len(t, rescans, 1)
+		require.Equal(t, []uint64{tc.from, m.tip.Number}, []uint64{rescans[0].From, rescans[0].To}, tc.age)
+	}
+}

@@ -201,13 +201,21 @@ func (q *Queries) ResolveQuarantine(ctx context.Context, arg ResolveQuarantinePa
 }
 
 const unplannedHoles = `-- name: UnplannedHoles :many
-WITH watched AS (
+WITH oldest AS (
+  SELECT ch.name, ch.horizon, (SELECT min(adr.created_at) FROM addresses adr WHERE adr.family = ch.family) AS at
+    FROM chains ch WHERE ch.name = $1::text),
+span AS (
+  SELECT int8multirange(int8range(LEAST($2::bigint, GREATEST($3::bigint,
+           COALESCE((SELECT m.number - o.horizon FROM recorded_marks m
+                      WHERE m.chain = o.name AND m.marked_at <= o.at - interval '10 minutes' ORDER BY m.marked_at DESC LIMIT 1), 0))),
+           $2::bigint, '[]')) AS blocks
+    FROM oldest o WHERE o.at IS NOT NULL),
+watched AS (
   SELECT CASE WHEN a.contract IS NULL THEN 'native' ELSE 'token_logs' END AS method, COALESCE(a.contract, '') AS contract
-    FROM assets a JOIN chains ch ON ch.name = a.chain
-   WHERE a.chain = $1::text AND EXISTS (SELECT FROM addresses adr WHERE adr.family = ch.family)),
+    FROM assets a WHERE a.chain = $1::text),
 missing AS (
-  SELECT range_agg(int8multirange(int8range($2::bigint, $3::bigint, '[]')) - COALESCE(c.blocks, '{}')) AS blocks
-    FROM watched w
+  SELECT range_agg(s.blocks - COALESCE(c.blocks, '{}')) AS blocks
+    FROM span s CROSS JOIN watched w
     LEFT JOIN coverage c ON c.chain = $1::text AND c.method = w.method AND c.contract = w.contract),
 planned AS (
   SELECT range_agg(int8range(r.next_block, r.to_block, '[]')) AS blocks FROM rescans r
@@ -218,8 +226,8 @@ SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
 
 type UnplannedHolesParams struct {
 	Chain string
-	First int64
 	Last  int64
+	First int64
 }
 
 type UnplannedHolesRow struct {
@@ -228,9 +236,10 @@ type UnplannedHolesRow struct {
 }
 
 // What was not read of [first, last] by a method that an asset needs, and that no open rescan will read. Nothing is missed while no
-// address was issued.
+// address was issued, nor below the oldest: what was recorded ten minutes before it was made, by the database's clock, less the horizon, cannot
+// pay it. Where the chain was not recorded yet by then, that is known of no block.
 func (q *Queries) UnplannedHoles(ctx context.Context, arg UnplannedHolesParams) ([]UnplannedHolesRow, error) {
-	rows, err := q.db.Query(ctx, unplannedHoles, arg.Chain, arg.First, arg.Last)
+	rows, err := q.db.Query(ctx, unplannedHoles, arg.Chain, arg.Last, arg.First)
 	if err != nil {
 		return nil, err
 	}

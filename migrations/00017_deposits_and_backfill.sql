@@ -1,5 +1,5 @@
 -- +goose Up
--- Deposits can be listed: what of payments to customers' addresses is for no order, by merchant and time.
+-- Tokens that are enabled late are read from the oldest address on. Deposits can be listed: what of payments to customers' addresses is for no order, by merchant and time.
 
 ALTER TABLE allocations ADD COLUMN merchant_id text, ADD COLUMN mode mode, ADD COLUMN deposit boolean;
 COMMENT ON COLUMN allocations.deposit IS 'Whether a part of the payment, as it was last mined, is for no order. Kept, with whose it is, by a trigger.';
@@ -46,7 +46,11 @@ SELECT al.payment_id, al.merchant_id, al.mode, al.address_id, al.created_at, p.c
    AND CASE WHEN po.payment_id IS NOT NULL THEN acc.kind <> 'dust' ELSE al.order_id IS NOT NULL OR i.amount >= a.dust_below END;
 GRANT SELECT ON deposits TO sluice_app;
 
+-- When the first address of a family was made says from where a token that is enabled late is read. Asked with every block.
+CREATE INDEX addresses_oldest ON addresses (family, created_at);
+
 -- +goose Down
+DROP INDEX addresses_oldest;
 DROP VIEW deposits;
 DROP TRIGGER allocation_of_inclusion ON inclusions;
 DROP FUNCTION allocation_of_inclusion();
