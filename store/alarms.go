@@ -19,6 +19,9 @@ type ChainAlarms struct {
 	// Findings counts the balances above what is recorded that neither a payment nor a person has explained yet, Shortfalls
 	// those below. Explained counts the findings that turned out to be payments, ever.
 	Findings, Shortfalls, Explained int64
+	// Untraced counts the blocks that no node traced since the first one that was traced, on chains that are. TracesGivenUp are
+	// those among them that are not asked for any more.
+	Untraced, TracesGivenUp int64
 }
 
 // ListChainAlarms tells of every chain, by name.
@@ -27,6 +30,10 @@ func (db *DB) ListChainAlarms(ctx context.Context) ([]ChainAlarms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the alarms of chains: %w", classify(err))
 	}
+	untraced, err := db.untraced(ctx)
+	if err != nil {
+		return nil, err
+	}
 	alarms := make([]ChainAlarms, len(rows))
 	for i, row := range rows {
 		alarms[i] = ChainAlarms{
@@ -34,6 +41,7 @@ func (db *DB) ListChainAlarms(ctx context.Context) ([]ChainAlarms, error) {
 			QuarantinedFor: time.Duration(row.QuarantinedSeconds) * time.Second,
 			Rescans:        row.Rescans, SecondLookFound: row.SecondLookFound,
 			Findings: row.Findings, Shortfalls: row.Shortfalls, Explained: row.Explained,
+			Untraced: untraced[row.Name].Untraced, TracesGivenUp: untraced[row.Name].GivenUp,
 		}
 	}
 	return alarms, nil

@@ -22,6 +22,8 @@ func (w Wait) Needed() bool { return w.Reason != "" }
 const (
 	waitReturning = "dropped_payment_may_return"
 	waitClock     = "deadline_is_moments_away"
+	// waitTraces: an internal transfer in time may yet be found in a block that nodes are about to trace.
+	waitTraces = "blocks_not_traced_yet"
 )
 
 const (
@@ -34,7 +36,8 @@ const (
 )
 
 // ExpireOrder closes an order whose deadline has passed on the chain's own clock: every block up to there was read without
-// a hole, and no payment is live. The result is final, unless a Wait is returned beside it: then nothing was changed, and it
+// a hole, and no payment is live. An order for the chain's own coin waits, for an hour of the chain's time at most, while nodes trace and some
+// block of that order's life was not traced yet. The result is final, unless a Wait is returned beside it: then nothing was changed, and it
 // is to be asked again after the delay.
 //
 // Money that is there is counted once more, so an order that can be fulfilled ends paid (outcome "over"). Errors:
@@ -100,6 +103,9 @@ func (t txn) expireRefused(
 		blocks := max(money.returnsBy-deref(position.BlockNumber)+1, 1)
 		return process.ExpireLive, Wait{Reason: waitReturning, Delay: order.clamp(time.Duration(blocks) * order.blockTime)}, nil
 	case payment.ReasonUnreadBlocks:
+		if position.read() {
+			reason = waitTraces
+		}
 		return process.ExpireNotDue, Wait{Reason: string(reason), Delay: holeWait}, nil
 	default:
 		delay := longestWait

@@ -76,6 +76,9 @@ type ChainProgress struct {
 	HaltedReason string
 	// Block is the last block that was recorded, Head the newest that any node showed; nil before the first.
 	Block, Head *uint64
+	// Untraced counts the blocks that no node traced since the first one that was traced. TracesGivenUp are those among them that
+	// are not asked for any more.
+	Untraced, TracesGivenUp int64
 }
 
 // ListProgress tells of every chain, by name, how far it was read. Disabled chains are among them.
@@ -84,11 +87,16 @@ func (db *DB) ListProgress(ctx context.Context) ([]ChainProgress, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
+	untraced, err := db.untraced(ctx)
+	if err != nil {
+		return nil, err
+	}
 	chains := make([]ChainProgress, len(rows))
 	for i, row := range rows {
 		chains[i] = ChainProgress{
 			Name: row.Name, Enabled: row.Enabled, Paused: row.Paused, HaltedReason: row.HaltedReason,
 			Block: unsigned(row.BlockNumber), Head: unsigned(row.HeadNumber),
+			Untraced: untraced[row.Name].Untraced, TracesGivenUp: untraced[row.Name].GivenUp,
 		}
 	}
 	return chains, nil

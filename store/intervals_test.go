@@ -172,3 +172,88 @@ const (
 	newAddress = `INSERT INTO addresses (id, family, bytes, xpub_id, derivation_index, merchant_id, mode, customer_id)
 		SELECT 'adr_new', 'evm', decode(repeat('bb', 20), 'hex'), xpub_id, derivation_index + 1, merchant_id, mode, 'kim' FROM addresses`
 )
+
+// due is whose balances are to be compared.
+func (m *miner) due(t *testing.T) []string {
+	t.Helper()
+	round, err := m.rec.BalancesDue(t.Context(), m.session, 100)
+	require.NoError(t, err)
+	texts := []string{}
+	for _, address := range round.Addresses {
+		texts = append(texts, address.Text())
+	}
+	return texts
+}
+
+// TestBalancesAreComparedAcrossAHoleInTheTraces: once, of whoever was there, until it is closed or behind them.
+func TestBalancesAreComparedAcrossAHoleInTheTraces(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	m.Exec(t, `UPDATE chains SET horizon = 6`)
+	m.tracedTo(t, 100)
+	there := m.Order(t)
+	for range 2 * storetest.Confirmations {
+		m.recordTraced(t, true)
+	}
+	require.Empty(t, m.due(t), "everything was traced")
+	hole := m.recordTraced(t, false)
+	for range 2*storetest.Confirmations - 1 {
+		m.recordTraced(t, true)
+	}
+	require.Empty(t, m.due(t), "the block is not that deep yet")
+	m.recordTraced(t, true)
+	require.Equal(t, []string{there.Address}, m.due(t))
+	younger := m.Order(t)
+	require.Equal(t, []string{there.Address}, m.due(t), "who was not there was not paid")
+
+	require.Equal(t, store.BalancesCompared{Findings: 1}, m.compare(t, map[string]uint64{there.Address: 70}))
+	m.recordTraced(t, true)
+	require.Equal(t, []string{there.Address}, m.due(t), "what was found is open")
+	hidden := coin(t, there, 70)
+	m.prove(t, hole.BlockRef, hidden)
+	require.Equal(t, store.CreditDone, m.credit(t, hidden).Outcome)
+	m.books(t, map[string]int{"custody": -70, "suspense:unattributed": 0})
+	require.Empty(t, m.due(t), "it agreed beyond the hole")
+	require.NotEqual(t, there.Address, younger.Address)
+
+	// A shortfall stays open until it is gone.
+	m.Exec(t, `UPDATE balance_checks SET shortfall = 1 WHERE address_id = (SELECT id FROM addresses WHERE order_id = $1)`, younger.ID)
+	require.Equal(t, []string{younger.Address}, m.due(t))
+}
+
+// TestBlocksThatNobodyTracedStayVisible: also when they are not asked for any more, as a hole of the traces.
+func TestBlocksThatNobodyTracedStayVisible(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	m.Order(t)
+	progress := func() [2]int64 {
+		list, err := m.DB.ListProgress(t.Context())
+		require.NoError(t, err)
+		alarms, err := m.DB.ListChainAlarms(t.Context())
+		require.NoError(t, err)
+		for i, chain := range list {
+			require.Equal(t, chain.Untraced, alarms[i].Untraced)
+			require.Equal(t, chain.TracesGivenUp, alarms[i].TracesGivenUp)
+			if chain.Name == m.session.Chain {
+				return [2]int64{chain.Untraced, chain.TracesGivenUp}
+			}
+		}
+		return [2]int64{}
+	}
+	m.recordTraced(t, false)
+	require.Equal(t, [2]int64{0, 0}, progress(), "nobody traces this chain")
+	m.recordTraced(t, true)
+	require.Equal(t, [2]int64{0, 0}, progress(), "and nobody did before")
+	m.recordTraced(t, false)
+	m.recordTraced(t, false)
+	require.Equal(t, [2]int64{2, 0}, progress(), "the newest ones, too")
+	m.Exec(t, `UPDATE chains SET block_time_ms = 60 * 60 * 1000`)
+	for range 24 {
+		m.recordTraced(t, true)
+	}
+	require.Equal(t, [2]int64{2, 0}, progress())
+	m.recordTraced(t, true)
+	require.Equal(t, [2]int64{2, 1}, progress(), "a day and an hour ago")
+	m.Exec(t, `UPDATE chains SET traces = false`)
+	require.Equal(t, [2]int64{0, 0}, progress())
+}

@@ -76,6 +76,20 @@ func (t txn) planTraces(ctx context.Context, s ScanSession, batch Batch) error {
 	return nil
 }
 
+// untraced counts the blocks that no node traced, by chain.
+func (db *DB) untraced(ctx context.Context) (map[string]sqlc.UntracedBlocksRow, error) {
+	// A step more: the oldest run of blocks that is asked for begins at a whole one.
+	rows, err := db.q.UntracedBlocks(ctx, (traceWindow + traceStep).Milliseconds())
+	if err != nil {
+		return nil, fmt.Errorf("count blocks that were not traced: %w", classify(err))
+	}
+	untraced := make(map[string]sqlc.UntracedBlocksRow, len(rows))
+	for _, row := range rows {
+		untraced[row.Name] = row
+	}
+	return untraced, nil
+}
+
 // TraceChain has the chain's nodes asked for internal transfers, which is how it begins. Doing it again changes nothing.
 // Error: CodeUnknownChain.
 func (db *DB) TraceChain(ctx context.Context, chain string, by process.By, requestID string) error {

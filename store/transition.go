@@ -239,7 +239,10 @@ func (p position) passed(deadline *time.Time) bool {
 	return p.BlockTime != nil && deadline != nil && p.BlockTime.After(*deadline)
 }
 
-func (p position) complete() bool { return p.Covered && !p.Quarantined }
+func (p position) complete() bool { return p.read() && !p.Untraced }
+
+// read tells whether every block was read; some may not have been traced yet.
+func (p position) read() bool { return p.Covered && !p.Quarantined }
 
 // coverageMethodToken and coverageMethodNative are the ways of reading that find an order's payments.
 const (
@@ -253,7 +256,7 @@ func (t txn) chainPosition(ctx context.Context, order *orderRow) (position, erro
 		method, contract = coverageMethodToken, order.assetRef.ID.Contract.Bytes()
 	}
 	row, err := t.q.ChainPosition(ctx, sqlc.ChainPositionParams{
-		Chain: order.Chain, BirthBlock: order.BirthBlock, Method: method, Contract: contract,
+		Chain: order.Chain, BirthBlock: order.BirthBlock, ExpiresAt: order.ExpiresAt, Method: method, Contract: contract,
 	})
 	if err != nil {
 		return position{}, fmt.Errorf("read the position of chain %s: %w", order.Chain, err)

@@ -15,7 +15,7 @@ const alarmEvery = 15 * time.Second
 
 // alarmGauges are the metrics that come from the database, so that every worker tells the same, whoever watches the chain.
 type alarmGauges struct {
-	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls, explained *prometheus.GaugeVec
+	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls, explained, untraced, untraceable *prometheus.GaugeVec
 }
 
 func newAlarmGauges() alarmGauges {
@@ -30,12 +30,14 @@ func newAlarmGauges() alarmGauges {
 		findings:       gauge("balance_findings", "Balances above what payments and people have explained."),
 		explained:      gauge("balance_findings_explained", "Findings that turned out to be payments, ever."),
 		shortfalls:     gauge("balance_shortfalls", "Addresses that hold less than was recorded."),
+		untraced:       gauge("untraced_blocks", "Blocks that no node traced since the first one that was."),
+		untraceable:    gauge("traces_given_up_blocks", "Those among them that are not asked for any more."),
 		missed:         gauge("second_look_found", "Transfers that were missed when their blocks were first read, ever."),
 	}
 }
 
 func (g alarmGauges) all() []prometheus.Collector {
-	return []prometheus.Collector{g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls, g.explained}
+	return []prometheus.Collector{g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls, g.explained, g.untraced, g.untraceable}
 }
 
 func (g alarmGauges) set(a store.ChainAlarms) {
@@ -55,6 +57,8 @@ func (g alarmGauges) set(a store.ChainAlarms) {
 		{g.findings, a.Findings},
 		{g.shortfalls, a.Shortfalls},
 		{g.explained, a.Explained},
+		{g.untraced, a.Untraced},
+		{g.untraceable, a.TracesGivenUp},
 	} {
 		v.gauge.WithLabelValues(a.Name).Set(float64(v.value)) //nolint:forbidigo // Prometheus counts in floats; this is no money
 	}
@@ -102,6 +106,10 @@ func (a *alarms) round(ctx context.Context) {
 		if now.Quarantined > before.Quarantined {
 			a.log.ErrorContext(ctx, "blocks are quarantined: payments in them are not seen, and no order expires across them",
 				"chain", now.Name, "blocks", now.Quarantined, "oldest", now.QuarantinedFor.String())
+		}
+		if now.TracesGivenUp > before.TracesGivenUp {
+			a.log.ErrorContext(ctx, "no node traced some blocks within a day: internal payments in them show as findings only, until a rescan",
+				"chain", now.Name, "blocks", now.TracesGivenUp)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (chainList) Run(ctx context.Context, c console) error {
 			return err
 		}
 		for _, chain := range chains {
-			fmt.Fprintf(c.out, "%s  %s  %s\n", chain.Name, chainState(chain), chainLag(chain))
+			fmt.Fprintf(c.out, "%s  %s  %s%s\n", chain.Name, chainState(chain), chainLag(chain), chainTraces(chain))
 		}
 		return nil
 	})
@@ -104,4 +104,12 @@ func chainLag(p store.ChainProgress) string {
 	default:
 		return fmt.Sprintf("block %d, %d behind", *p.Block, *p.Head-*p.Block)
 	}
+}
+
+// chainTraces tells of blocks in which internal transfers were not looked for, if there are any.
+func chainTraces(p store.ChainProgress) string {
+	if p.Untraced == 0 {
+		return ""
+	}
+	return fmt.Sprintf("  %d blocks not traced, %d of them given up", p.Untraced, p.TracesGivenUp)
 }

@@ -218,6 +218,8 @@ func TestChainSwitches(t *testing.T) {
 	require.Zero(t, b.run("", "chain", "trace", "dev").code)
 	require.Zero(t, b.run("", "chain", "resume", "dev", "--reason", "looked at it").code)
 	require.Contains(t, b.run("", "chain", "list").out, "dev  watched  block 90, 10 behind")
+	b.exec(`INSERT INTO coverage (chain, method, blocks) VALUES ('dev', 'traces', '{[0,50),[60,91)}')`)
+	require.Contains(t, b.run("", "chain", "list").out, "block 90, 10 behind  10 blocks not traced, 0 of them given up")
 	require.Equal(t, 5, b.count(`SELECT count(*)::int FROM audit WHERE subject = 'dev' AND actor <> ''`))
 	require.Equal(t, 1, b.run("", "chain", "resume", "nowhere").code)
 }

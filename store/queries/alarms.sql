@@ -1,5 +1,17 @@
 -- What operators are woken for.
 
+-- name: UntracedBlocks :many
+-- Of chains that are traced: how many blocks were not, since the first one that was, and how many of those are older than the window in which they
+-- are asked for again.
+SELECT ch.name,
+       COALESCE((SELECT sum(upper(h) - lower(h)) FROM unnest(missing.blocks) h), 0)::bigint AS untraced,
+       COALESCE((SELECT sum(upper(h) - lower(h)) FROM unnest(missing.blocks * int8multirange(int8range(NULL, missing.tried, '()'))) h), 0)::bigint AS given_up
+  FROM chains ch JOIN cursors cur ON cur.chain = ch.name JOIN coverage c ON c.chain = ch.name AND c.method = 'traces'
+  CROSS JOIN LATERAL (
+    SELECT int8multirange(int8range(LEAST(lower(c.blocks), cur.block_number), cur.block_number, '[]')) - c.blocks AS blocks,
+           cur.block_number - sqlc.arg(window_ms)::bigint / ch.block_time_ms AS tried) missing
+ WHERE ch.traces AND cur.block_number IS NOT NULL AND NOT isempty(c.blocks);
+
 -- name: ChainAlarms :many
 SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
        (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,

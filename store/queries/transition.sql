@@ -43,16 +43,31 @@ SELECT LEAST(COALESCE((SELECT sum(m.amount) FROM money m), 0),
 -- name: ChainPosition :one
 -- How far the chain is read, and whether all of it was read since the order has its address. One statement: cursor and
 -- coverage are of one moment. Whatever was recorded up to this cursor is visible to every later statement.
+--
+-- Untraced: the order is for the coin, a node traced some block of the last hour, and of that hour some block between the order's birth and its
+-- deadline was not traced, which is about to be made good. By the chain's own clock it is over an hour after the deadline.
 SELECT cur.block_number, cur.block_time,
        CASE WHEN COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block) <= cur.block_number
             THEN COALESCE(cov.blocks @> int8range(COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block), cur.block_number, '[]'), false)
             ELSE false END::boolean AS covered,
        EXISTS (SELECT FROM quarantined_blocks qb WHERE qb.chain = ch.name AND qb.resolved_at IS NULL
                 AND qb.number > COALESCE(sqlc.narg(birth_block)::bigint, ch.start_block) - ch.horizon) AS quarantined,
+       COALESCE(ch.traces AND sqlc.arg(method)::text = 'native' AND cur.block_time <= sqlc.narg(expires_at)::timestamptz + interval '1 hour'
+                AND tr.blocks && int8range(cur.block_number - hour.blocks, cur.block_number, '(]')
+                AND NOT tr.blocks @> CASE WHEN life.first <= life.last THEN int8range(life.first, life.last, '[]') ELSE 'empty'::int8range END,
+                false)::boolean AS untraced,
        clock_timestamp()::timestamptz AS now
   FROM chains ch
   LEFT JOIN cursors cur ON cur.chain = ch.name
   LEFT JOIN coverage cov ON cov.chain = ch.name AND cov.method = sqlc.arg(method)::text AND cov.contract = sqlc.arg(contract)::bytea
+  LEFT JOIN coverage tr ON tr.chain = ch.name AND tr.method = 'traces'
+  CROSS JOIN LATERAL (SELECT GREATEST(1, 3600000 / ch.block_time_ms)::bigint AS blocks) hour
+  CROSS JOIN LATERAL (
+    SELECT GREATEST(COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block), cur.block_number - hour.blocks + 1) AS first,
+           -- The last block up to the deadline, or what is below everything that is remembered.
+           LEAST(cur.block_number, COALESCE(
+             (SELECT b.number FROM chain_blocks b WHERE b.chain = ch.name AND b.block_time <= sqlc.narg(expires_at)::timestamptz ORDER BY b.number DESC LIMIT 1),
+             (SELECT b.number - 1 FROM chain_blocks b WHERE b.chain = ch.name ORDER BY b.number LIMIT 1))) AS last) life
  WHERE ch.name = sqlc.arg(chain)::text;
 
 -- name: SaveOrder :one

@@ -10,7 +10,6 @@ import (
 )
 
 const chainAlarms = `-- name: ChainAlarms :many
-
 SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
        (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
        COALESCE((SELECT extract(epoch FROM now() - min(q.created_at)) FROM quarantined_blocks q
@@ -36,7 +35,6 @@ type ChainAlarmsRow struct {
 	SecondLookFound    int64
 }
 
-// What operators are woken for.
 func (q *Queries) ChainAlarms(ctx context.Context) ([]ChainAlarmsRow, error) {
 	rows, err := q.db.Query(ctx, chainAlarms)
 	if err != nil {
@@ -57,6 +55,47 @@ func (q *Queries) ChainAlarms(ctx context.Context) ([]ChainAlarmsRow, error) {
 			&i.Shortfalls,
 			&i.SecondLookFound,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const untracedBlocks = `-- name: UntracedBlocks :many
+
+SELECT ch.name,
+       COALESCE((SELECT sum(upper(h) - lower(h)) FROM unnest(missing.blocks) h), 0)::bigint AS untraced,
+       COALESCE((SELECT sum(upper(h) - lower(h)) FROM unnest(missing.blocks * int8multirange(int8range(NULL, missing.tried, '()'))) h), 0)::bigint AS given_up
+  FROM chains ch JOIN cursors cur ON cur.chain = ch.name JOIN coverage c ON c.chain = ch.name AND c.method = 'traces'
+  CROSS JOIN LATERAL (
+    SELECT int8multirange(int8range(LEAST(lower(c.blocks), cur.block_number), cur.block_number, '[]')) - c.blocks AS blocks,
+           cur.block_number - $1::bigint / ch.block_time_ms AS tried) missing
+ WHERE ch.traces AND cur.block_number IS NOT NULL AND NOT isempty(c.blocks)
+`
+
+type UntracedBlocksRow struct {
+	Name     string
+	Untraced int64
+	GivenUp  int64
+}
+
+// What operators are woken for.
+// Of chains that are traced: how many blocks were not, since the first one that was, and how many of those are older than the window in which they
+// are asked for again.
+func (q *Queries) UntracedBlocks(ctx context.Context, windowMs int64) ([]UntracedBlocksRow, error) {
+	rows, err := q.db.Query(ctx, untracedBlocks, windowMs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UntracedBlocksRow
+	for rows.Next() {
+		var i UntracedBlocksRow
+		if err := rows.Scan(&i.Name, &i.Untraced, &i.GivenUp); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -19,16 +19,29 @@ SELECT cur.block_number, cur.block_time,
             ELSE false END::boolean AS covered,
        EXISTS (SELECT FROM quarantined_blocks qb WHERE qb.chain = ch.name AND qb.resolved_at IS NULL
                 AND qb.number > COALESCE($1::bigint, ch.start_block) - ch.horizon) AS quarantined,
+       COALESCE(ch.traces AND $2::text = 'native' AND cur.block_time <= $3::timestamptz + interval '1 hour'
+                AND tr.blocks && int8range(cur.block_number - hour.blocks, cur.block_number, '(]')
+                AND NOT tr.blocks @> CASE WHEN life.first <= life.last THEN int8range(life.first, life.last, '[]') ELSE 'empty'::int8range END,
+                false)::boolean AS untraced,
        clock_timestamp()::timestamptz AS now
   FROM chains ch
   LEFT JOIN cursors cur ON cur.chain = ch.name
-  LEFT JOIN coverage cov ON cov.chain = ch.name AND cov.method = $2::text AND cov.contract = $3::bytea
- WHERE ch.name = $4::text
+  LEFT JOIN coverage cov ON cov.chain = ch.name AND cov.method = $2::text AND cov.contract = $4::bytea
+  LEFT JOIN coverage tr ON tr.chain = ch.name AND tr.method = 'traces'
+  CROSS JOIN LATERAL (SELECT GREATEST(1, 3600000 / ch.block_time_ms)::bigint AS blocks) hour
+  CROSS JOIN LATERAL (
+    SELECT GREATEST(COALESCE($1::bigint + 1, ch.start_block), cur.block_number - hour.blocks + 1) AS first,
+           -- The last block up to the deadline, or what is below everything that is remembered.
+           LEAST(cur.block_number, COALESCE(
+             (SELECT b.number FROM chain_blocks b WHERE b.chain = ch.name AND b.block_time <= $3::timestamptz ORDER BY b.number DESC LIMIT 1),
+             (SELECT b.number - 1 FROM chain_blocks b WHERE b.chain = ch.name ORDER BY b.number LIMIT 1))) AS last) life
+ WHERE ch.name = $5::text
 `
 
 type ChainPositionParams struct {
 	BirthBlock *int64
 	Method     string
+	ExpiresAt  *time.Time
 	Contract   []byte
 	Chain      string
 }
@@ -38,15 +51,20 @@ type ChainPositionRow struct {
 	BlockTime   *time.Time
 	Covered     bool
 	Quarantined bool
+	Untraced    bool
 	Now         time.Time
 }
 
 // How far the chain is read, and whether all of it was read since the order has its address. One statement: cursor and
 // coverage are of one moment. Whatever was recorded up to this cursor is visible to every later statement.
+//
+// Untraced: the order is for the coin, a node traced some block of the last hour, and of that hour some block between the order's birth and its
+// deadline was not traced, which is about to be made good. By the chain's own clock it is over an hour after the deadline.
 func (q *Queries) ChainPosition(ctx context.Context, arg ChainPositionParams) (ChainPositionRow, error) {
 	row := q.db.QueryRow(ctx, chainPosition,
 		arg.BirthBlock,
 		arg.Method,
+		arg.ExpiresAt,
 		arg.Contract,
 		arg.Chain,
 	)
@@ -56,6 +74,7 @@ func (q *Queries) ChainPosition(ctx context.Context, arg ChainPositionParams) (C
 		&i.BlockTime,
 		&i.Covered,
 		&i.Quarantined,
+		&i.Untraced,
 		&i.Now,
 	)
 	return i, err
