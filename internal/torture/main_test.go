@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -27,6 +26,10 @@ const (
 	envProgress  = "TORTURE_PROGRESS" // a file that remembers how far a run came
 )
 
+// defaultSeed makes what gates a change play the same histories each time: a change fails by what it changes. `make torture`
+// plays others.
+const defaultSeed = 1
+
 const (
 	historiesShort = 24
 	historiesFull  = 120 // under the race detector; `make test-full` asks for thousands without it
@@ -41,7 +44,7 @@ const (
 func TestTorture(t *testing.T) { //nolint:tparallel // the subtests that work are parallel
 	t.Parallel()
 	setRapid(t)
-	seed := uint64(time.Now().UnixNano())
+	seed := uint64(defaultSeed)
 	if text := os.Getenv(envSeed); text != "" {
 		seed = number(t, text)
 	}
