@@ -49,7 +49,11 @@ GRANT SELECT ON deposits TO sluice_app;
 -- When the first address of a family was made says from where a token that is enabled late is read. Asked with every block.
 CREATE INDEX addresses_oldest ON addresses (family, created_at);
 
+ALTER TABLE assets ADD COLUMN tiers_pending boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN assets.tiers_pending IS 'The catalogue''s tiers for large amounts could not be set when the asset was enabled, and nobody has set or removed one since.';
+
 -- +goose Down
+ALTER TABLE assets DROP COLUMN tiers_pending;
 DROP INDEX addresses_oldest;
 DROP VIEW deposits;
 DROP TRIGGER allocation_of_inclusion ON inclusions;

@@ -34,6 +34,8 @@ type Chain struct {
 	Paused     bool
 	// HaltedReason is set when nothing is credited on this chain.
 	HaltedReason string
+	// Demand is what every credit must rest on from the first on; "" leaves that as it is. It is written with EnableChain only.
+	Demand payment.Evidence
 }
 
 // RPCEndpoint is a node to ask.
@@ -62,6 +64,8 @@ type NewAsset struct {
 	DustBelow payment.Amount // less than this is dust
 	Tolerance payment.Amount // this much less than due still fulfils
 	CodeHash  *payment.Hash  // of a token's contract
+	// TiersPending says of a new asset that its tiers for large amounts are still to be set; see CompleteTiers.
+	TiersPending bool
 }
 
 // EnableChain adds a network with its nodes and its native coin, or changes its settings. StartBlock is only taken the
@@ -96,6 +100,11 @@ func (db *DB) EnableChain(ctx context.Context, c Chain, native NewAsset, endpoin
 		if err := t.saveAsset(ctx, native); err != nil {
 			return err
 		}
+		if c.Demand != "" {
+			if err := t.demand(ctx, TierKey{Chain: c.Name}, c.Demand, by); err != nil {
+				return err
+			}
+		}
 		_, err = t.audit(ctx, deed{
 			By: by, Action: "chain.enable", Subject: c.Name,
 			Detail: map[string]any{"chain_id": c.ChainID, "confirmations": c.Policy.Confirmations, "endpoints": len(endpoints)},
@@ -121,7 +130,7 @@ func (t txn) saveRPCEndpoint(ctx context.Context, chain string, e RPCEndpoint) e
 func (t txn) saveAsset(ctx context.Context, a NewAsset) error {
 	params := sqlc.UpsertAssetParams{
 		ID: a.ID.String(), Chain: a.ID.Chain, Code: a.Code, Decimals: int16(a.Decimals),
-		DustBelow: dbtype.Of(a.DustBelow), Tolerance: dbtype.Of(a.Tolerance),
+		DustBelow: dbtype.Of(a.DustBelow), Tolerance: dbtype.Of(a.Tolerance), TiersPending: a.TiersPending,
 	}
 	if !a.ID.IsNative() {
 		params.Contract = a.ID.Contract.Bytes()
@@ -239,6 +248,7 @@ type AssetInfo struct {
 	CodeHash     *payment.Hash
 	Enabled      bool
 	HaltedReason string
+	TiersPending bool // see CompleteTiers
 }
 
 // ListAssets lists the assets of a chain, disabled ones too.
@@ -255,7 +265,7 @@ func (db *DB) ListAssets(ctx context.Context, chain string) ([]AssetInfo, error)
 		}
 		assets[i] = AssetInfo{
 			Asset: asset, DustBelow: row.DustBelow.Amount, Tolerance: row.Tolerance.Amount, Enabled: row.Enabled,
-			HaltedReason: deref(row.HaltedReason),
+			HaltedReason: deref(row.HaltedReason), TiersPending: row.TiersPending,
 		}
 		if row.CodeHash != nil {
 			hash := payment.Hash(row.CodeHash)

@@ -46,17 +46,73 @@ func (db *DB) SetConfirmationTier(ctx context.Context, k TierKey, policy payment
 	}
 	d := deed{By: by, Action: "chain.tier.set", Subject: k.Chain, Detail: k.detail("policy", policy)}
 	return db.configure(ctx, k.Chain, d, func(t txn) (int64, error) {
-		return t.q.SetConfirmationTier(ctx, sqlc.SetConfirmationTierParams{
-			Chain: k.Chain, AssetID: k.assetID(), FromAmount: dbtype.Of(k.From),
-			Confirmations: int32(policy.Confirmations), FinalityTag: optional(string(policy.Tag)),
-		})
+		if err := t.decideTiers(ctx, k); err != nil {
+			return 0, err
+		}
+		return t.setConfirmationTier(ctx, k, policy)
 	})
+}
+
+func (t txn) setConfirmationTier(ctx context.Context, k TierKey, policy payment.ConfirmationPolicy) (int64, error) {
+	return t.q.SetConfirmationTier(ctx, sqlc.SetConfirmationTierParams{
+		Chain: k.Chain, AssetID: k.assetID(), FromAmount: dbtype.Of(k.From),
+		Confirmations: int32(policy.Confirmations), FinalityTag: optional(string(policy.Tag)),
+	})
+}
+
+// decideTiers says that whoever sets or removes a tier of an asset has decided about its tiers: nothing completes them any more.
+func (t txn) decideTiers(ctx context.Context, k TierKey) error {
+	if k.Asset == nil {
+		return nil
+	}
+	if _, err := t.q.DecideTiers(ctx, k.Asset.String()); err != nil {
+		return fmt.Errorf("decide about the tiers of %s: %w", k.Asset, err)
+	}
+	return nil
+}
+
+// ProposedTier is a tier that an asset is to have when nobody says otherwise.
+type ProposedTier struct {
+	From   payment.Amount // base units
+	Policy payment.ConfirmationPolicy
+}
+
+// CompleteTiers sets the tiers of an asset that was enabled with TiersPending, all or none, and tells whether it did: not when they were
+// set before, nor when somebody has set or removed a tier of the asset since. Error: CodeInvalidParameter.
+func (db *DB) CompleteTiers(ctx context.Context, asset payment.AssetID, tiers []ProposedTier, by process.By) (bool, error) {
+	done := false
+	err := db.tx(ctx, func(ctx context.Context, t txn) error {
+		done = false
+		pending, err := t.q.DecideTiers(ctx, asset.String())
+		if err != nil || pending == 0 {
+			return err
+		}
+		for _, tier := range tiers {
+			if err := tier.Policy.Validate(); err != nil {
+				return err
+			}
+			k := TierKey{Chain: asset.Chain, Asset: &asset, From: tier.From}
+			if _, err := t.setConfirmationTier(ctx, k, tier.Policy); err != nil {
+				return fmt.Errorf("set a tier of %s: %w", asset, err)
+			}
+			d := deed{By: by, Action: "chain.tier.set", Subject: k.Chain, Detail: k.detail("policy", tier.Policy)}
+			if _, err := t.audit(ctx, d); err != nil {
+				return err
+			}
+		}
+		done = true
+		return nil
+	})
+	return done, err
 }
 
 // RemoveConfirmationTier removes a tier. Errors: CodeUnknownChain; CodeNotFound when there is none of this key.
 func (db *DB) RemoveConfirmationTier(ctx context.Context, k TierKey, by process.By) error {
 	d := deed{By: by, Action: "chain.tier.remove", Subject: k.Chain, Detail: k.detail("removed", true)}
 	return db.configure(ctx, k.Chain, d, func(t txn) (int64, error) {
+		if err := t.decideTiers(ctx, k); err != nil {
+			return 0, err
+		}
 		return found(t.q.RemoveConfirmationTier(ctx, sqlc.RemoveConfirmationTierParams{
 			Chain: k.Chain, AssetID: k.assetID(), FromAmount: dbtype.Of(k.From),
 		}))
@@ -75,6 +131,18 @@ func (db *DB) SetEvidenceTier(ctx context.Context, k TierKey, evidence payment.E
 			Chain: k.Chain, AssetID: k.assetID(), FromAmount: dbtype.Of(k.From), Evidence: string(evidence),
 		})
 	})
+}
+
+// demand is SetEvidenceTier within a transaction.
+func (t txn) demand(ctx context.Context, k TierKey, evidence payment.Evidence, by process.By) error {
+	n, err := t.q.SetEvidenceTier(ctx, sqlc.SetEvidenceTierParams{
+		Chain: k.Chain, AssetID: k.assetID(), FromAmount: dbtype.Of(k.From), Evidence: string(evidence),
+	})
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = t.audit(ctx, deed{By: by, Action: "chain.evidence.set", Subject: k.Chain, Detail: k.detail("evidence", evidence)})
+	return err
 }
 
 // RemoveEvidenceTier removes a tier. Errors: CodeUnknownChain; CodeNotFound when there is none of this key.

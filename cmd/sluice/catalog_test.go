@@ -235,3 +235,77 @@ func TestLargeAmountsWaitLonger(t *testing.T) {
 	require.Zero(t, b.run("", enable...).code)
 	require.Equal(t, 2, tiers())
 }
+
+// noTag makes a node answer about a tag with a failure, or that there is no such block.
+func noTag(node *chaintest.Fake, tag string, failure *chaintest.RPCError) {
+	node.SetFaults(chaintest.Faults{Answer: func(a *chaintest.Answer) {
+		if a.Method == "eth_getBlockByNumber" && string(a.Params[0]) == `"`+tag+`"` {
+			a.Result, a.Error = nil, failure
+		}
+	}})
+}
+
+// What could not be done the first time is done by the same command, and what somebody decided since is left alone.
+func TestTheSameCommandCompletesWhatIsMissing(t *testing.T) {
+	busy := &chaintest.RPCError{Code: -32603, Message: "internal error"}
+	for _, tc := range []struct {
+		name               string
+		decide             func(b *bench)
+		native, usdc, usdt int // confirmations from large amounts on, 0: no tier
+	}{
+		{name: "nobody did anything", native: 12, usdc: 12, usdt: 12},
+		{name: "a tier was set by hand", native: 12, usdc: 99, usdt: 12, decide: func(b *bench) {
+			require.Zero(b, b.run("", "chain", "tier", "set", "ethereum", "--asset", "USDC", "--from", "5", "--confirmations", "99").code)
+		}},
+		{name: "and removed", native: 12, usdt: 12, decide: func(b *bench) {
+			require.Zero(b, b.run("", "chain", "tier", "set", "ethereum", "--asset", "USDC", "--from", "5", "--confirmations", "99").code)
+			require.Zero(b, b.run("", "chain", "tier", "remove", "ethereum", "--asset", "USDC", "--from", "5").code)
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := setup(t)
+			node := b.network("ethereum")
+			enable := []string{"chain", "enable", "ethereum", "--rpc", node.URL()}
+			noTag(node, "finalized", busy)
+			r := b.run("", enable...)
+			require.Equal(t, 3, r.code, r.err)
+			require.Contains(t, r.err, "without tiers for large amounts of USDC and tiers for large amounts of USDT and tiers for large amounts of ETH")
+			require.Contains(t, r.err, "run the same command again")
+			require.NotContains(t, r.err, node.URL())
+			require.Equal(t, 2, b.count(`SELECT count(*)::int FROM assets WHERE contract IS NOT NULL`), "the tokens are there all the same")
+			require.Zero(t, b.count(`SELECT count(*)::int FROM confirmation_tiers`))
+			if tc.decide != nil {
+				tc.decide(b)
+			}
+			require.Equal(t, 3, b.run("", enable...).code, "the reason is still there")
+
+			node.SetFaults(chaintest.Faults{})
+			for range 2 {
+				r = b.run("", enable...)
+				require.Zero(t, r.code, r.err)
+				for code, want := range map[string]int{"ETH": tc.native, "USDC": tc.usdc, "USDT": tc.usdt} {
+					require.Equal(t, want, b.count(`SELECT COALESCE(max(confirmations), 0)::int FROM confirmation_tiers t
+					JOIN assets a ON a.id = t.asset_id WHERE a.code = '`+code+`'`), code)
+				}
+				require.NotContains(t, b.run("", enable...).out, "finalized", "nothing is left to do")
+			}
+		})
+	}
+}
+
+// A tag that no node has is no transient failure: nothing waits for it, now or later.
+func TestATierWhoseTagNobodyKnowsIsLeftOut(t *testing.T) {
+	b := setup(t)
+	node, busy := b.network("ethereum"), b.network("ethereum")
+	noTag(node, "finalized", nil)
+	noTag(busy, "finalized", &chaintest.RPCError{Code: -32603, Message: "internal error"})
+	enable := []string{"chain", "enable", "ethereum", "--rpc", node.URL(), "--rpc", elsewhere(busy)}
+	r := b.run("", enable...)
+	require.Equal(t, 3, r.code, "one of them may know it")
+	noTag(busy, "finalized", nil)
+	r = b.run("", enable...)
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.err, "USDC from 10000 on waits no longer than other amounts")
+	require.Zero(t, b.count(`SELECT count(*)::int FROM confirmation_tiers`))
+	require.NotContains(t, b.run("", enable...).err, "waits no longer", "that was decided")
+}

@@ -15,20 +15,47 @@ import (
 	"github.com/sluicepay/sluice/store"
 )
 
-// enableTokens adds the catalogue's tiers, and its tokens that the chain does not have yet after asking their contracts. A token that is not
-// what the catalogue says is left out; the error tells which, and the chain is enabled all the same.
-func (e chainEnable) enableTokens(ctx context.Context, c console, a admin, plan chainPlan) error {
+// applyCatalog adds the catalogue's tokens that the chain does not have yet, after asking their contracts, and the tiers of what was enabled
+// by this command, now or before, and did not get them yet. What cannot be had is left out; the error tells what, and the chain is
+// enabled all the same.
+func (e chainEnable) applyCatalog(ctx context.Context, c console, a admin, plan chainPlan) error {
 	if plan.network == nil {
 		return nil
 	}
-	if plan.fresh {
-		if err := setTiers(ctx, c, a, plan, plan.native); err != nil {
+	var without []string
+	if !e.NoTokens {
+		left, err := e.enableTokens(ctx, c, a, plan)
+		if err != nil {
 			return err
 		}
+		without = append(without, left...)
 	}
-	if e.NoTokens {
-		return nil
+	assets, err := a.db.ListAssets(ctx, e.Name)
+	if err != nil {
+		return err
 	}
+	for _, asset := range assets {
+		if !asset.TiersPending {
+			continue
+		}
+		missing, err := completeTiers(ctx, c, a, plan, asset)
+		if err != nil {
+			return err
+		}
+		if missing != nil {
+			without = append(without, "tiers for large amounts of "+asset.Symbol)
+			fmt.Fprintf(c.err, "large amounts of %s on %s wait no longer than others yet: %v\n", asset.Symbol, e.Name, missing)
+		}
+	}
+	if len(without) > 0 {
+		return &exitError{code: 3, message: e.Name + " is enabled, and without " + strings.Join(without, " and ") +
+			"; once the reason is gone, run the same command again"}
+	}
+	return nil
+}
+
+// enableTokens adds the catalogue's tokens, and returns the codes of those that could not be added.
+func (e chainEnable) enableTokens(ctx context.Context, c console, a admin, plan chainPlan) ([]string, error) {
 	nodes := make([]node, len(e.RPC))
 	for i, url := range e.RPC {
 		nodes[i] = node{url: url, name: "--rpc number " + strconv.Itoa(i+1)}
@@ -37,7 +64,7 @@ func (e chainEnable) enableTokens(ctx context.Context, c console, a admin, plan 
 	for _, listed := range plan.network.Tokens {
 		asset, err := listedAsset(plan.chain, listed)
 		if err != nil {
-			return err
+			return left, err
 		}
 		if listed.ByHand || configured(plan.assets, asset) {
 			continue
@@ -48,58 +75,47 @@ func (e chainEnable) enableTokens(ctx context.Context, c console, a admin, plan 
 			continue
 		}
 		fmt.Fprintf(c.out, "%s on %s is enabled as %s (%d decimals)\n", listed.Contract, e.Name, listed.Code, listed.Decimals)
-		if err := setTiers(ctx, c, a, plan, asset); err != nil {
-			return err
-		}
 	}
-	if len(left) > 0 {
-		return &exitError{code: 3, message: e.Name + " is enabled, and without " + strings.Join(left, " and ") +
-			"; once the reason is gone, run the same command again"}
-	}
-	return nil
+	return left, nil
 }
 
-// setTiers makes larger amounts of a new asset wait for what the catalogue says. A tag that no node knows is left out: payments
-// would wait for it for ever.
-func setTiers(ctx context.Context, c console, a admin, plan chainPlan, asset store.NewAsset) error {
+// completeTiers makes larger amounts of an asset wait for what the catalogue says, all tiers or none: missing is why none could be set.
+// A tag that no node knows is left out: payments would wait for it for ever.
+func completeTiers(ctx context.Context, c console, a admin, plan chainPlan, asset store.AssetInfo) (missing, err error) {
+	var tiers []store.ProposedTier
+	var words []string
 	for _, tier := range plan.network.Tiers {
-		if tier.Asset != asset.Code {
+		if tier.Asset != asset.Symbol {
 			continue
 		}
 		from, err := payment.ParseDecimal(tier.From, asset.Decimals)
 		if err != nil {
-			return fmt.Errorf("the catalogue's tier of %s: %w", tier.Asset, err)
+			return nil, fmt.Errorf("the catalogue's tier of %s: %w", tier.Asset, err)
 		}
-		err = a.knowsTag(ctx, plan.chain.Name, tier.Tag)
-		if err != nil && !errors.Is(err, chain.ErrUnsupported) && !errors.Is(err, chain.ErrBlockUnknown) {
-			return &exitError{code: 3, message: fmt.Sprintf("%s is enabled, but not that %s from %s on waits for %s: set it with \"chain tier set\": %v",
-				plan.chain.Name, asset.Code, tier.From, policyWords(tier.ConfirmationPolicy), err)}
+		switch err := a.knowsTag(ctx, plan.chain.Name, tier.Tag); {
+		case errors.Is(err, chain.ErrUnsupported), errors.Is(err, chain.ErrBlockUnknown):
+			fmt.Fprintf(c.err, "%s from %s on waits no longer than other amounts: %v\n", asset.Symbol, tier.From, err)
+		case err != nil:
+			return err, nil
+		default:
+			tiers = append(tiers, store.ProposedTier{From: from, Policy: tier.ConfirmationPolicy})
+			words = append(words, fmt.Sprintf("%s from %s on: %s\n", asset.Symbol, tier.From, policyWords(tier.ConfirmationPolicy)))
 		}
-		if err != nil {
-			fmt.Fprintf(c.err, "%s from %s on waits no longer than other amounts: %v\n", asset.Code, tier.From, err)
-			continue
-		}
-		key := store.TierKey{Chain: plan.chain.Name, Asset: &asset.ID, From: from}
-		if err := a.db.SetConfirmationTier(ctx, key, tier.ConfirmationPolicy, a.by); err != nil {
-			return err
-		}
-		fmt.Fprintf(c.out, "%s from %s on: %s\n", asset.Code, tier.From, policyWords(tier.ConfirmationPolicy))
 	}
-	return nil
+	done, err := a.db.CompleteTiers(ctx, asset.ID, tiers, a.by)
+	if done {
+		fmt.Fprint(c.out, strings.Join(words, ""))
+	}
+	return nil, err
 }
 
-// demandAgreement makes a new network of the catalogue that has several operators credit nothing on the word of one of them.
+// demand makes a new network of the catalogue that has several operators credit nothing on the word of one of them.
 // While only one is left, payments are seen and wait, unless "chain evidence limit" allows some of it.
-func demandAgreement(ctx context.Context, c console, a admin, plan chainPlan, operators []string) error {
+func (p *chainPlan) demand(operators []string) {
 	several := slices.ContainsFunc(operators, func(name string) bool { return name != operators[0] })
-	if plan.network == nil || !plan.fresh || !several {
-		return nil
+	if p.network != nil && p.fresh && several {
+		p.chain.Demand = payment.EvidenceAgreed
 	}
-	if err := a.db.SetEvidenceTier(ctx, store.TierKey{Chain: plan.chain.Name}, payment.EvidenceAgreed, a.by); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.out, "a payment counts when two operators agree about it; \"chain evidence limit\" says how much may count while only one is left\n")
-	return nil
 }
 
 func listedAsset(settings store.Chain, listed catalog.Token) (store.NewAsset, error) {
@@ -122,7 +138,7 @@ func enableListed(ctx context.Context, a admin, nodes []node, asset store.NewAss
 	if err != nil {
 		return err
 	}
-	asset.CodeHash = &meta.CodeHash
+	asset.CodeHash, asset.TiersPending = &meta.CodeHash, true
 	return a.db.AddToken(ctx, asset, a.by)
 }
 

@@ -60,6 +60,7 @@ func (e chainEnable) plan(ctx context.Context, db *store.DB) (chainPlan, error) 
 	if network, ok := catalog.ByChainID(settings.Family, settings.ChainID); ok {
 		plan.network = &network
 	}
+	plan.native.TiersPending = plan.fresh && plan.network != nil
 	plan.chain = settings
 	return plan, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/evm"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -94,7 +95,8 @@ func (s tierSet) Run(ctx context.Context, c console) error {
 	})
 }
 
-// knowsTag refuses a tag that no node of the chain has a block for: payments would wait for it for ever.
+// knowsTag refuses a tag that no node of the chain has a block for: payments would wait for it for ever. When some nodes could not be
+// asked, the error is theirs: they may know it.
 func (a admin) knowsTag(ctx context.Context, name string, tag payment.Tag) error {
 	if tag == payment.TagNone {
 		return nil
@@ -103,15 +105,23 @@ func (a admin) knowsTag(ctx context.Context, name string, tag payment.Tag) error
 	if err != nil {
 		return err
 	}
-	var failures []error
+	var refusals, failures []error
 	for _, endpoint := range endpoints {
 		err := a.asksForTag(ctx, name, endpoint, tag)
-		if err == nil {
+		named := fmt.Errorf("node of %s: %w", endpoint.Operator, err)
+		switch {
+		case err == nil:
 			return nil
+		case errors.Is(err, chain.ErrUnsupported), errors.Is(err, chain.ErrBlockUnknown):
+			refusals = append(refusals, named)
+		default:
+			failures = append(failures, named)
 		}
-		failures = append(failures, fmt.Errorf("node of %s: %w", endpoint.Operator, err))
 	}
-	return fmt.Errorf("no node of %s knows the tag %s: %w", name, tag, errors.Join(failures...))
+	if len(failures) > 0 {
+		return fmt.Errorf("no node of %s could say that it knows the tag %s: %w", name, tag, errors.Join(failures...))
+	}
+	return fmt.Errorf("no node of %s knows the tag %s: %w", name, tag, errors.Join(refusals...))
 }
 
 func (a admin) asksForTag(ctx context.Context, name string, endpoint store.RPCEndpoint, tag payment.Tag) error {

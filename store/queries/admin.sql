@@ -76,8 +76,8 @@ SELECT id, operator, url, url_key, ws_url, ws_url_key, url_fingerprint, weight
 
 -- name: UpsertAsset :execrows
 -- Zero rows: it is configured with other decimals, and those are pinned.
-INSERT INTO assets (id, chain, contract, code, decimals, dust_below, tolerance, code_hash)
-VALUES (@id, @chain, @contract, @code, @decimals, @dust_below, @tolerance, @code_hash)
+INSERT INTO assets (id, chain, contract, code, decimals, dust_below, tolerance, code_hash, tiers_pending)
+VALUES (@id, @chain, @contract, @code, @decimals, @dust_below, @tolerance, @code_hash, @tiers_pending)
 ON CONFLICT (id) DO UPDATE
    SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = true,
        code_hash = COALESCE(EXCLUDED.code_hash, assets.code_hash)
@@ -87,7 +87,8 @@ ON CONFLICT (id) DO UPDATE
 SELECT min(created_at)::timestamptz AS made FROM addresses WHERE family = @family HAVING count(*) > 0;
 
 -- name: ListAssets :many
-SELECT a.id, a.chain, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.code_hash, a.enabled, a.halted_reason, c.family
+SELECT a.id, a.chain, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.code_hash, a.enabled, a.halted_reason, c.family,
+       a.tiers_pending
   FROM assets a JOIN chains c ON c.name = a.chain WHERE a.chain = @chain ORDER BY a.id;
 
 -- name: InsertXpub :exec

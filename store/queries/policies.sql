@@ -89,6 +89,10 @@ ON CONFLICT (chain, asset_id, from_amount) DO UPDATE SET confirmations = EXCLUDE
 -- name: RemoveConfirmationTier :execrows
 DELETE FROM confirmation_tiers WHERE chain = @chain AND asset_id IS NOT DISTINCT FROM sqlc.narg(asset_id)::text AND from_amount = @from_amount;
 
+-- name: DecideTiers :execrows
+-- Zero rows: the asset's tiers are nobody's to complete any more.
+UPDATE assets SET tiers_pending = false WHERE id = @id AND tiers_pending;
+
 -- name: SetEvidenceTier :execrows
 INSERT INTO evidence_tiers AS t (chain, asset_id, from_amount, evidence)
 VALUES (@chain, sqlc.narg(asset_id), @from_amount, @evidence)

@@ -260,7 +260,8 @@ func (q *Queries) InsertXpub(ctx context.Context, arg InsertXpubParams) error {
 }
 
 const listAssets = `-- name: ListAssets :many
-SELECT a.id, a.chain, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.code_hash, a.enabled, a.halted_reason, c.family
+SELECT a.id, a.chain, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.code_hash, a.enabled, a.halted_reason, c.family,
+       a.tiers_pending
   FROM assets a JOIN chains c ON c.name = a.chain WHERE a.chain = $1 ORDER BY a.id
 `
 
@@ -276,6 +277,7 @@ type ListAssetsRow struct {
 	Enabled      bool
 	HaltedReason *string
 	Family       string
+	TiersPending bool
 }
 
 func (q *Queries) ListAssets(ctx context.Context, chain string) ([]ListAssetsRow, error) {
@@ -299,6 +301,7 @@ func (q *Queries) ListAssets(ctx context.Context, chain string) ([]ListAssetsRow
 			&i.Enabled,
 			&i.HaltedReason,
 			&i.Family,
+			&i.TiersPending,
 		); err != nil {
 			return nil, err
 		}
@@ -569,8 +572,8 @@ func (q *Queries) RevokeKey(ctx context.Context, id string) (RevokeKeyRow, error
 }
 
 const upsertAsset = `-- name: UpsertAsset :execrows
-INSERT INTO assets (id, chain, contract, code, decimals, dust_below, tolerance, code_hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO assets (id, chain, contract, code, decimals, dust_below, tolerance, code_hash, tiers_pending)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE
    SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = true,
        code_hash = COALESCE(EXCLUDED.code_hash, assets.code_hash)
@@ -578,14 +581,15 @@ ON CONFLICT (id) DO UPDATE
 `
 
 type UpsertAssetParams struct {
-	ID        string
-	Chain     string
-	Contract  []byte
-	Code      string
-	Decimals  int16
-	DustBelow dbtype.Amount
-	Tolerance dbtype.Amount
-	CodeHash  []byte
+	ID           string
+	Chain        string
+	Contract     []byte
+	Code         string
+	Decimals     int16
+	DustBelow    dbtype.Amount
+	Tolerance    dbtype.Amount
+	CodeHash     []byte
+	TiersPending bool
 }
 
 // Zero rows: it is configured with other decimals, and those are pinned.
@@ -599,6 +603,7 @@ func (q *Queries) UpsertAsset(ctx context.Context, arg UpsertAssetParams) (int64
 		arg.DustBelow,
 		arg.Tolerance,
 		arg.CodeHash,
+		arg.TiersPending,
 	)
 	if err != nil {
 		return 0, err

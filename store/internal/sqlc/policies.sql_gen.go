@@ -55,6 +55,19 @@ func (q *Queries) ConfirmationTiersOf(ctx context.Context, assets []string) ([]C
 	return items, nil
 }
 
+const decideTiers = `-- name: DecideTiers :execrows
+UPDATE assets SET tiers_pending = false WHERE id = $1 AND tiers_pending
+`
+
+// Zero rows: the asset's tiers are nobody's to complete any more.
+func (q *Queries) DecideTiers(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.Exec(ctx, decideTiers, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const evidenceTiersOf = `-- name: EvidenceTiersOf :many
 SELECT t.evidence,
        LEAST(t.from_amount * CASE WHEN t.asset_id IS NULL THEN ('1e' || a.decimals)::numeric ELSE 1 END,
