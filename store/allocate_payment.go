@@ -88,6 +88,8 @@ type allocation struct {
 	amount payment.Amount
 	// replaced is the payment whose place this one takes, if it takes one.
 	replaced *sqlc.AwaitedSharesRow
+	// waited: it was decided before, and the payment returns while it is waited for.
+	waited bool
 }
 
 // allocate decides for which order the arrival is. paymentID is the payment that arrives once more, "" for a new one.
@@ -157,22 +159,24 @@ func (p *placing) keptAllocation(ctx context.Context, paymentID string, a arriva
 	case row.AddressID != a.to.ID, row.AssetID != a.assetID:
 		return nil, nil //nolint:nilnil // mined again as other money
 	}
-	kept := allocation{order: row.OrderID}
+	kept := allocation{order: row.OrderID, waited: row.Waited}
 	if row.Amount != nil {
 		kept.amount = row.Amount.Amount
 	}
 	return &kept, nil
 }
 
-// holds tells whether what was decided still holds: a deposit stays one, and a share in an order stays unless the order was
-// given to other money after nobody waited for this one any more.
+// holds tells whether what was decided still holds: a deposit stays one, and a share in an order stays while the payment is
+// waited for, also in one that was cancelled. After that it is lost when the order was cancelled, or given to other money.
 func (p *placing) holds(kept allocation, a arrival, owed map[payment.OrderID]payment.Amount) bool {
 	if kept.order == nil {
 		return true
 	}
 	order := p.orders[payment.OrderID(*kept.order)]
-	return order != nil && order.state() != payment.StateCancelled && a.counts(order) &&
-		!owed[order.id()].Less(kept.amount.Min(a.Amount))
+	if order == nil || !a.counts(order) {
+		return false
+	}
+	return kept.waited || order.state() != payment.StateCancelled && !owed[order.id()].Less(kept.amount.Min(a.Amount))
 }
 
 // owed is what each order asks for less what is allocated to it, leaving out some payments.

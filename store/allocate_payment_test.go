@@ -156,6 +156,31 @@ func TestAnAllocationSurvivesAReorganisation(t *testing.T) {
 	m.CheckBooks(t)
 }
 
+// A cancelled order keeps what it got before, also when that is mined again; only what nobody waits for any more is somebody
+// else's.
+func TestAReorganisationTakesNothingFromACancelledOrder(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	orders, names := m.ann(t, 25e6, 10e6)
+	ancestor := m.record(t).BlockRef
+	part := pay(t, orders[0], 20e6)
+	m.record(t, part)
+	m.advance(t, storetest.Confirmations)
+	m.credit(t, part)
+	_, err := m.DB.CancelOrder(t.Context(), cancel(orders[0].ID))
+	require.NoError(t, err)
+	m.rollback(t, ancestor)
+	m.record(t, part)
+	require.Equal(t, "#0 20000000", m.allocated(t, part, names))
+
+	m.rollback(t, ancestor)
+	m.advance(t, 3*storetest.Confirmations+1)
+	require.Nil(t, m.payment(t, part).Returns)
+	m.record(t, part)
+	require.Equal(t, "#1 10000000", m.allocated(t, part, names))
+	m.CheckBooks(t)
+}
+
 // The height at which an order was opened is one on a chain that may be undone: what was paid for it may be mined again below.
 func TestAReorganisationMovesTheBirthsOfOrders(t *testing.T) {
 	t.Parallel()

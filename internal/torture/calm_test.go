@@ -3,7 +3,6 @@ package torture_test
 import (
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/stretchr/testify/require"
 
@@ -63,7 +62,7 @@ func (h *history) settleAll() {
 	for _, n := range h.nodes {
 		h.tell(n)
 	}
-	for _, id := range slices.Sorted(maps.Keys(h.pending)) {
+	for _, id := range h.inOrder(maps.Keys(h.pending)) {
 		h.settle(id, &sabotage{}, nil)
 	}
 }

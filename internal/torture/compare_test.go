@@ -37,6 +37,7 @@ func (h *history) predicted(m *model.Model) []string {
 			lines = append(lines, fmt.Sprintf("balance %s: %s", account, balance))
 		}
 	}
+	lines = append(lines, predictedOfCustomers(m)...)
 	slices.Sort(lines)
 	return lines
 }
@@ -45,7 +46,7 @@ func asset(chain, token string) string { return chain + " " + token }
 
 const (
 	factsOfOrders   = `SELECT id, state, labels FROM orders WHERE merchant_id = $1`
-	factsOfEvents   = `SELECT e.order_id, e.seq, e.type, COALESCE(e.payment_id, '') FROM events e WHERE e.merchant_id = $1`
+	factsOfEvents   = `SELECT COALESCE(e.order_id, ''), e.seq, e.type, COALESCE(e.payment_id, '') FROM events e WHERE e.merchant_id = $1`
 	factsOfPayments = `SELECT p.id, p.chain, '0x' || encode(p.tx_hash, 'hex'), p.native, p.position, p.status, COALESCE(p.order_id, ''), p.inclusion,
 		i.block_number, '0x' || encode(i.block_hash, 'hex'), i.canonical, i.amount::text, COALESCE('0x' || encode(a.contract, 'hex'), ''),
 		'0x' || encode(i.recipient, 'hex'), COALESCE(p.credited_inclusion, 0), COALESCE(replace(acc.kind, 'merchant:', ''), '')
@@ -95,6 +96,10 @@ func (h *history) recorded() []string {
 		var order, kind, about string
 		var seq int
 		err := row.Scan(&order, &seq, &kind, &about)
+		if order == "" {
+			lines = append(lines, fmt.Sprintf("payment %s event %02d: %s", keys[about], seq, kind))
+			return err
+		}
 		lines = append(lines, fmt.Sprintf("order %s event %02d: %s %s", order, seq, kind, keys[about]))
 		return err
 	})
@@ -108,6 +113,7 @@ func (h *history) recorded() []string {
 		lines = append(lines, fmt.Sprintf("balance %s %s: %s", kind, asset(chain, contract), balance))
 		return err
 	})
+	h.askOfCustomers(batch, &lines)
 	h.must(h.PG.Owner.SendBatch(h.ctx, batch).Close())
 	slices.Sort(lines)
 	return lines

@@ -40,6 +40,9 @@ type history struct {
 	pending map[payment.PaymentID]process.ReviewCause
 	ids     map[string]payment.PaymentID // of payments, by the model's keys
 	serial  int
+	// known: the merchant knows some of its customers. age counts the orders.
+	known bool
+	age   int
 
 	// While several act at once, what was committed waits here.
 	racing bool
@@ -59,6 +62,9 @@ type asked struct {
 	token   int // of the node's, -1 for the coin
 	due     *big.Int
 	address payment.Address
+	// customer is whose standing address it is, "" for the order's own.
+	customer string
+	opened   model.Order
 }
 
 type merchantPolicy struct {
@@ -167,6 +173,10 @@ func (h *history) begin() {
 			m.PaymentPolicy = payment.PaymentHold
 		}
 	})
+	if h.policy.hold {
+		h.model.Hold()
+	}
+	h.known = h.often("customers", 60)
 	h.wallet = h.AddWallet(h.t, h.merchant, 0)
 	for range 2 {
 		id := h.chains.Add(1)
@@ -180,6 +190,9 @@ func (h *history) begin() {
 	h.nodes[0].mine(nil)
 	h.scan(h.nodes[0], calmScan())
 	h.open()
+	for range h.more() {
+		h.open()
+	}
 }
 
 // enable configures a chain, with its first token.
@@ -246,10 +259,13 @@ func (h *history) pay() *node {
 	o := h.order()
 	n := o.node
 	e := effect{native: o.token < 0, token: max(o.token, 0), to: o.address, amount: o.due}
-	if h.often("in parts", 30) {
+	switch {
+	case o.customer != "":
+		e.amount = h.paying(o)
+	case h.often("in parts", 30):
 		e.amount = new(big.Int).Div(new(big.Int).Add(o.due, big.NewInt(1)), big.NewInt(2))
 	}
-	tx := &transaction{effects: []effect{e}}
+	tx := &transaction{effects: []effect{e}, payer: h.payer()}
 	if !e.native && h.often("junk before", 30) {
 		tx.effects = slices.Insert(tx.effects, 0, effect{junk: true, to: e.to, amount: e.amount})
 	}
@@ -272,7 +288,7 @@ func (h *history) transactions(n *node) []*transaction {
 }
 
 func (h *history) transaction(n *node) *transaction {
-	tx := &transaction{failed: h.often("fails", 5)}
+	tx := &transaction{failed: h.often("fails", 5), payer: h.payer()}
 	if h.often("native", 40) {
 		tx.effects = append(tx.effects, h.effect(n, true))
 	}
@@ -321,7 +337,7 @@ func (h *history) effect(n *node, native bool) effect {
 	case 0, 1:
 		e.amount = o.due
 	case 2:
-		e.amount = new(big.Int).Div(o.due, big.NewInt(2))
+		e.amount = h.paying(o)
 	case 3:
 		e.amount = new(big.Int).Add(o.due, big.NewInt(int64(h.draw("more", 1, 50))))
 	case 4:
@@ -349,7 +365,7 @@ func (h *history) undo() {
 	}
 	h.scan(n, calmScan())
 	h.tell(n)
-	for i, id := range slices.Sorted(maps.Keys(h.pending)) {
+	for i, id := range h.inOrder(maps.Keys(h.pending)) {
 		if i == 0 && h.often("pulled away", 20) {
 			h.settle(id, &sabotage{}, h.pullAway(n))
 			continue
@@ -371,6 +387,9 @@ func (h *history) reorganise(n *node, least int) {
 	txs := n.cut(h.t, h.draw("depth", least, deepest))
 	var again []*transaction
 	for _, tx := range txs {
+		if h.spedUp(tx, &again) {
+			continue
+		}
 		switch h.draw("fate", 0, 5) {
 		case 0: // dropped
 		case 1:
@@ -395,7 +414,7 @@ func (h *history) reorganise(n *node, least int) {
 
 // changed is the same transaction with other effects: a contract may do different things in another block.
 func (h *history) changed(n *node, tx *transaction) *transaction {
-	c := &transaction{hash: tx.hash, failed: tx.failed, effects: slices.Clone(tx.effects), calls: tx.calls}
+	c := &transaction{hash: tx.hash, payer: tx.payer, failed: tx.failed, effects: slices.Clone(tx.effects), calls: tx.calls}
 	switch h.draw("change", 0, 4) {
 	case 4:
 		c.calls = h.calls(n, 1)
@@ -415,68 +434,8 @@ func (h *history) changed(n *node, tx *transaction) *transaction {
 	return c
 }
 
-// open opens orders, sometimes several at once.
-func (h *history) open() {
-	if len(h.orders) >= 5 {
-		return
-	}
-	n := h.node()
-	at := h.draw("asset", -1, len(n.known)-1)
-	due := big.NewInt(int64(h.draw("due", 100, 1000)))
-	code := "ETH"
-	if at >= 0 {
-		code = fmt.Sprintf("T%d", at)
-	}
-	var wish payment.ConfirmationPolicy
-	if h.often("wish", 20) {
-		wish.Confirmations = n.confirmations + 1
-	}
-	claim, err := h.DB.CreateOrder(h.ctx, h.NewOrder(func(o *store.NewOrder) {
-		o.Merchant, o.Chain, o.Asset, o.Amount, o.Wish = h.merchant, n.name, code, payment.AmountFromUint64(due.Uint64()), wish
-	}))
-	if n.paused || h.model.Cursor(n.name) == nil {
-		require.Equal(h.rt, payment.CodeChainLagging, payment.CodeOf(err), "nobody would see its payment")
-		return
-	}
-	h.must(err)
-	id := claim.OrderID
-	view := h.allocate(id)
-	address, err := payment.ParseAddress(payment.FamilyEVM, view.Address)
-	h.must(err)
-	h.orders = append(h.orders, &asked{id: id, node: n, token: at, due: due, address: address})
-
-	// Deadlines are of the chain's own time, which is long past: whoever looks at another clock sees them all expired.
-	deadline := n.head().Time + int64(h.draw("blocks to live", 0, 12)*blockTime) + blockTime/2
-	lateUntil := deadline + int64(h.draw("late blocks", 0, 6)*blockTime)
-	h.Exec(h.t, `UPDATE orders SET expires_at = $2, late_until = $3 WHERE id = $1`, id, time.Unix(deadline, 0), time.Unix(lateUntil, 0))
-	tolerance := new(big.Int).Mul(due, big.NewInt(int64(h.policy.tolerance)))
-	tolerance.Div(tolerance, big.NewInt(10_000))
-	o := model.Order{
-		ID: string(id), Address: address.Lower(), Asset: model.Asset{Chain: n.name}, Due: due,
-		Fulfil: new(big.Int).Sub(due, tolerance), Dust: big.NewInt(dustBelow), Deadline: deadline, LateUntil: lateUntil,
-		Confirmations: max(n.confirmations, wish.Confirmations), Hold: h.policy.hold, Late: string(h.policy.late),
-	}
-	if at >= 0 {
-		o.Asset.Token = n.tokens[at].Lower()
-	}
-	birth := h.model.Cursor(n.name).Number
-	o.Birth = &birth
-	h.model.Open(o)
-}
-
 // allocate gives an order its address, as two workers would that both believe it is theirs to do, one of which dies.
-func (h *history) allocate(id payment.OrderID) process.OrderView {
-	attempt := func(ctx context.Context) (process.OrderView, error) {
-		a, err := h.DB.BeginAllocation(ctx, id)
-		if err != nil || a.Done != nil {
-			return deref(a.Done), err
-		}
-		index, err := h.issue(ctx, a.Wallet.ID)
-		if err != nil {
-			return process.OrderView{}, err
-		}
-		return h.DB.FinishAllocation(ctx, id, a.Wallet.ID, index, made(string(a.Wallet.ID), 0, uint64(index)))
-	}
+func (h *history) allocate(o *asked) {
 	dying := h.sabotage(20)
 	type result struct {
 		view process.OrderView
@@ -487,19 +446,19 @@ func (h *history) allocate(id payment.OrderID) process.OrderView {
 	h.tally.add("allocated at once", together)
 	for range together {
 		go func() {
-			view, err := attempt(h.ctx)
+			view, err := h.attempt(h.ctx, o.id)
 			others <- result{view, err}
 		}()
 	}
-	_, _ = attempt(dying.in(h.ctx))
-	view, err := attempt(h.ctx)
+	_, _ = h.attempt(dying.in(h.ctx), o.id)
+	view, err := h.attempt(h.ctx, o.id)
 	h.must(err)
 	for range together {
 		other := <-others
 		h.must(other.err)
 		require.Equal(h.rt, view.Address, other.view.Address, "one order, one address")
 	}
-	return view
+	h.addressed(o, view)
 }
 
 func deref[T any](p *T) T {

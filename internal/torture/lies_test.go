@@ -153,7 +153,7 @@ func (h *history) lieAbout(n *node, b *model.Block) {
 	var txs []*transaction
 	for _, tx := range b.Txs {
 		truth := n.txs[tx.ID]
-		txs = append(txs, &transaction{hash: truth.hash, failed: truth.failed, effects: slices.Clone(truth.effects), calls: slices.Clone(truth.calls)})
+		txs = append(txs, &transaction{hash: truth.hash, payer: truth.payer, failed: truth.failed, effects: slices.Clone(truth.effects), calls: slices.Clone(truth.calls)})
 	}
 	for range h.draw("lies", 1, 2) {
 		tx := &transaction{}

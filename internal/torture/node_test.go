@@ -53,6 +53,7 @@ type transaction struct {
 	effects []effect
 	calls   []call
 	failed  bool
+	payer   uint64
 }
 
 // effect is the value of a transaction when it is native, else one of its logs.
@@ -163,7 +164,7 @@ func (n *node) remember(ref payment.BlockRef, txs []*transaction) {
 }
 
 func (n *node) model(tx *transaction) model.Tx {
-	m := model.Tx{ID: tx.hash.String(), Failed: tx.failed}
+	m := model.Tx{ID: tx.hash.String(), Failed: tx.failed, From: made("payer", 0, tx.payer).Lower()}
 	for _, e := range tx.effects {
 		if e.native {
 			m.To, m.Value = e.to.Lower(), e.amount
@@ -201,7 +202,7 @@ func (n *node) mine(txs []*transaction) {
 }
 
 func (n *node) fakeTx(tx *transaction) *chaintest.FakeTx {
-	payer := made("payer", 0, 0)
+	payer := made("payer", 0, tx.payer)
 	fake := &chaintest.FakeTx{Hash: tx.hash, From: payer, To: made("contract", 0, 0), Failed: tx.failed}
 	for _, e := range tx.effects {
 		switch {

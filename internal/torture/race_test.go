@@ -43,7 +43,7 @@ func (h *history) race() {
 	if h.often("cancel", 60) {
 		rivals = append(rivals, h.cancelling(o))
 	}
-	if ids := slices.Sorted(maps.Keys(h.pending)); len(ids) > 0 {
+	if ids := h.inOrder(maps.Keys(h.pending)); len(ids) > 0 {
 		rivals = append(rivals, h.crediting(ids[h.draw("payment", 0, len(ids)-1)]))
 	}
 	h.tally.add("race", 1)

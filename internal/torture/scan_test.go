@@ -107,7 +107,7 @@ func (h *history) scan(n *node, f scanFault) {
 	steps, idle := 0, 0
 	scanner := &scan.Scanner{Chain: n.name, Source: n.source, Recorder: w, Options: scan.Options{
 		Policy: scan.Policy{
-			NearHead: 4, MaxRange: 5, MinPoll: 1, MaxPoll: 1, MinBackoff: 1, MaxBackoff: 1, MaxRescanBackoff: 1,
+			NearHead: 4, MaxRange: 5, MinPoll: 1, MaxPoll: 1, MinBackoff: 1, MaxBackoff: 1, MaxRetryAfter: 1, MaxRescanBackoff: 1,
 			QuarantineFailures: 3, QuarantineAfter: 1,
 		},
 		OnProgress: func(p scan.Progress) {

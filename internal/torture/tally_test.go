@@ -33,6 +33,8 @@ func expected() []string {
 		"kept dust", "kept held", "kept available", "rollback", "rescan", "quarantine", "commit unheard", "connection lost", "scanner killed",
 		"race", "restored", "stale", "lie",
 		"lie invented", "lie left out", "lie altered", "lie came true", "lie recorded", "lie not credited", "truth found later", "vouched for",
+		"address shared", "allocated", "deposit", "surplus",
+		"event deposit.credited", "event deposit.credited of a deposit", "event payment.reversed of a deposit",
 	}
 }
 
@@ -54,6 +56,7 @@ func (c *tally) String() string {
 
 // count adds what a history that has ended was made of.
 func (h *history) count() {
+	h.countCustomers()
 	for _, o := range h.model.Orders() {
 		h.tally.add("orders", 1)
 		for _, e := range o.Events {

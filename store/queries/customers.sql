@@ -52,7 +52,9 @@ SELECT p.id, p.order_id::text AS order_id, p.inclusion, al.address_id, i.asset_i
  ORDER BY i.block_number, i.tx_index, p.native DESC, p.position, p.tx_hash;
 
 -- name: AllocationOf :one
-SELECT address_id, asset_id, order_id, amount FROM allocations WHERE payment_id = @payment_id;
+-- waited: the payment left the chain, and its place is kept for it.
+SELECT al.address_id, al.asset_id, al.order_id, al.amount, (p.returns_by_block IS NOT NULL)::boolean AS waited
+  FROM allocations al JOIN payments p ON p.id = al.payment_id WHERE al.payment_id = @payment_id;
 
 -- name: KeepAllocation :exec
 INSERT INTO allocations AS al (payment_id, address_id, asset_id, order_id, amount)

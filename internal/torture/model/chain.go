@@ -14,6 +14,7 @@ type Block struct {
 type Tx struct {
 	ID     string
 	Failed bool
+	From   string // also of what its logs tell of; what contracts call, they pay
 	To     string
 	Value  *big.Int
 	Logs   []Log
@@ -65,8 +66,10 @@ type Asset struct {
 type transfer struct {
 	key    string
 	asset  Asset
+	from   string // "" is a contract
 	to     string
 	amount *big.Int
+	place  int // among all of its block
 }
 
 // Key names a payment: the transaction, whether it is the top-level value, and the position among all logs.
@@ -83,21 +86,31 @@ func decimal(n int) string { return big.NewInt(int64(n)).String() }
 // transfers lists the money that a block moved, in order. Only a trace shows the internal part.
 func (b *Block) transfers(chain string, traced bool) []transfer {
 	var all []transfer
+	place := 0
+	add := func(t transfer) {
+		place++
+		t.place = place
+		if t.amount.Sign() > 0 {
+			all = append(all, t)
+		}
+	}
 	for _, tx := range b.Txs {
 		if tx.Failed {
 			continue
 		}
-		if tx.Value != nil && tx.Value.Sign() > 0 {
-			all = append(all, transfer{Key(chain, tx.ID, true, 0), Asset{Chain: chain}, tx.To, tx.Value})
+		if tx.Value != nil {
+			add(transfer{key: Key(chain, tx.ID, true, 0), asset: Asset{Chain: chain}, from: tx.From, to: tx.To, amount: tx.Value})
 		}
 		for i, call := range internal(tx.Calls) {
-			if traced {
-				all = append(all, transfer{Key(chain, tx.ID, true, i+1), Asset{Chain: chain}, call.To, call.Value})
+			t := transfer{key: Key(chain, tx.ID, true, i+1), asset: Asset{Chain: chain}, to: call.To, amount: call.Value}
+			if !traced {
+				t.amount = new(big.Int) // it has its place, and nobody sees it
 			}
+			add(t)
 		}
 		for i, log := range tx.Logs {
-			if !log.Junk && log.Amount.Sign() > 0 {
-				all = append(all, transfer{Key(chain, tx.ID, false, i), Asset{chain, log.Token}, log.To, log.Amount})
+			if !log.Junk {
+				add(transfer{key: Key(chain, tx.ID, false, i), asset: Asset{chain, log.Token}, from: tx.From, to: log.To, amount: log.Amount})
 			}
 		}
 	}

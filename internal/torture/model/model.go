@@ -12,13 +12,15 @@ const dropped = "dropped"
 
 // Model is what should be in the database.
 type Model struct {
-	chains   map[string]*chain
-	dust     map[Asset]*big.Int // of every asset that was ever enabled
-	tiers    map[Asset][]tier
-	vouched  map[Asset]*big.Int // from which amount two operators have to agree
-	orders   map[string]*Order
-	byAddr   map[string]string // address to order
-	payments map[string]*Payment
+	chains    map[string]*chain
+	dust      map[Asset]*big.Int // of every asset that was ever enabled
+	tiers     map[Asset][]tier
+	vouched   map[Asset]*big.Int // from which amount two operators have to agree
+	orders    map[string]*Order
+	byAddr    map[string]string // address to order
+	customers map[string]bool   // their addresses
+	hold      bool              // the merchant's money waits for a decision
+	payments  map[string]*Payment
 	// told are the events that were written, by what caused them: the same cause has no second effect.
 	told map[string]bool
 }
@@ -49,6 +51,8 @@ type Payment struct {
 	first      int64  // block time of the first inclusion
 	returnsBy  *uint64
 	chain      string
+	part       *part   // of one to a customer's address
+	Events     []Event // that are about no order
 }
 
 // Inclusion is a payment's place in one block.
@@ -56,16 +60,17 @@ type Inclusion struct {
 	Block     string
 	Number    uint64
 	Asset     Asset
-	To        string
+	From, To  string
 	Amount    *big.Int
 	Canonical bool
+	place     int // in its block
 }
 
 // New makes an empty model.
 func New() *Model {
 	return &Model{
 		chains: map[string]*chain{}, dust: map[Asset]*big.Int{}, tiers: map[Asset][]tier{}, vouched: map[Asset]*big.Int{}, orders: map[string]*Order{}, byAddr: map[string]string{},
-		payments: map[string]*Payment{}, told: map[string]bool{},
+		customers: map[string]bool{}, payments: map[string]*Payment{}, told: map[string]bool{},
 	}
 }
 
@@ -77,6 +82,8 @@ func (m *Model) Clone() *Model {
 	maps.Copy(c.vouched, m.vouched)
 	maps.Copy(c.byAddr, m.byAddr)
 	maps.Copy(c.told, m.told)
+	maps.Copy(c.customers, m.customers)
+	c.hold = m.hold
 	for name, of := range m.chains {
 		copied := *of
 		copied.recorded = slices.Clone(of.recorded)
@@ -95,7 +102,7 @@ func (m *Model) Clone() *Model {
 	}
 	for key, p := range m.payments {
 		copied := *p
-		copied.Inclusions = slices.Clone(p.Inclusions)
+		copied.Inclusions, copied.Events = slices.Clone(p.Inclusions), slices.Clone(p.Events)
 		c.payments[key] = &copied
 	}
 	return c
@@ -179,10 +186,15 @@ func (m *Model) Record(name string, blocks []*Block, how Seen, before func(a, b 
 		if p.returnsBy == nil || p.Status != dropped {
 			continue // it returned
 		}
-		p.returnsBy = nil
-		m.dropped(p, len(p.Inclusions), p.Order)
+		m.giveUp(p)
 	}
 	return nil
+}
+
+// giveUp waits for a payment no more.
+func (m *Model) giveUp(p *Payment) {
+	p.returnsBy = nil
+	m.dropped(p, len(p.Inclusions), p.Order)
 }
 
 // Rescan takes note of recorded blocks that were read again.
@@ -224,9 +236,8 @@ func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 		}
 		for _, t := range b.transfers(name, how.Traced[i]) {
 			_, enabled := m.dust[t.asset]
-			order, ours := m.byAddr[t.to]
-			if enabled && ours && (t.asset.Token == "" || slices.Contains(how.Tokens, t.asset.Token)) {
-				m.include(name, b, t, order, fresh)
+			if enabled && m.ours(t.to) && (t.asset.Token == "" || slices.Contains(how.Tokens, t.asset.Token)) {
+				m.include(name, b, t, fresh)
 			}
 		}
 		for _, token := range append([]string{""}, how.Tokens...) {
@@ -239,8 +250,8 @@ func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 }
 
 // include gives a payment its place in a block.
-func (m *Model) include(name string, b *Block, t transfer, order string, fresh bool) {
-	in := Inclusion{Block: b.ID, Number: b.Number, Asset: t.asset, To: t.to, Amount: t.amount, Canonical: true}
+func (m *Model) include(name string, b *Block, t transfer, fresh bool) {
+	in := Inclusion{Block: b.ID, Number: b.Number, Asset: t.asset, From: t.from, To: t.to, Amount: t.amount, Canonical: true, place: t.place}
 	p := m.payments[t.key]
 	if p == nil {
 		p = &Payment{Key: t.key, chain: name, first: b.Time}
@@ -252,10 +263,14 @@ func (m *Model) include(name string, b *Block, t transfer, order string, fresh b
 		m.drop(p, m.Cursor(name).Number) // no chain has it twice, so what was told before was a lie
 	}
 	old := p.Order
+	replaced := m.attribute(p, b, t)
 	p.Inclusions = append(p.Inclusions, in)
-	p.Order, p.Status, p.returnsBy = order, "detected", nil
+	p.Status, p.returnsBy = "detected", nil
 	m.detected(p)
-	if n := len(p.Inclusions); n > 1 && (old != order || !m.counts(p)) {
+	if replaced != nil {
+		m.giveUp(replaced)
+	}
+	if n := len(p.Inclusions); n > 1 && (old != p.Order || !m.counts(p)) {
 		m.dropped(p, n-1, old) // whoever waited for it waits in vain
 	}
 }
@@ -286,6 +301,7 @@ func (m *Model) Rollback(name string, to uint64) {
 		delete(c.quarantined, b.Number)
 		c.recorded = c.recorded[:len(c.recorded)-1]
 	}
+	m.lowerBirths(name, to)
 }
 
 // undoing lists the payments of a block in the order in which they are undone: the last transaction first, in it the last

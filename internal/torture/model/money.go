@@ -80,12 +80,15 @@ func (m *Model) needs(p *Payment) uint64 {
 func (m *Model) stake(p *Payment) *big.Int {
 	o, asset, stake := m.orders[p.Order], p.last().Asset, new(big.Int)
 	for _, other := range m.payments {
-		if other.Order == p.Order && other.Status != dropped && other.last().Asset == asset {
+		if o != nil && other.Order == p.Order && other.Status != dropped && other.last().Asset == asset {
 			stake.Add(stake, other.last().Amount)
 		}
 	}
 	if o != nil && o.Asset == asset && o.Due.Cmp(stake) > 0 {
 		stake = o.Due
+	}
+	if deposits := m.inAnHour(p); deposits.Cmp(stake) > 0 {
+		return deposits
 	}
 	return stake
 }
@@ -94,6 +97,10 @@ func (m *Model) stake(p *Payment) *big.Int {
 func (m *Model) Credit(key string) {
 	p := m.payments[key]
 	o := m.orders[p.Order]
+	if o == nil {
+		m.creditDeposit(p)
+		return
+	}
 	kind := m.kind(o, *p.last(), "")
 	unasked := kind != "order" || p.first > o.Deadline || o.State == "cancelled"
 	switch {
@@ -106,6 +113,9 @@ func (m *Model) Credit(key string) {
 	}
 	p.Status, p.Credited = "credited", len(p.Inclusions)
 	m.confirmed(o, p, kind)
+	if kind != "dust" {
+		m.deposited(p, "deposit.credited")
+	}
 }
 
 // confirmed: a payment was credited.

@@ -17,7 +17,10 @@ const (
 type Order struct {
 	ID      string
 	Address string
-	Asset   Asset
+	// Customer: the address is the order's customer's, who may have several orders. Age tells which order is older.
+	Customer bool
+	Age      int
+	Asset    Asset
 	// Due is what is asked for, Fulfil what is enough, and less than Dust counts for nothing.
 	Due, Fulfil, Dust *big.Int
 	Deadline          int64   // seconds; money whose first block is later is late
@@ -45,7 +48,11 @@ func (m *Model) Open(o Order) {
 	o.State, o.Labels = awaiting, map[string]bool{}
 	o.Events = []Event{{Type: "order.created"}}
 	m.orders[o.ID] = &o
-	m.byAddr[o.Address] = o.ID
+	if o.Customer {
+		m.customers[o.Address] = true
+	} else {
+		m.byAddr[o.Address] = o.ID
+	}
 }
 
 // LabelsOf lists the labels, sorted.
@@ -119,9 +126,9 @@ func (m *Model) money(o *Order) (sum, inTime *big.Int, live int) {
 		}
 		switch {
 		case p.Status == "credited":
-			sum.Add(sum, p.last().Amount)
+			sum.Add(sum, p.share())
 			if p.first <= o.Deadline {
-				inTime.Add(inTime, p.last().Amount)
+				inTime.Add(inTime, p.share())
 			}
 		case p.Status == "detected", p.returnsBy != nil:
 			live++
@@ -189,10 +196,12 @@ func (m *Model) detected(p *Payment) {
 // dropped: an inclusion that an order waited for is waited for no more.
 func (m *Model) dropped(p *Payment, inclusion int, order string) {
 	o := m.orders[order]
+	if o == nil || !o.open() {
+		return
+	}
 	s := m.standing(o, p)
 	w := why{"dropped", p, inclusion, ""}
 	switch {
-	case !o.open():
 	case s.live:
 		o.State = confirming
 	case o.State == awaiting:
@@ -210,6 +219,12 @@ func (m *Model) dropped(p *Payment, inclusion int, order string) {
 // reversed: a credited payment left the chain.
 func (m *Model) reversed(p *Payment, account string) {
 	o := m.orders[p.Order]
+	if o == nil {
+		if account != "dust" {
+			m.deposited(p, "payment.reversed")
+		}
+		return
+	}
 	w := why{"reversed", p, len(p.Inclusions), ""}
 	defer m.tell(o, w, "payment.reversed")
 	if m.kind(o, *p.last(), account) != "order" {

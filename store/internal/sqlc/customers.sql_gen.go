@@ -53,7 +53,8 @@ func (q *Queries) AllocatedTo(ctx context.Context, arg AllocatedToParams) ([]All
 }
 
 const allocationOf = `-- name: AllocationOf :one
-SELECT address_id, asset_id, order_id, amount FROM allocations WHERE payment_id = $1
+SELECT al.address_id, al.asset_id, al.order_id, al.amount, (p.returns_by_block IS NOT NULL)::boolean AS waited
+  FROM allocations al JOIN payments p ON p.id = al.payment_id WHERE al.payment_id = $1
 `
 
 type AllocationOfRow struct {
@@ -61,8 +62,10 @@ type AllocationOfRow struct {
 	AssetID   string
 	OrderID   *string
 	Amount    *dbtype.Amount
+	Waited    bool
 }
 
+// waited: the payment left the chain, and its place is kept for it.
 func (q *Queries) AllocationOf(ctx context.Context, paymentID string) (AllocationOfRow, error) {
 	row := q.db.QueryRow(ctx, allocationOf, paymentID)
 	var i AllocationOfRow
@@ -71,6 +74,7 @@ func (q *Queries) AllocationOf(ctx context.Context, paymentID string) (Allocatio
 		&i.AssetID,
 		&i.OrderID,
 		&i.Amount,
+		&i.Waited,
 	)
 	return i, err
 }
