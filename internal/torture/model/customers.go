@@ -232,7 +232,7 @@ func (m *Model) SetDeadline(id string, deadline, lateUntil int64) {
 
 // creditDeposit credits a payment that is for no order: it is late for nothing.
 func (m *Model) creditDeposit(p *Payment) {
-	p.Status, p.Credited = "credited", len(p.Inclusions)
+	p.Status, p.Credited = credited, len(p.Inclusions)
 	switch {
 	case p.last().Amount.Cmp(m.dust[p.last().Asset]) < 0:
 		p.Account = "dust"

@@ -7,8 +7,11 @@ import (
 	"slices"
 )
 
-// dropped is the status of a payment that is in no block of the chain.
-const dropped = "dropped"
+// What a payment is: dropped ones are in no block of the chain.
+const (
+	credited = "credited"
+	dropped  = "dropped"
+)
 
 // Model is what should be in the database.
 type Model struct {
@@ -323,7 +326,7 @@ func (p *Payment) last() *Inclusion { return &p.Inclusions[len(p.Inclusions)-1] 
 
 // drop ends a payment's inclusion. What was credited of it is taken back.
 func (m *Model) drop(p *Payment, cursor uint64) {
-	wasCredited, account := p.Status == "credited", p.Account
+	wasCredited, account := p.Status == credited, p.Account
 	p.last().Canonical = false
 	p.Status, p.Credited, p.Account = dropped, 0, ""
 	window := m.chains[p.chain].confirmations

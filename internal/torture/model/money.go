@@ -15,7 +15,7 @@ func (m *Model) MayCredit(key string, head uint64, canonical func(block string) 
 	}
 	in, c := p.last(), m.chains[p.chain]
 	switch {
-	case p.Status == "credited":
+	case p.Status == credited:
 		return "it is credited"
 	case p.Status == dropped, !in.Canonical:
 		return "its block is not in the recorded chain"
@@ -111,7 +111,7 @@ func (m *Model) Credit(key string) {
 	default:
 		p.Account = "available"
 	}
-	p.Status, p.Credited = "credited", len(p.Inclusions)
+	p.Status, p.Credited = credited, len(p.Inclusions)
 	m.confirmed(o, p, kind)
 	if kind != "dust" {
 		m.deposited(p, "deposit.credited")
@@ -190,7 +190,7 @@ func (m *Model) Balances() map[string]*big.Int {
 		sums[key].Add(sums[key], amount)
 	}
 	for _, p := range m.payments {
-		if p.Status == "credited" {
+		if p.Status == credited {
 			in := p.last()
 			add(p.Account, in.Asset, in.Amount)
 			add("custody of "+in.To, in.Asset, new(big.Int).Neg(in.Amount))

@@ -125,7 +125,7 @@ func (m *Model) money(o *Order) (sum, inTime *big.Int, live int) {
 			continue
 		}
 		switch {
-		case p.Status == "credited":
+		case p.Status == credited:
 			sum.Add(sum, p.share())
 			if p.first <= o.Deadline {
 				inTime.Add(inTime, p.share())
