@@ -43,7 +43,7 @@ func (r StoreRecorder) Watch(ctx context.Context, s scan.Session) (scan.Watch, e
 	}
 	watch := scan.Watch{Cursor: w.Cursor, Filter: chain.Filter{Native: w.Native, Tokens: w.Tokens, AnyToken: w.AnyToken, Traces: w.Traces}, Paused: w.Paused, Halted: w.Halted}
 	for _, open := range w.Rescans {
-		watch.Rescans = append(watch.Rescans, scan.Rescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next})
+		watch.Rescans = append(watch.Rescans, scan.Rescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next, Requested: open.Requested})
 	}
 	if look := w.SecondLook; look != nil {
 		watch.SecondLook = &scan.Rescan{From: look.From, To: look.To, Next: look.Next, Second: true}
@@ -86,15 +86,23 @@ func (r StoreRecorder) Quarantine(ctx context.Context, s scan.Session, block pay
 
 // RecordRescan implements scan.Recorder.
 func (r StoreRecorder) RecordRescan(ctx context.Context, s scan.Session, open scan.Rescan, b scan.Batch) (scan.Recorded, error) {
-	rescan := store.OpenRescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next, Second: open.Second}
+	rescan := store.OpenRescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next, Second: open.Second, Requested: open.Requested}
 	recorded, err := r.Store.RecordRescan(ctx, session(s), rescan, batch(b))
 	return scan.Recorded(recorded), translate(err)
 }
 
 // batch leaves out what moved nothing, and says of the rest whether its receipt was read.
 func batch(b scan.Batch) store.Batch {
-	out := store.Batch{Native: b.Filter.Native, Tokens: b.Filter.Tokens, Blocks: make([]store.SeenBlock, 0, len(b.Blocks))}
-	for _, block := range b.Blocks {
+	out := store.Batch{Native: b.Filter.Native, Tokens: b.Filter.Tokens, Blocks: seenBlocks(b.Blocks), Alone: b.Alone}
+	for _, view := range b.Views {
+		out.Views = append(out.Views, store.View{Operator: view.Operator, Blocks: seenBlocks(view.Blocks)})
+	}
+	return out
+}
+
+func seenBlocks(blocks []chain.Block) []store.SeenBlock {
+	all := make([]store.SeenBlock, 0, len(blocks))
+	for _, block := range blocks {
 		seen := store.SeenBlock{BlockRef: block.BlockRef, AnyToken: block.AnyToken, Traced: block.Traced, Poisoned: block.Poisoned}
 		for _, candidate := range block.Candidates {
 			switch candidate.Resolution {
@@ -105,9 +113,9 @@ func batch(b scan.Batch) store.Batch {
 			case chain.Void:
 			}
 		}
-		out.Blocks = append(out.Blocks, seen)
+		all = append(all, seen)
 	}
-	return out
+	return all
 }
 
 // Ancestors implements scan.Recorder.

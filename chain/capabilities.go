@@ -17,6 +17,19 @@ type Prober interface {
 	Probe(ctx context.Context) (Capabilities, error)
 }
 
+// Witness is one operator's own endpoints as a source: nobody else answers for it.
+type Witness struct {
+	Operator string
+	Source
+}
+
+// Witnesser is a Source whose operators can be heard one by one.
+type Witnesser interface {
+	// Witnesses returns a source for each operator of the chain, those first that are likeliest to answer, and of those
+	// the one last that most answers come from.
+	Witnesses() []Witness
+}
+
 // Seconder is a Source that can read the same chain by way of somebody else.
 type Seconder interface {
 	// Second returns a source of the same chain that prefers another operator than the one that answers now. It is the

@@ -22,6 +22,9 @@ type ChainAlarms struct {
 	// Untraced counts the blocks that no node traced since the first one that was traced, on chains that are. TracesGivenUp are
 	// those among them that are not asked for any more.
 	Untraced, TracesGivenUp int64
+	// Refuted counts the transfers that were recorded and that operators contradicted later, RefutedCredits those that were
+	// credited by then: they stay until a person decides.
+	Refuted, RefutedCredits int64
 }
 
 // ListChainAlarms tells of every chain, by name.
@@ -42,6 +45,7 @@ func (db *DB) ListChainAlarms(ctx context.Context) ([]ChainAlarms, error) {
 			Rescans:        row.Rescans, SecondLookFound: row.SecondLookFound,
 			Findings: row.Findings, Shortfalls: row.Shortfalls, Explained: row.Explained,
 			Untraced: untraced[row.Name].Untraced, TracesGivenUp: untraced[row.Name].GivenUp,
+			Refuted: row.Refuted, RefutedCredits: row.RefutedCredits,
 		}
 	}
 	return alarms, nil

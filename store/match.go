@@ -38,12 +38,14 @@ func (t txn) arrivals(ctx context.Context, turn chainTurn, batch Batch, mode pla
 			raw = append(raw, to.Bytes())
 		}
 	}
-	for _, block := range batch.Blocks {
-		for _, seen := range block.Sightings {
-			add(seen.To)
-		}
-		for _, to := range block.Poisoned {
-			add(to)
+	for _, blocks := range batch.everyView() {
+		for _, block := range blocks {
+			for _, seen := range block.Sightings {
+				add(seen.To)
+			}
+			for _, to := range block.Poisoned {
+				add(to)
+			}
 		}
 	}
 	if len(raw) == 0 {
@@ -74,10 +76,12 @@ func (t txn) arrivals(ctx context.Context, turn chainTurn, batch Batch, mode pla
 // tokens that were not asked for by name.
 func unresolved(batch Batch, ours map[payment.Address]sqlc.MatchRecipientsRow) error {
 	missing, askedFor := make(map[payment.Address]bool), batch.askedFor()
-	for _, block := range batch.Blocks {
-		for _, seen := range block.Sightings {
-			if seen.Receipt != ReceiptRead && ours[seen.To].ID != "" && askedFor(seen) {
-				missing[seen.To] = true
+	for _, blocks := range batch.everyView() {
+		for _, block := range blocks {
+			for _, seen := range block.Sightings {
+				if seen.Receipt != ReceiptRead && ours[seen.To].ID != "" && askedFor(seen) {
+					missing[seen.To] = true
+				}
 			}
 		}
 	}

@@ -37,6 +37,9 @@ type placing struct {
 	awaited []sqlc.AwaitedSharesRow
 	orders  map[payment.OrderID]*orderRow
 	locked  map[string]sqlc.LockPaymentsRow
+	// refuted are inclusions that operators contradict, ended the payments whose inclusion ended for it.
+	refuted []sqlc.RecordedInBlocksRow
+	ended   map[string]bool
 }
 
 // place records the arrivals of a batch, and lets go of dropped payments whose window to return ended with it.
@@ -47,7 +50,10 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 		return Recorded{}, err
 	}
 	slices.SortStableFunc(arrivals, inChainOrder)
-	p := placing{txn: t, turn: turn, mode: mode}
+	p := placing{txn: t, turn: turn, mode: mode, ended: map[string]bool{}}
+	if p.refuted, err = t.refutedBy(ctx, turn, batch); err != nil {
+		return Recorded{}, err
+	}
 	if err := p.findKnown(ctx, arrivals); err != nil {
 		return Recorded{}, err
 	}
@@ -62,6 +68,9 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 		return Recorded{}, err
 	}
 	recorded := Recorded{Matched: len(arrivals)}
+	if err := p.refute(ctx, &recorded); err != nil {
+		return Recorded{}, err
+	}
 	for _, a := range arrivals {
 		fresh, err := p.include(ctx, a)
 		if err != nil {
@@ -127,6 +136,10 @@ func (p *placing) lock(ctx context.Context, arrivals []arrival, returns []sqlc.E
 		add(&row.OrderID)
 		payments = append(payments, row.ID)
 	}
+	for _, row := range p.refuted {
+		add(row.OrderID)
+		payments = append(payments, row.ID)
+	}
 	var err error
 	p.orders, p.locked, err = p.lockAll(ctx, orders, payments)
 	return err
@@ -177,6 +190,9 @@ func (p *placing) include(ctx context.Context, a arrival) (fresh bool, err error
 		if err := p.drop(ctx, p.turn, p.order(known.OrderID), p.locked[known.ID], lost, endContentChanged); err != nil {
 			return false, err
 		}
+	}
+	if p.ended[known.ID] && a.recordedAs(known) {
+		return false, nil // too few show it
 	}
 	return true, p.again(ctx, known, a)
 }

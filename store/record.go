@@ -53,7 +53,8 @@ func (r *Recorder) Record(ctx context.Context, s ScanSession, batch Batch) (Reco
 
 // RecordRescan records blocks at or below the cursor once more, in one transaction: everything that Record does but moving
 // the cursor, and moves the rescan behind the last block. A block that is still remembered must be the remembered one. A
-// rescan adds: what was recorded before stays as it is, also when the blocks say otherwise now.
+// rescan adds: what was recorded before stays as it is, also when the blocks say otherwise now, unless it is refuted; see
+// Batch.Views and refutedBy.
 // Errors: ErrFenced, ErrParentMismatch, ErrContradiction, *UnresolvedError.
 func (r *Recorder) RecordRescan(ctx context.Context, s ScanSession, rescan OpenRescan, batch Batch) (Recorded, error) {
 	if err := batch.check(); err != nil {
@@ -66,6 +67,9 @@ func (r *Recorder) RecordRescan(ctx context.Context, s ScanSession, rescan OpenR
 			return err
 		}
 		if err := t.matchesMemory(ctx, turn, batch); err != nil {
+			return err
+		}
+		if batch.quorum, err = t.quorum(ctx, s.Chain, rescan, batch); err != nil {
 			return err
 		}
 		if recorded, err = t.place(ctx, turn, batch, placeRescanned); err != nil {

@@ -76,6 +76,7 @@ func (r *Recorder) Watch(ctx context.Context, s ScanSession) (Watch, error) {
 	for _, row := range rescans {
 		watch.Rescans = append(watch.Rescans, OpenRescan{
 			ID: row.ID, From: uint64(row.FromBlock), To: uint64(row.ToBlock), Next: uint64(row.NextBlock),
+			Requested: row.Requested,
 		})
 	}
 	watch.SecondLook, err = r.secondLook(ctx, s)

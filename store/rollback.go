@@ -165,6 +165,7 @@ func (t txn) lowerBirths(ctx context.Context, orders map[payment.OrderID]*orderR
 const (
 	endReorg          = "reorg"
 	endContentChanged = "content_changed"
+	endRefuted        = "refuted"
 )
 
 // drop ends the payment's newest inclusion. A credit of it is reversed first, and a person is asked to look: the merchant

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluicepay/sluice/payment"
@@ -64,6 +65,8 @@ type OpenRescan struct {
 	Next     uint64 // the first block that is not read again yet
 	// Second: it is a second look. It has no row, and what it finds had been missed.
 	Second bool
+	// Requested: a person asked for it.
+	Requested bool
 }
 
 // Receipt says whether a transfer was completed from its transaction's receipt.
@@ -97,11 +100,33 @@ type Batch struct {
 	Blocks []SeenBlock // consecutive, ascending, linked by parent hashes
 	Native bool
 	Tokens []payment.Address
+	// Views are the same blocks as each operator shows them, when operators were heard one by one. Blocks is what any of them
+	// shows.
+	Views []View
+	// Alone: the chain has one operator only.
+	Alone bool
+
+	quorum int // how many views refute what was recorded; 0: none do
+}
+
+// View is the blocks of a batch as one operator shows them.
+type View struct {
+	Operator string
+	Blocks   []SeenBlock
 }
 
 func (b Batch) first() SeenBlock { return b.Blocks[0] }
 
 func (b Batch) last() SeenBlock { return b.Blocks[len(b.Blocks)-1] }
+
+// everyView is the blocks, and the blocks as each operator shows them.
+func (b Batch) everyView() [][]SeenBlock {
+	all := [][]SeenBlock{b.Blocks}
+	for _, view := range b.Views {
+		all = append(all, view.Blocks)
+	}
+	return all
+}
 
 // check returns ErrContradiction for a batch that is no chain of blocks.
 func (b Batch) check() error {
@@ -114,6 +139,11 @@ func (b Batch) check() error {
 			return fmt.Errorf("%w: block %d does not follow block %d", ErrContradiction, block.Number, before.Number)
 		}
 	}
+	for _, view := range b.Views {
+		if !slices.EqualFunc(view.Blocks, b.Blocks, func(x, y SeenBlock) bool { return x.Hash == y.Hash }) {
+			return fmt.Errorf("%w: operators show different blocks", ErrContradiction)
+		}
+	}
 	return nil
 }
 
@@ -121,4 +151,7 @@ func (b Batch) check() error {
 type Recorded struct {
 	Matched int // transfers to addresses of ours
 	New     int // of those, inclusions that were not recorded before
+	// Refuted counts the inclusions that ended because operators contradict them, Doubted those that are contradicted and were
+	// credited already.
+	Refuted, Doubted int
 }

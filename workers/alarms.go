@@ -15,7 +15,8 @@ const alarmEvery = 15 * time.Second
 
 // alarmGauges are the metrics that come from the database, so that every worker tells the same, whoever watches the chain.
 type alarmGauges struct {
-	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls, explained, untraced, untraceable *prometheus.GaugeVec
+	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls, explained, untraced, untraceable,
+	refuted, refutedCredits *prometheus.GaugeVec
 }
 
 func newAlarmGauges() alarmGauges {
@@ -33,11 +34,16 @@ func newAlarmGauges() alarmGauges {
 		untraced:       gauge("untraced_blocks", "Blocks that no node traced since the first one that was."),
 		untraceable:    gauge("traces_given_up_blocks", "Those among them that are not asked for any more."),
 		missed:         gauge("second_look_found", "Transfers that were missed when their blocks were first read, ever."),
+		refuted:        gauge("refuted", "Transfers that were recorded and that operators contradicted later, ever."),
+		refutedCredits: gauge("refuted_credits", "Those of them that were credited by then, and stay."),
 	}
 }
 
 func (g alarmGauges) all() []prometheus.Collector {
-	return []prometheus.Collector{g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls, g.explained, g.untraced, g.untraceable}
+	return []prometheus.Collector{
+		g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls, g.explained, g.untraced, g.untraceable,
+		g.refuted, g.refutedCredits,
+	}
 }
 
 func (g alarmGauges) set(a store.ChainAlarms) {
@@ -59,6 +65,8 @@ func (g alarmGauges) set(a store.ChainAlarms) {
 		{g.explained, a.Explained},
 		{g.untraced, a.Untraced},
 		{g.untraceable, a.TracesGivenUp},
+		{g.refuted, a.Refuted},
+		{g.refutedCredits, a.RefutedCredits},
 	} {
 		v.gauge.WithLabelValues(a.Name).Set(float64(v.value)) //nolint:forbidigo // Prometheus counts in floats; this is no money
 	}

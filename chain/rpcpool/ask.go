@@ -48,14 +48,15 @@ type question struct {
 	traces bool
 	avoid  string          // an operator that comes after the others
 	skip   map[string]bool // operators that are not asked
+	only   string          // the only operator that is asked, if set
 }
 
 func (q question) plain() bool {
-	return q.hash == nil && q.avoid == "" && len(q.skip) == 0 && !q.traces
+	return q.hash == nil && q.avoid == "" && q.only == "" && len(q.skip) == 0 && !q.traces
 }
 
 func (p *Pool) question(e effort) question {
-	q := question{effort: e, cost: 1}
+	q := question{effort: e, cost: 1, only: p.only}
 	if p.second {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -154,7 +155,7 @@ func (c *core) pick(q question, tried map[*member]bool) (m *member, delay time.D
 	now := c.now()
 	var candidates []*member
 	for _, m := range c.members {
-		if tried[m] || q.skip[m.Operator] {
+		if tried[m] || q.skip[m.Operator] || q.only != "" && m.Operator != q.only {
 			continue
 		}
 		if ok, until, rate := m.admits(now); !ok {

@@ -14,6 +14,7 @@
 //	block by hash         an endpoint that has shown that it has the block; with Traces one that can trace
 //	CheckInclusion        first another operator than the one the block was read from; see Agreement
 //	Second()              another operator than the primary's, for looking twice
+//	Witnesses()           each operator by itself, for comparing what they say
 //
 // An endpoint that fails is left for the next one within the same call, so failing over in the middle of a block costs a
 // moment and nothing else: the parts of a block are tied together by its hash. "No such block" is believed when no endpoint

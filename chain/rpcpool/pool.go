@@ -1,8 +1,10 @@
 package rpcpool
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -17,6 +19,7 @@ var (
 	_ chain.Verifier    = (*Pool)(nil)
 	_ chain.TokenReader = (*Pool)(nil)
 	_ chain.Seconder    = (*Pool)(nil)
+	_ chain.Witnesser   = (*Pool)(nil)
 )
 
 // Options adjust a pool. Only Chain is needed; the rest is for tests.
@@ -44,10 +47,11 @@ type Config struct {
 type Pool struct {
 	*core
 
-	second bool // prefer another operator than the primary's
+	second bool   // prefer another operator than the primary's
+	only   string // ask this operator and no other, if set
 }
 
-// core is what a Pool and its Second share.
+// core is what a Pool, its Second and its Witnesses share.
 type core struct {
 	opts Options
 
@@ -104,6 +108,34 @@ func (c *core) now() time.Time { return c.opts.Now() }
 
 // Second implements chain.Seconder: the same endpoints, asking those of another operator than the primary's first.
 func (p *Pool) Second() chain.Source { return &Pool{core: p.core, second: true} }
+
+// Witnesses implements chain.Witnesser.
+func (p *Pool) Witnesses() []chain.Witness {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, q := p.now(), question{}
+	if p.primary != nil {
+		q.avoid = p.primary.Operator
+	}
+	speaks := map[string]int{} // what speaks against asking an operator: against the best of its endpoints
+	for _, m := range p.members {
+		against := p.objections(m, q, now)
+		if ok, _, _ := m.admits(now); !ok {
+			against += 2 * onTrial
+		}
+		if least, ok := speaks[m.Operator]; !ok || against < least {
+			speaks[m.Operator] = against
+		}
+	}
+	operators := slices.SortedFunc(maps.Keys(speaks), func(a, b string) int {
+		return cmp.Or(cmp.Compare(speaks[a], speaks[b]), cmp.Compare(a, b))
+	})
+	witnesses := make([]chain.Witness, len(operators))
+	for i, operator := range operators {
+		witnesses[i] = chain.Witness{Operator: operator, Source: &Pool{core: p.core, only: operator}}
+	}
+	return witnesses
+}
 
 // Size is the number of endpoints.
 func (c *core) Size() int {

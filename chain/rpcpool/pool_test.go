@@ -402,6 +402,37 @@ func TestTheSecondLookIsSomebodyElses(t *testing.T) {
 	require.NoError(t, err, "better the same operator than nobody")
 }
 
+// What an operator is heard about is said by nobody else, also when it cannot answer.
+func TestWitnessesAnswerForThemselves(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "alpha", "alpha", "beta", "gamma")
+	head := r.grow(5)
+	r.head()
+	filter := chain.Filter{Tokens: []payment.Address{r.fakes[0].Token()}}
+	_, err := r.Range(t.Context(), 1, 5, filter)
+	require.NoError(t, err)
+	require.Equal(t, 0, r.primary())
+	var names []string
+	for _, witness := range r.Witnesses() {
+		names = append(names, witness.Operator)
+	}
+	require.Equal(t, []string{"beta", "gamma", "alpha"}, names, "who answered before comes last")
+
+	alpha := r.Witnesses()[2]
+	r.gates[0].fails(chain.ErrUnavailable)
+	_, err = alpha.Range(t.Context(), 1, 5, filter)
+	require.NoError(t, err, "another endpoint of the same operator")
+	r.gates[1].fails(chain.ErrUnavailable)
+	for range 5 {
+		_, err = alpha.Range(t.Context(), 1, 5, filter)
+		require.ErrorIs(t, err, chain.ErrUnavailable)
+		_, err = alpha.BlockByHash(t.Context(), head.Hash, filter)
+		require.ErrorIs(t, err, chain.ErrUnavailable)
+	}
+	require.Zero(t, r.gates[2].count("range")+r.gates[3].count("range"))
+	require.Equal(t, "alpha", r.Witnesses()[2].Operator, "and who does not answer is asked last")
+}
+
 func TestCapabilitiesAreFoundOutAndKept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "alpha", "beta")

@@ -19,7 +19,9 @@
 //   - rescan: read a range again that a person, a new token or a second look asked
 //     for, record what was missed, leave the cursor.
 //   - second look: when there is nothing else to do, read what has become final once
-//     more, elsewhere where that can be had, and raise an alarm if it finds anything.
+//     more, and raise an alarm if it finds anything. It hears two operators one by one,
+//     where there are two, and so does a rescan that a person asked for: what both
+//     contradict was made up.
 //   - compare balances: after that, and where internal transfers cannot be seen.
 //   - wait: nothing to do until the poll interval has passed or the source wakes us.
 //

@@ -58,6 +58,7 @@ type included struct {
 	block     payment.BlockRef
 	transfer  payment.Transfer
 	canonical bool
+	refuted   bool
 }
 
 var _ scan.Recorder = (*memory)(nil)
@@ -285,6 +286,8 @@ func (m *memory) place(batch scan.Batch) scan.Recorded {
 			}
 			if n := len(p.inclusions); n > 0 && p.inclusions[n-1].canonical {
 				continue // recorded before
+			} else if n > 0 && p.inclusions[n-1].refuted && p.inclusions[n-1].transfer == c.Transfer {
+				continue // shown by too few
 			}
 			recorded.New++
 			p.inclusions = append(p.inclusions, included{block: block.BlockRef, transfer: c.Transfer, canonical: true})
@@ -307,7 +310,9 @@ func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan
 		if err = m.unresolved(batch); err != nil {
 			return
 		}
+		refuted := m.refute(job, batch)
 		recorded = m.place(batch)
+		recorded.Refuted = refuted
 		for _, block := range batch.Blocks {
 			delete(m.given, block.Number)
 			m.twice[block.Number] = m.twice[block.Number] || job.Second
@@ -323,6 +328,40 @@ func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan
 		}
 	})
 	return recorded, err
+}
+
+// refute ends what the operators contradict.
+func (m *memory) refute(job scan.Rescan, batch scan.Batch) (refuted int) {
+	least := 2
+	if batch.Alone && job.Requested {
+		least = 1
+	}
+	for id, p := range m.payments {
+		last := &p.inclusions[len(p.inclusions)-1]
+		shown, denied := 0, 0
+		for _, view := range batch.Views {
+			for _, block := range view.Blocks {
+				if !last.canonical || block.Hash != last.block.Hash {
+					continue
+				}
+				looked := batch.Filter.Native && (id.position == 0 || block.Traced)
+				if !id.native {
+					looked = slices.Contains(batch.Filter.Tokens, last.transfer.Contract)
+				}
+				switch {
+				case slices.Contains(block.Candidates, chain.Candidate{Transfer: last.transfer, Resolution: chain.Resolved}):
+					shown++
+				case looked:
+					denied++
+				}
+			}
+		}
+		if denied >= least && denied > shown {
+			last.canonical, last.refuted = false, true
+			refuted++
+		}
+	}
+	return refuted
 }
 
 func (m *memory) matches(block payment.BlockRef) bool {

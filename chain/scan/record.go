@@ -16,19 +16,26 @@ const maxAttempts = 10
 // recordFunc is Recorder.Record, or RecordRescan for one rescan.
 type recordFunc func(ctx context.Context, session Session, batch Batch) (Recorded, error)
 
-// record completes the candidates that concern us and records the blocks.
-func (r *run) record(ctx context.Context, source chain.Source, filter chain.Filter, blocks []chain.Block, write recordFunc) error {
-	known, err := r.known(ctx, blocks)
+// record completes the candidates that concern us, each operator's from that operator's receipts, and records the blocks.
+func (r *run) record(ctx context.Context, filter chain.Filter, views []view, write recordFunc) error {
+	known, err := r.known(ctx, views)
 	if err != nil {
 		return err
 	}
 	r.pass(PointMatched)
 	for range maxAttempts {
-		if err := resolve(ctx, source, filter, blocks, known); err != nil {
+		if views, err = resolved(ctx, filter, views, known); err != nil {
 			return err
 		}
 		r.pass(PointResolved)
-		_, err := write(ctx, r.session, Batch{Blocks: blocks, Filter: filter})
+		blocks := merged(views)
+		batch := Batch{Blocks: blocks, Filter: filter}
+		for _, v := range views {
+			if v.operator != "" {
+				batch.Views = append(batch.Views, View{Operator: v.operator, Blocks: v.blocks})
+			}
+		}
+		_, err := write(ctx, r.session, batch)
 		unresolved, ok := errors.AsType[*UnresolvedError](err)
 		switch {
 		case err == nil:
@@ -39,11 +46,11 @@ func (r *run) record(ctx context.Context, source chain.Source, filter chain.Filt
 		}
 		known = unresolved.Recipients
 	}
-	return fmt.Errorf("record blocks %d to %d: recipients keep appearing", blocks[0].Number, blocks[len(blocks)-1].Number)
+	return fmt.Errorf("record from block %d on: recipients keep appearing", views[0].blocks[0].Number)
 }
 
-func (r *run) known(ctx context.Context, blocks []chain.Block) ([]payment.Address, error) {
-	list := recipients(blocks)
+func (r *run) known(ctx context.Context, views []view) ([]payment.Address, error) {
+	list := recipients(views)
 	if len(list) == 0 {
 		return nil, nil
 	}
@@ -55,14 +62,16 @@ func (r *run) known(ctx context.Context, blocks []chain.Block) ([]payment.Addres
 }
 
 // recipients lists every recipient once.
-func recipients(blocks []chain.Block) []payment.Address {
+func recipients(views []view) []payment.Address {
 	var list []payment.Address
 	seen := map[payment.Address]bool{}
-	for i := range blocks {
-		for j := range blocks[i].Candidates {
-			if to := blocks[i].Candidates[j].To; !seen[to] {
-				seen[to] = true
-				list = append(list, to)
+	for _, v := range views {
+		for i := range v.blocks {
+			for j := range v.blocks[i].Candidates {
+				if to := v.blocks[i].Candidates[j].To; !seen[to] {
+					seen[to] = true
+					list = append(list, to)
+				}
 			}
 		}
 	}
@@ -74,6 +83,26 @@ func recipients(blocks []chain.Block) []payment.Address {
 func behind(filter chain.Filter) chain.Filter {
 	filter.AnyToken = false
 	return filter
+}
+
+// resolved completes every view, and leaves out those without receipts that the others can do without.
+func resolved(ctx context.Context, filter chain.Filter, views []view, known []payment.Address) ([]view, error) {
+	complete := make([]view, 0, len(views))
+	var failed error
+	for _, v := range views {
+		switch err := resolve(ctx, v.source, filter, v.blocks, known); {
+		case err == nil:
+			complete = append(complete, v)
+		case ctx.Err() != nil || !v.spare:
+			return nil, err
+		default:
+			failed = err
+		}
+	}
+	if len(complete) == 0 {
+		return nil, failed
+	}
+	return complete, nil
 }
 
 // resolve completes, in place, the candidates whose recipient is known and that the filter names: the coin and its tokens. The

@@ -82,8 +82,12 @@ type Recorder interface {
 	// everything that Record does but moving the cursor, and moves the rescan's Next
 	// behind the last block. A block that is still remembered must be the remembered
 	// one, otherwise it returns ErrParentMismatch. What was recorded before stays as it
-	// is, and a transfer that was recorded and is not there any more is left alone:
-	// a rescan adds.
+	// is, also when it is not there any more, unless it is refuted: operators that read
+	// the recorded block, and in it what the transfer is found by, do not show that
+	// transfer with that content. It takes two of batch.Views that do not show it, and
+	// fewer that do; or the only view, when batch.Alone and a person asked for the
+	// rescan. A refuted inclusion ends, and what is there instead begins a new one; one
+	// that was credited is left alone and a person is told.
 	RecordRescan(ctx context.Context, session Session, rescan Rescan, batch Batch) (Recorded, error)
 
 	// Ancestors returns remembered blocks at or below a height, newest first, at most
@@ -146,16 +150,32 @@ type Rescan struct {
 	// Second: it is a second look, of which the recorder keeps account by the blocks and not by the ID. What it finds had
 	// been missed.
 	Second bool
+	// Requested: a person asked for it.
+	Requested bool
 }
 
 // Batch is a run of blocks to record.
 type Batch struct {
 	Blocks []chain.Block // consecutive, ascending, linked
 	Filter chain.Filter  // what was looked for in them
+	// Views are the same blocks as each operator shows them, one view for each, when operators were heard one by one. Blocks
+	// is what any of them shows.
+	Views []View
+	// Alone: the chain has one operator only.
+	Alone bool
+}
+
+// View is the blocks of a batch as one operator shows them.
+type View struct {
+	Operator string
+	Blocks   []chain.Block
 }
 
 // Recorded says what a transaction found.
 type Recorded struct {
 	Matched int // candidates to addresses of ours
 	New     int // of those, inclusions that had not been recorded before
+	// Refuted counts the inclusions that ended because operators contradict them, Doubted those that are contradicted and were
+	// credited already.
+	Refuted, Doubted int
 }

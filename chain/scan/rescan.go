@@ -81,7 +81,7 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 		return false, nil
 	}
 	account := r.rescans.of(job)
-	err := r.readAgain(ctx, reading{source: r.Source, filter: behind(watch.Filter), account: account}, job, last)
+	err := r.readAgain(ctx, r.reading(job.Requested, behind(watch.Filter), account), job, last)
 	switch {
 	case err == nil:
 		account.failures, account.failure = 0, ""
@@ -101,21 +101,17 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 	return len(watch.Rescans) > 1, nil
 }
 
-// reading is how blocks are read again: from whom, and what is looked for.
-type reading struct {
-	source  chain.Source
-	filter  chain.Filter
-	account *attempts
-}
-
 // readAgain reads and records the next piece of a rescan.
 func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint64) error {
 	sizer := with.account.sizer
 	to := min(last, job.Next+sizer.size-1)
-	blocks, err := with.source.Range(ctx, job.Next, to, with.filter)
-	if err == nil {
-		err = checkRun(blocks, job.Next, to)
-	}
+	views, err := with.views(ctx, func(source chain.Source) ([]chain.Block, error) {
+		blocks, err := source.Range(ctx, job.Next, to, with.filter)
+		if err == nil {
+			err = checkRun(blocks, job.Next, to)
+		}
+		return blocks, err
+	})
 	if err != nil {
 		sizer.refused(to - job.Next + 1)
 		if !errors.Is(err, chain.ErrRangeTooLarge) && (job.Next < to || !unreadable(err)) {
@@ -124,21 +120,25 @@ func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint
 		if job.Next < to {
 			return nil // at once, with a smaller range
 		}
-		if blocks, err = with.readOne(ctx, job.Next); err != nil {
+		if views, err = with.readOne(ctx, job.Next); err != nil {
 			return err
 		}
 	} else {
 		sizer.accepted()
 	}
 	write := func(ctx context.Context, session Session, batch Batch) (Recorded, error) {
+		batch.Alone = with.alone()
 		recorded, err := r.Recorder.RecordRescan(ctx, session, job, batch)
+		if err == nil {
+			r.refuted(batch.Blocks, recorded)
+		}
 		if err == nil && job.Second {
 			r.found(batch.Blocks, recorded)
 		}
 		return recorded, err
 	}
-	for _, part := range split(blocks, r.policy.MaxBatch) {
-		if err := r.record(ctx, with.source, with.filter, part, write); err != nil {
+	for _, part := range cut(views, r.policy.MaxBatch) {
+		if err := r.record(ctx, with.filter, part, write); err != nil {
 			if unreadable(err) { // of one block: come as close to it as possible
 				sizer.refused(to - job.Next + 1)
 			}
@@ -148,14 +148,17 @@ func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint
 	return nil
 }
 
-func (r reading) readOne(ctx context.Context, number uint64) ([]chain.Block, error) {
-	header, err := r.source.HeaderByNumber(ctx, number)
-	if err != nil {
-		return nil, fmt.Errorf("find block %d: %w", number, err)
-	}
-	block, err := r.source.BlockByHash(ctx, header.Hash, r.filter)
-	if err != nil {
-		return nil, fmt.Errorf("read block %d: %w", number, err)
-	}
-	return []chain.Block{block}, checkRun([]chain.Block{block}, number, number)
+// readOne reads a block by its hash, which every operator tells for itself.
+func (w reading) readOne(ctx context.Context, number uint64) ([]view, error) {
+	return w.views(ctx, func(source chain.Source) ([]chain.Block, error) {
+		header, err := source.HeaderByNumber(ctx, number)
+		if err != nil {
+			return nil, fmt.Errorf("find block %d: %w", number, err)
+		}
+		block, err := source.BlockByHash(ctx, header.Hash, w.filter)
+		if err != nil {
+			return nil, fmt.Errorf("read block %d: %w", number, err)
+		}
+		return []chain.Block{block}, checkRun([]chain.Block{block}, number, number)
+	})
 }

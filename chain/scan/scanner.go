@@ -65,6 +65,8 @@ type Progress struct {
 	Halted bool
 	// SecondLookFound counts the transfers that this run's second looks recorded because they had been missed.
 	SecondLookFound int
+	// Refuted counts the transfers that this run found to have been recorded falsely.
+	Refuted int
 }
 
 // Lag is how many blocks are known and not recorded.

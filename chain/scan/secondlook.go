@@ -55,13 +55,9 @@ func (r *run) lookAgain(ctx context.Context, watch Watch) error {
 		return nil // a few blocks more make it one question
 	}
 	r.second.lookedAt = now
-	source := r.Source
-	if pool, ok := source.(chain.Seconder); ok {
-		source = both{Source: source, other: pool.Second()}
-	}
-	filter := watch.Filter
-	filter.AnyToken = false // what is not money of ours is not worth a second question
-	err := r.readAgain(ctx, reading{source: source, filter: filter, account: r.second.attempts}, *job, job.To)
+	// Who read a block the first time is not known any more; of two operators, at least one is another. What is not money of
+	// ours is not worth a second question.
+	err := r.readAgain(ctx, r.reading(true, behind(watch.Filter), r.second.attempts), *job, job.To)
 	switch {
 	case err == nil:
 		r.second.failures, r.second.failure = 0, ""
@@ -76,6 +72,16 @@ func (r *run) lookAgain(ctx context.Context, watch Watch) error {
 		r.log.Warn("second look failed, trying again", "from", job.From, "failure", r.second.failure, "err", err)
 	}
 	return nil
+}
+
+// refuted raises the alarm about transfers that were recorded and that operators contradict now.
+func (r *run) refuted(blocks []chain.Block, recorded Recorded) {
+	if recorded.Refuted+recorded.Doubted == 0 {
+		return
+	}
+	r.progress.Refuted += recorded.Refuted + recorded.Doubted
+	r.log.Error("what was recorded is not on the chain: a node told of transfers that there are not",
+		"from", blocks[0].Number, "to", blocks[len(blocks)-1].Number, "ended", recorded.Refuted, "credited", recorded.Doubted)
 }
 
 // found raises the alarm about transfers that a second look has recorded.

@@ -47,7 +47,9 @@ func (f *forgetful) BlockByHash(ctx context.Context, hash payment.Hash, filter c
 // pooled is a source of which somebody else can be asked.
 type pooled struct{ *forgetful }
 
-func (p pooled) Second() chain.Source { return p.second }
+func (p pooled) Witnesses() []chain.Witness {
+	return []chain.Witness{{Operator: "beta", Source: p.second}, {Operator: "alpha", Source: p.forgetful}}
+}
 
 func looking(b *bundle) {
 	b.options.Policy.FinalEvery, b.options.Policy.SecondLookPause, b.options.Policy.SecondLookEvery =
@@ -148,7 +150,7 @@ func TestASecondLookThatFailsDelaysNothing(t *testing.T) {
 	b.fake.MineBlocks(40)
 	broken := &watched{Source: b.source}
 	broken.failing.Store(true)
-	stop := b.startOn(&watched{Source: b.source, second: broken})
+	stop := b.startOn(&apart{Source: b.source, witnesses: []chain.Witness{{Operator: "beta", Source: broken}}})
 	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.final == 32 }))
 	for i := range uint64(5) {
 		b.recorded(b.pay(ours, 10+i).BlockRef)
@@ -159,6 +161,14 @@ func TestASecondLookThatFailsDelaysNothing(t *testing.T) {
 	require.ErrorIs(t, stop(), context.Canceled)
 }
 
+// apart is heard by way of others than those who are followed.
+type apart struct {
+	chain.Source
+	witnesses []chain.Witness
+}
+
+func (a *apart) Witnesses() []chain.Witness { return a.witnesses }
+
 // watched tells of the ranges it is asked for.
 type watched struct {
 	chain.Source
@@ -167,7 +177,9 @@ type watched struct {
 	failing atomic.Bool
 }
 
-func (w *watched) Second() chain.Source { return w.second }
+func (w *watched) Witnesses() []chain.Witness {
+	return []chain.Witness{{Operator: "beta", Source: w.second}, {Operator: "alpha", Source: w}}
+}
 
 func (w *watched) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
 	if w.failing.Load() {

@@ -11,7 +11,7 @@ SELECT id, chain, from_block, to_block, next_block, cause, (finished_at IS NOT N
 
 -- name: OpenRescans :many
 -- What can be read again now, the shortest first: a long backfill must not keep a small hole open.
-SELECT id, from_block, LEAST(to_block, @cursor_block::bigint)::bigint AS to_block, next_block FROM rescans
+SELECT id, from_block, LEAST(to_block, @cursor_block::bigint)::bigint AS to_block, next_block, (cause = 'requested')::boolean AS requested FROM rescans
  WHERE chain = @chain AND finished_at IS NULL AND next_block <= @cursor_block::bigint
  ORDER BY to_block - next_block, id LIMIT @max_rows;
 

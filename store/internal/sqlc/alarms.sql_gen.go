@@ -19,6 +19,8 @@ SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
        (SELECT count(*) FROM balance_findings f WHERE f.chain = ch.name AND f.explained > 0)::bigint AS explained,
        (SELECT count(*) FROM balance_checks b JOIN assets a ON a.id = b.asset_id
          WHERE a.chain = ch.name AND b.shortfall > 0)::bigint AS shortfalls,
+       (SELECT count(*) FROM inclusions i WHERE i.chain = ch.name AND i.refuted_at IS NOT NULL AND NOT i.canonical)::bigint AS refuted,
+       (SELECT count(*) FROM inclusions i WHERE i.chain = ch.name AND i.refuted_at IS NOT NULL AND i.canonical)::bigint AS refuted_credits,
        COALESCE((SELECT s.found FROM second_looks s WHERE s.chain = ch.name), 0)::bigint AS second_look_found
   FROM chains ch ORDER BY ch.name
 `
@@ -32,6 +34,8 @@ type ChainAlarmsRow struct {
 	Findings           int64
 	Explained          int64
 	Shortfalls         int64
+	Refuted            int64
+	RefutedCredits     int64
 	SecondLookFound    int64
 }
 
@@ -53,6 +57,8 @@ func (q *Queries) ChainAlarms(ctx context.Context) ([]ChainAlarmsRow, error) {
 			&i.Findings,
 			&i.Explained,
 			&i.Shortfalls,
+			&i.Refuted,
+			&i.RefutedCredits,
 			&i.SecondLookFound,
 		); err != nil {
 			return nil, err

@@ -71,7 +71,7 @@ func (q *Queries) InsertRescan(ctx context.Context, arg InsertRescanParams) (int
 }
 
 const openRescans = `-- name: OpenRescans :many
-SELECT id, from_block, LEAST(to_block, $1::bigint)::bigint AS to_block, next_block FROM rescans
+SELECT id, from_block, LEAST(to_block, $1::bigint)::bigint AS to_block, next_block, (cause = 'requested')::boolean AS requested FROM rescans
  WHERE chain = $2 AND finished_at IS NULL AND next_block <= $1::bigint
  ORDER BY to_block - next_block, id LIMIT $3
 `
@@ -87,6 +87,7 @@ type OpenRescansRow struct {
 	FromBlock int64
 	ToBlock   int64
 	NextBlock int64
+	Requested bool
 }
 
 // What can be read again now, the shortest first: a long backfill must not keep a small hole open.
@@ -104,6 +105,7 @@ func (q *Queries) OpenRescans(ctx context.Context, arg OpenRescansParams) ([]Ope
 			&i.FromBlock,
 			&i.ToBlock,
 			&i.NextBlock,
+			&i.Requested,
 		); err != nil {
 			return nil, err
 		}

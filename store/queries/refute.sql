@@ -1,0 +1,17 @@
+-- What was recorded and is not there when operators read the same block again.
+
+-- name: RecordedInBlocks :many
+-- The canonical inclusions in a run of blocks that nobody has refuted yet, with what they are found by.
+SELECT p.id, p.order_id, p.merchant_id, p.tx_hash, p.native, p.position,
+       i.n, i.block_number, i.block_hash, i.asset_id, a.contract, i.amount, i.sender, i.recipient
+  FROM inclusions i JOIN payments p ON p.id = i.payment_id JOIN assets a ON a.id = i.asset_id
+ WHERE i.chain = @chain AND i.canonical AND i.block_number BETWEEN @first AND @last AND i.refuted_at IS NULL
+ ORDER BY i.block_number, i.tx_index, p.id;
+
+-- name: MayRefuteAlone :one
+-- Whether what one operator shows is enough: a person asked for the rescan, and no other operator is configured.
+SELECT (EXISTS (SELECT FROM rescans r WHERE r.id = @rescan_id AND r.chain = @chain AND r.cause = 'requested')
+        AND (SELECT count(DISTINCT e.operator) FROM rpc_endpoints e WHERE e.chain = @chain AND e.enabled) <= 1)::boolean;
+
+-- name: MarkRefuted :execrows
+UPDATE inclusions SET refuted_at = now() WHERE payment_id = @payment_id AND n = @n AND canonical AND refuted_at IS NULL;
