@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/sluicepay/sluice/activities"
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/chaintest"
-	"github.com/sluicepay/sluice/chain/scan"
 	"github.com/sluicepay/sluice/internal/torture/model"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -286,16 +286,16 @@ func (h *history) standsFalse(n *node, key string) bool {
 
 // told finds out which version of each block was read: the truth, or what a liar says, or what both of them say when both were
 // asked. Anything else was made up by whoever read it.
-func (w *watcher) told(batch scan.Batch) []*model.Block {
-	told := make([]*model.Block, len(batch.Blocks))
-	for i, b := range batch.Blocks {
+func (w *watcher) told(blocks []chain.Block, filter chain.Filter) []*model.Block {
+	told := make([]*model.Block, len(blocks))
+	for i, b := range blocks {
 		l := w.n.lies[b.Hash.String()]
 		truth := w.n.blocks[b.Hash.String()]
 		if truth == nil {
 			continue
 		}
 		var wanted []string
-		for _, token := range batch.Filter.Tokens {
+		for _, token := range filter.Tokens {
 			wanted = append(wanted, token.Lower())
 		}
 		var read []string
@@ -316,7 +316,7 @@ func (w *watcher) told(batch scan.Batch) []*model.Block {
 			w.learn(fmt.Errorf("block %s was read as\n%s\nand is\n%s", truth.ID, got, listed(truth, wanted, b.Traced)))
 			continue
 		}
-		for _, version := range []*model.Block{l.block, union(l.block, truth), union(truth, l.block)} {
+		for _, version := range []*model.Block{l.block, w.h.union(l.block, truth), w.h.union(truth, l.block)} {
 			if got == listed(version, wanted, b.Traced) {
 				told[i] = version
 				w.h.tally.add("lie recorded", 1)
@@ -358,8 +358,9 @@ func listed(b *model.Block, tokens []string, traced bool) string {
 	return strings.Join(lines, "\n")
 }
 
-// union is what two say about a block, of whom the first is believed where they contradict each other.
-func union(a, b *model.Block) *model.Block {
+// union is what two say about a block. Where they contradict each other, the first is believed, unless only the second says that
+// something is ours.
+func (h *history) union(a, b *model.Block) *model.Block {
 	both := *a
 	both.Txs = slices.Clone(a.Txs)
 	for i, tx := range b.Txs {
@@ -368,15 +369,27 @@ func union(a, b *model.Block) *model.Block {
 			continue
 		}
 		mine := &both.Txs[i]
-		if mine.Value == nil || mine.Value.Sign() == 0 {
+		second := func(a, b string) bool { return !tx.Failed && !h.model.Ours(a) && h.model.Ours(b) }
+		if none(mine.Value) || !none(tx.Value) && second(mine.To, tx.To) {
 			mine.To, mine.Value = tx.To, tx.Value
+		}
+		mine.Calls = slices.Clone(mine.Calls)
+		for j := range mine.Calls {
+			if call := mine.Calls[j]; second(call.To, tx.Calls[j].To) {
+				mine.Calls[j] = tx.Calls[j]
+			}
 		}
 		mine.Logs = slices.Clone(mine.Logs)
 		for j := range mine.Logs {
-			if log := mine.Logs[j]; log.Junk || log.Amount.Sign() == 0 {
-				mine.Logs[j] = tx.Logs[j]
+			other := tx.Logs[j]
+			if log := mine.Logs[j]; nothing(log) || !nothing(other) && second(log.To, other.To) {
+				mine.Logs[j] = other
 			}
 		}
 	}
 	return &both
 }
+
+func none(value *big.Int) bool { return value == nil || value.Sign() == 0 }
+
+func nothing(log model.Log) bool { return log.Junk || log.Amount.Sign() == 0 }

@@ -184,14 +184,23 @@ func (w *watcher) blocks(batch scan.Batch) []*model.Block {
 }
 
 func (w *watcher) seen(batch scan.Batch) model.Seen {
-	how := model.Seen{Told: w.told(batch)}
+	how := model.Seen{Told: w.told(batch.Blocks, batch.Filter)}
 	for _, token := range batch.Filter.Tokens {
 		how.Tokens = append(how.Tokens, token.Lower())
 	}
-	for _, b := range batch.Blocks {
-		how.Traced = append(how.Traced, b.Traced)
+	how.Traced = traced(batch.Blocks)
+	for _, view := range batch.Views {
+		how.Views = append(how.Views, model.Seen{Told: w.told(view.Blocks, batch.Filter), Traced: traced(view.Blocks)})
 	}
 	return how
+}
+
+func traced(blocks []chain.Block) []bool {
+	list := make([]bool, len(blocks))
+	for i, b := range blocks {
+		list[i] = b.Traced
+	}
+	return list
 }
 
 func (w *watcher) Record(ctx context.Context, s scan.Session, batch scan.Batch) (recorded scan.Recorded, err error) {

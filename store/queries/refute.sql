@@ -6,7 +6,7 @@ SELECT p.id, p.order_id, p.merchant_id, p.tx_hash, p.native, p.position,
        i.n, i.block_number, i.block_hash, i.asset_id, a.contract, i.amount, i.sender, i.recipient
   FROM inclusions i JOIN payments p ON p.id = i.payment_id JOIN assets a ON a.id = i.asset_id
  WHERE i.chain = @chain AND i.canonical AND i.block_number BETWEEN @first AND @last AND i.refuted_at IS NULL
- ORDER BY i.block_number, i.tx_index, p.id;
+ ORDER BY i.block_number, i.tx_index, p.native DESC, p.position;
 
 -- name: MayRefuteAlone :one
 -- Whether what one operator shows is enough: a person asked for the rescan, and no other operator is configured.

@@ -69,7 +69,8 @@ type transfer struct {
 	from   string // "" is a contract
 	to     string
 	amount *big.Int
-	place  int // among all of its block
+	place  int  // among all of its block
+	inside bool // of a transaction, where only a trace shows it
 }
 
 // Key names a payment: the transaction, whether it is the top-level value, and the position among all logs.
@@ -102,7 +103,7 @@ func (b *Block) transfers(chain string, traced bool) []transfer {
 			add(transfer{key: Key(chain, tx.ID, true, 0), asset: Asset{Chain: chain}, from: tx.From, to: tx.To, amount: tx.Value})
 		}
 		for i, call := range internal(tx.Calls) {
-			t := transfer{key: Key(chain, tx.ID, true, i+1), asset: Asset{Chain: chain}, to: call.To, amount: call.Value}
+			t := transfer{key: Key(chain, tx.ID, true, i+1), asset: Asset{Chain: chain}, to: call.To, amount: call.Value, inside: true}
 			if !traced {
 				t.amount = new(big.Int) // it has its place, and nobody sees it
 			}

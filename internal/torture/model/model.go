@@ -148,6 +148,8 @@ type Seen struct {
 	Traced []bool   // which of the blocks were traced
 	// Told are the blocks as whoever was asked told of them, nil for the truth; shorter where all the rest is true.
 	Told []*Block
+	// Views are the same of each operator, when they were asked one by one.
+	Views []Seen
 }
 
 func (s Seen) told(i int) *Block {
@@ -209,8 +211,57 @@ func (m *Model) Rescan(name string, blocks []*Block, how Seen) error {
 		}
 		delete(c.quarantined, b.Number)
 	}
+	for i, b := range blocks {
+		m.refute(name, b, how, i)
+	}
 	m.place(name, blocks, how, false)
 	return nil
+}
+
+// refute ends what two operators contradict in a block, unless it is credited.
+func (m *Model) refute(name string, b *Block, how Seen, at int) {
+	recorded := b
+	if told := m.chains[name].lies[b.ID]; told != nil {
+		recorded = told
+	}
+	for _, t := range recorded.transfers(name, true) {
+		p := m.payments[t.key]
+		if p == nil || p.Status != "detected" || p.last().Block != b.ID {
+			continue
+		}
+		shown, denied := 0, 0
+		for _, view := range how.Views {
+			switch {
+			case view.version(b, at).shows(name, p, view.Traced[at]):
+				shown++
+			case t.asset.Token != "" && slices.Contains(how.Tokens, t.asset.Token), t.asset.Token == "" && (!t.inside || view.Traced[at]):
+				denied++
+			}
+		}
+		if denied > 1 && denied > shown {
+			m.drop(p, m.Cursor(name).Number)
+		}
+	}
+}
+
+// version is a block as it was told.
+func (s Seen) version(b *Block, at int) *Block {
+	if told := s.told(at); told != nil {
+		return told
+	}
+	return b
+}
+
+func (b *Block) shows(name string, p *Payment, traced bool) bool {
+	return slices.ContainsFunc(b.transfers(name, traced), func(t transfer) bool {
+		return t.key == p.Key && t.to == p.last().To && t.asset == p.last().Asset && t.amount.Cmp(p.last().Amount) == 0
+	})
+}
+
+// Ours tells whether an address was given to an order.
+func (m *Model) Ours(address string) bool {
+	_, ours := m.byAddr[address]
+	return ours
 }
 
 // Quarantine takes note of a block that was passed over.
