@@ -11,7 +11,10 @@ UPDATE balance_checks b SET agreed_block =
   CASE WHEN b.shortfall = 0 THEN b.block
        ELSE COALESCE((SELECT max(f.block) FROM balance_findings f
                        WHERE f.address_id = b.address_id AND f.asset_id = b.asset_id AND f.withdrawn_at IS NULL), -1) END;
-CREATE INDEX balance_checks_behind ON balance_checks (asset_id, (GREATEST(agreed_block, born_block)));
+-- Whose turn it is, by how far back they agreed, and those that lack something by when that was last seen: each the head of an index, however
+-- many addresses there are.
+CREATE INDEX balance_checks_behind ON balance_checks (asset_id, (GREATEST(agreed_block, born_block))) WHERE shortfall = 0;
+CREATE INDEX balance_checks_lacking ON balance_checks (asset_id, checked_at NULLS FIRST) WHERE shortfall > 0;
 CREATE INDEX balance_checks_height ON balance_checks (asset_id, (GREATEST(block, born_block)));
 
 ALTER TABLE balance_findings
@@ -392,4 +395,5 @@ DROP FUNCTION ledger_unsettle_finding(bigint, numeric, text, text, integer);
 DROP VIEW balance_finding_claims;
 ALTER TABLE inclusions DROP COLUMN recorded_at;
 ALTER TABLE balance_findings DROP COLUMN settled, DROP COLUMN settled_account, DROP COLUMN settled_at, DROP COLUMN explained;
+DROP INDEX balance_checks_lacking;
 ALTER TABLE balance_checks DROP COLUMN agreed_block, DROP COLUMN born_block;

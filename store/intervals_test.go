@@ -101,6 +101,13 @@ func TestWhatIsHeldIsTheSameBeforeAndAfterAFindingIsExplained(t *testing.T) {
 	require.Equal(t, store.CreditDone, m.credit(t, late).Outcome)
 	require.Equal(t, 170, m.total(t))
 	m.books(t, map[string]int{"custody": -170, "suspense:unattributed": 20})
+	// One from before the second interval explains nothing of what was found in it.
+	before := coin(t, order, 5)
+	m.prove(t, first, before)
+	require.Equal(t, 175, m.total(t))
+	require.Equal(t, store.CreditDone, m.credit(t, before).Outcome)
+	require.Equal(t, 175, m.total(t))
+	m.books(t, map[string]int{"custody": -175, "suspense:unattributed": 20})
 
 	alarms, err := m.DB.ListChainAlarms(t.Context())
 	require.NoError(t, err)
@@ -256,4 +263,15 @@ func TestBlocksThatNobodyTracedStayVisible(t *testing.T) {
 	require.Equal(t, [2]int64{2, 1}, progress(), "a day and an hour ago")
 	m.Exec(t, `UPDATE chains SET traces = false`)
 	require.Equal(t, [2]int64{0, 0}, progress())
+}
+
+// TestFindingsOfAnAddressDoNotOverlap: whatever interval is asked for, what the last one found is explained.
+func TestFindingsOfAnAddressDoNotOverlap(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	m.Order(t)
+	for i, block := range []store.SeenBlock{m.record(t), m.record(t)} {
+		m.Exec(t, `SELECT ledger_post_finding((SELECT id FROM addresses), 'dev/native', 5, $1, $2, 7)`, block.Number, block.Hash[:])
+		require.EqualValues(t, []int{5, 101}[i], m.open(t)[i].After)
+	}
 }

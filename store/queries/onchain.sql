@@ -42,11 +42,12 @@ SELECT b.number, b.hash, b.block_time,
 
 -- name: BalancesDue :many
 -- Addresses for whom blocks were not traced since they were last found to agree, and those where something is open: less than recorded,
--- or a finding that nobody explained or settled. The longest unchecked first; each part has an index of its own.
+-- or a finding that nobody explained or settled. The longest unchecked first; each part is the head of an index of its own.
 WITH due AS (
   (SELECT c.address_id, c.checked_at FROM balance_checks c
-    WHERE c.asset_id = @asset_id AND c.block < sqlc.arg(block)::bigint AND GREATEST(c.agreed_block, c.born_block) < sqlc.arg(untraced)::bigint
-    ORDER BY c.checked_at NULLS FIRST LIMIT @max_rows)
+    WHERE c.asset_id = @asset_id AND c.shortfall = 0 AND c.block < sqlc.arg(block)::bigint
+      AND GREATEST(c.agreed_block, c.born_block) < sqlc.arg(untraced)::bigint
+    ORDER BY GREATEST(c.agreed_block, c.born_block) LIMIT @max_rows)
   UNION
   (SELECT c.address_id, c.checked_at FROM balance_checks c
     WHERE c.asset_id = @asset_id AND c.block < sqlc.arg(block)::bigint AND c.shortfall > 0

@@ -107,8 +107,9 @@ func (q *Queries) BalanceChecked(ctx context.Context, arg BalanceCheckedParams) 
 const balancesDue = `-- name: BalancesDue :many
 WITH due AS (
   (SELECT c.address_id, c.checked_at FROM balance_checks c
-    WHERE c.asset_id = $1 AND c.block < $3::bigint AND GREATEST(c.agreed_block, c.born_block) < $4::bigint
-    ORDER BY c.checked_at NULLS FIRST LIMIT $2)
+    WHERE c.asset_id = $1 AND c.shortfall = 0 AND c.block < $3::bigint
+      AND GREATEST(c.agreed_block, c.born_block) < $4::bigint
+    ORDER BY GREATEST(c.agreed_block, c.born_block) LIMIT $2)
   UNION
   (SELECT c.address_id, c.checked_at FROM balance_checks c
     WHERE c.asset_id = $1 AND c.block < $3::bigint AND c.shortfall > 0
@@ -138,7 +139,7 @@ type BalancesDueRow struct {
 }
 
 // Addresses for whom blocks were not traced since they were last found to agree, and those where something is open: less than recorded,
-// or a finding that nobody explained or settled. The longest unchecked first; each part has an index of its own.
+// or a finding that nobody explained or settled. The longest unchecked first; each part is the head of an index of its own.
 func (q *Queries) BalancesDue(ctx context.Context, arg BalancesDueParams) ([]BalancesDueRow, error) {
 	rows, err := q.db.Query(ctx, balancesDue,
 		arg.AssetID,
