@@ -42,6 +42,7 @@ func (h *history) calm() {
 	for _, n := range lied {
 		h.readAgain(n)
 	}
+	h.unpark()
 	for range 3 {
 		h.settleAll()
 	}

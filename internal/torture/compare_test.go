@@ -38,6 +38,7 @@ func (h *history) predicted(m *model.Model) []string {
 		}
 	}
 	lines = append(lines, predictedOfCustomers(m)...)
+	lines = append(lines, predictedOfReviews(m)...)
 	slices.Sort(lines)
 	return lines
 }
@@ -114,6 +115,7 @@ func (h *history) recorded() []string {
 		return err
 	})
 	h.askOfCustomers(batch, &lines)
+	h.askOfReviews(batch, &lines, keys)
 	h.must(h.PG.Owner.SendBatch(h.ctx, batch).Close())
 	slices.Sort(lines)
 	return lines

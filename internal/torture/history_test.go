@@ -43,6 +43,8 @@ type history struct {
 	// known: the merchant knows some of its customers. age counts the orders.
 	known bool
 	age   int
+	// decided is what persons asked for.
+	decided []decided
 
 	// While several act at once, what was committed waits here.
 	racing bool
@@ -117,6 +119,8 @@ func (h *history) moves() []move {
 	add(1, "open", h.open)
 	add(2, "expire", h.expire)
 	add(1, "wish", h.wish)
+	add(2, "decide", h.decide)
+	add(1, "stuck", h.stuck)
 	add(2, "race", h.race)
 	add(1, "enable a token", h.enableToken)
 	add(1, "enable a chain", h.enableChain)
@@ -561,7 +565,7 @@ func (h *history) wish() {
 	want := h.model.Clone()
 	var outcome string
 	var ask func(ctx context.Context) (process.OrderResult, error)
-	switch h.draw("wish", 0, 4) {
+	switch h.draw("wish", 0, 5) {
 	case 0, 1, 2:
 		outcome = want.Cancel(string(o.id))
 		ask = func(ctx context.Context) (process.OrderResult, error) {
@@ -571,6 +575,11 @@ func (h *history) wish() {
 		outcome = want.Extend(string(o.id), never, never, request)
 		ask = func(ctx context.Context) (process.OrderResult, error) {
 			return h.DB.ExtendOrder(ctx, process.ExtendInput{OrderID: o.id, Seconds: 600, By: storetest.By(), RequestID: request})
+		}
+	case 4:
+		outcome = want.RetryOrder(string(o.id))
+		ask = func(ctx context.Context) (process.OrderResult, error) {
+			return h.DB.ResolveOrder(ctx, process.ResolveInput{OrderID: o.id, Move: process.MoveRetry, By: storetest.By(), RequestID: request})
 		}
 	default:
 		outcome = want.MarkPaid(string(o.id), request)

@@ -40,7 +40,11 @@ func (h *history) race() {
 	o := h.order()
 	n := h.node()
 	rivals := []rival{h.expiring(o)}
-	if h.often("cancel", 60) {
+	switch about, in, ok := h.decision(); {
+	case ok && h.often("decide", 40):
+		h.tally.add("decided in a race", 1)
+		rivals = append(rivals, h.deciding(about, in))
+	case h.often("cancel", 60):
 		rivals = append(rivals, h.cancelling(o))
 	}
 	if ids := h.inOrder(maps.Keys(h.pending)); len(ids) > 0 {
@@ -214,6 +218,7 @@ func (h *history) restore() {
 	h.model, h.orders = b.model, b.orders
 	clear(h.pending)
 	clear(h.ids)
+	h.decided = nil
 	for i, n := range h.nodes {
 		then := b.nodes[i]
 		n.enabled, n.known, n.paused, n.floor = then.enabled, then.known, then.paused, then.floor

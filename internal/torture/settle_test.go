@@ -261,6 +261,9 @@ func (h *history) deliver(m store.OutboxMessage, heard bool) {
 	h.must(err)
 	if heard && route.To != store.RouteNobody {
 		h.pending[m.PaymentID] = route.Cause
+		if route.To == store.RouteReview && h.often("review begun", 60) {
+			h.reviewed(m.PaymentID, m.Inclusion, route.Cause)
+		}
 	}
 }
 

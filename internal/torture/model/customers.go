@@ -236,6 +236,7 @@ func (m *Model) creditDeposit(p *Payment) {
 	switch {
 	case p.last().Amount.Cmp(m.dust[p.last().Asset]) < 0:
 		p.Account = "dust"
+		m.reviewCredit(p, "dust", false)
 		return
 	case m.hold:
 		p.Account = "held"
@@ -243,4 +244,5 @@ func (m *Model) creditDeposit(p *Payment) {
 		p.Account = "available"
 	}
 	m.deposited(p, "deposit.credited")
+	m.reviewCredit(p, "deposit", false)
 }

@@ -9,6 +9,7 @@ import (
 
 // What a payment is: dropped ones are in no block of the chain.
 const (
+	detected = "detected"
 	credited = "credited"
 	dropped  = "dropped"
 )
@@ -26,6 +27,9 @@ type Model struct {
 	payments  map[string]*Payment
 	// told are the events that were written, by what caused them: the same cause has no second effect.
 	told map[string]bool
+	// reviews are what persons are asked to look at, and done what they decided, by its request.
+	reviews map[Subject]Review
+	done    map[string]bool
 }
 
 // chain is how far a chain is recorded.
@@ -47,9 +51,10 @@ type Payment struct {
 	Key        string
 	Order      string
 	Inclusions []Inclusion
-	Status     string // detected, credited, dropped
+	Status     string // detected, parked, credited, dropped
 	Credited   int    // the inclusion that is credited, 0 for none
 	Account    string // where it is credited to
+	Released   bool   // from there, to what is available
 	Reversals  int    // how often a credit was taken back
 	first      int64  // block time of the first inclusion
 	returnsBy  *uint64
@@ -73,7 +78,7 @@ type Inclusion struct {
 func New() *Model {
 	return &Model{
 		chains: map[string]*chain{}, dust: map[Asset]*big.Int{}, tiers: map[Asset][]tier{}, vouched: map[Asset]*big.Int{}, orders: map[string]*Order{}, byAddr: map[string]string{},
-		customers: map[string]bool{}, payments: map[string]*Payment{}, told: map[string]bool{},
+		customers: map[string]bool{}, payments: map[string]*Payment{}, told: map[string]bool{}, reviews: map[Subject]Review{}, done: map[string]bool{},
 	}
 }
 
@@ -86,6 +91,8 @@ func (m *Model) Clone() *Model {
 	maps.Copy(c.byAddr, m.byAddr)
 	maps.Copy(c.told, m.told)
 	maps.Copy(c.customers, m.customers)
+	maps.Copy(c.reviews, m.reviews)
+	maps.Copy(c.done, m.done)
 	c.hold = m.hold
 	for name, of := range m.chains {
 		copied := *of
@@ -319,7 +326,7 @@ func (m *Model) include(name string, b *Block, t transfer, fresh bool) {
 	old := p.Order
 	replaced := m.attribute(p, b, t)
 	p.Inclusions = append(p.Inclusions, in)
-	p.Status, p.returnsBy = "detected", nil
+	p.Status, p.returnsBy = detected, nil
 	m.detected(p)
 	if replaced != nil {
 		m.giveUp(replaced)
@@ -379,7 +386,7 @@ func (p *Payment) last() *Inclusion { return &p.Inclusions[len(p.Inclusions)-1] 
 func (m *Model) drop(p *Payment, cursor uint64) {
 	wasCredited, account := p.Status == credited, p.Account
 	p.last().Canonical = false
-	p.Status, p.Credited, p.Account = dropped, 0, ""
+	p.Status, p.Credited, p.Account, p.Released = dropped, 0, "", false
 	window := m.chains[p.chain].confirmations
 	if o := m.orders[p.Order]; o != nil && o.Asset.Chain == p.chain {
 		window = o.Confirmations
@@ -387,6 +394,7 @@ func (m *Model) drop(p *Payment, cursor uint64) {
 	until := cursor + window
 	p.returnsBy = &until
 	if wasCredited {
+		m.OpenReview(Subject{p.Key, len(p.Inclusions), "reversal"})
 		p.Reversals++
 		m.reversed(p, account)
 	} else {

@@ -34,7 +34,7 @@ func (m *Model) MayCredit(key string, head uint64, canonical func(block string) 
 func (m *Model) Creditable(key string, inclusion int, block string, confirmations uint64, agreed bool) string {
 	p := m.payments[key]
 	switch {
-	case p.Status != "detected":
+	case p.Status != detected && p.Status != parked:
 		return "it is " + p.Status
 	case inclusion != len(p.Inclusions), p.last().Block != block:
 		return "it is elsewhere by now"
@@ -112,7 +112,9 @@ func (m *Model) Credit(key string) {
 		p.Account = "available"
 	}
 	p.Status, p.Credited = credited, len(p.Inclusions)
+	cancelled := o.State == "cancelled"
 	m.confirmed(o, p, kind)
+	m.reviewCredit(p, kind, cancelled)
 	if kind != "dust" {
 		m.deposited(p, "deposit.credited")
 	}
@@ -192,7 +194,11 @@ func (m *Model) Balances() map[string]*big.Int {
 	for _, p := range m.payments {
 		if p.Status == credited {
 			in := p.last()
-			add(p.Account, in.Asset, in.Amount)
+			account := p.Account
+			if p.Released {
+				account = "available"
+			}
+			add(account, in.Asset, in.Amount)
 			add("custody of "+in.To, in.Asset, new(big.Int).Neg(in.Amount))
 		}
 	}

@@ -130,7 +130,7 @@ func (m *Model) money(o *Order) (sum, inTime *big.Int, live int) {
 			if p.first <= o.Deadline {
 				inTime.Add(inTime, p.share())
 			}
-		case p.Status == "detected", p.returnsBy != nil:
+		case p.Status == detected, p.Status == parked, p.returnsBy != nil:
 			live++
 		}
 	}
