@@ -27,7 +27,7 @@ type history struct {
 	*world
 
 	t        *testing.T
-	rt       *rapid.T
+	rt       *reporter
 	ctx      context.Context
 	model    *model.Model
 	nodes    []*node
@@ -81,7 +81,7 @@ const (
 )
 
 // play plays a history. One that is restorable has the database to itself.
-func play(t *testing.T, rt *rapid.T, w *world, restorable bool) {
+func play(t *testing.T, rt *reporter, w *world, restorable bool) {
 	h := &history{
 		world: w, t: t, rt: rt, ctx: t.Context(), model: model.New(),
 		pending: map[payment.PaymentID]process.ReviewCause{}, ids: map[string]payment.PaymentID{},
@@ -90,7 +90,7 @@ func play(t *testing.T, rt *rapid.T, w *world, restorable bool) {
 	h.begin()
 	moves := h.moves()
 	for range h.draw("steps", 8, 30) {
-		move := moves[evenly(len(moves)).Draw(h.rt, "move")]
+		move := moves[evenly(len(moves)).Draw(h.rt.T, "move")]
 		h.rt.Logf("-- %s", move.name)
 		move.do()
 		h.check()
@@ -142,11 +142,11 @@ type move struct {
 }
 
 func (h *history) draw(label string, from, to int) int {
-	return rapid.IntRange(from, to).Draw(h.rt, label)
+	return rapid.IntRange(from, to).Draw(h.rt.T, label)
 }
 
 // often is true n times out of a hundred, and false where it makes no difference.
-func (h *history) often(label string, n int) bool { return evenly(100).Draw(h.rt, label) >= 100-n }
+func (h *history) often(label string, n int) bool { return evenly(100).Draw(h.rt.T, label) >= 100-n }
 
 // evenly draws a number below n, each about as often. rapid prefers small ones, which would make a chance none.
 func evenly(n int) *rapid.Generator[int] {
@@ -168,8 +168,8 @@ func (h *history) must(err error) { require.NoError(h.rt, err) }
 func (h *history) begin() {
 	h.policy = merchantPolicy{
 		hold:      h.often("hold", 20),
-		late:      rapid.SampledFrom([]payment.LatePolicy{payment.LateFulfil, payment.LateCreditOnly, payment.LateHold}).Draw(h.rt, "late"),
-		tolerance: rapid.SampledFrom([]int{0, 0, 500}).Draw(h.rt, "tolerance"),
+		late:      rapid.SampledFrom([]payment.LatePolicy{payment.LateFulfil, payment.LateCreditOnly, payment.LateHold}).Draw(h.rt.T, "late"),
+		tolerance: rapid.SampledFrom([]int{0, 0, 500}).Draw(h.rt.T, "tolerance"),
 	}
 	h.merchant, _ = h.NewMerchant(h.t, func(m *store.NewMerchant) {
 		m.LatePolicy, m.ToleranceBPS = h.policy.late, h.policy.tolerance
@@ -311,7 +311,7 @@ func (h *history) calls(n *node, deep int) []call {
 	for range h.draw("calls", 1, 3) {
 		e := h.effect(n, true)
 		c := call{
-			kind: rapid.SampledFrom([]string{"CALL", "CALL", "CALL", "DELEGATECALL", "CREATE2", "SELFDESTRUCT"}).Draw(h.rt, "kind"),
+			kind: rapid.SampledFrom([]string{"CALL", "CALL", "CALL", "DELEGATECALL", "CREATE2", "SELFDESTRUCT"}).Draw(h.rt.T, "kind"),
 			to:   e.to, amount: e.amount.Uint64(), reverted: h.often("reverted", 15),
 		}
 		if deep > 0 && h.often("deeper", 25) {
@@ -403,7 +403,7 @@ func (h *history) reorganise(n *node, least int) {
 		}
 	}
 	if len(again) > 1 && h.often("shuffled", 50) {
-		again = rapid.Permutation(again).Draw(h.rt, "order of transactions")
+		again = rapid.Permutation(again).Draw(h.rt.T, "order of transactions")
 	}
 	blocks := h.draw("new blocks", 1, 4)
 	for i := range blocks {

@@ -124,7 +124,9 @@ func one(t *testing.T, w *world, seed, i uint64) bool {
 				t.Logf("to play it again: %s=%d %s=%d go test -run '^TestTorture$' ./internal/torture", envSeed, seed, envOnly, i)
 			}
 		})
-		check(t, mix(seed, i), func(rt *rapid.T) {
+		first := &sync.Once{}
+		check(t, mix(seed, i), func(plain *rapid.T) {
+			rt := &reporter{T: plain, first: first, t: t}
 			if i%perRestore == 0 {
 				play(t, rt, newWorld(t, w.tally), true)
 				return
@@ -132,6 +134,27 @@ func one(t *testing.T, w *world, seed, i uint64) bool {
 			play(t, rt, w, false)
 		})
 	})
+}
+
+// reporter tells of the first failure at once: what depends on who is faster may not come again when rapid looks for a
+// shorter history that fails.
+type reporter struct {
+	*rapid.T
+
+	first *sync.Once
+	t     *testing.T
+}
+
+// Errorf fails the history.
+func (r *reporter) Errorf(format string, args ...any) {
+	r.first.Do(func() { r.t.Logf("the first failure: "+format, args...) })
+	r.T.Errorf(format, args...)
+}
+
+// Fatalf fails the history and ends it.
+func (r *reporter) Fatalf(format string, args ...any) {
+	r.first.Do(func() { r.t.Logf("the first failure: "+format, args...) })
+	r.T.Fatalf(format, args...)
 }
 
 // mix makes a history's own seed. It is never 0, which would be a random one.

@@ -38,7 +38,7 @@ func (h *history) fault() scanFault {
 	f := scanFault{steps: h.draw("steps", 1, 20), others: h.draw("others", 0, 1)}
 	switch h.draw("scan fault", 0, 6) {
 	case 0:
-		f.point, f.times = rapid.SampledFrom(scan.Points()).Draw(h.rt, "point"), h.draw("times", 1, 3)
+		f.point, f.times = rapid.SampledFrom(scan.Points()).Draw(h.rt.T, "point"), h.draw("times", 1, 3)
 	case 1, 2:
 		f.database = h.harm(25)
 	case 3:

@@ -104,9 +104,6 @@ func (h *history) settle(id payment.PaymentID, s *sabotage, between func()) {
 	st.seen = h.mayCredit(key, n)
 	before, fine := h.model.Payments()[key].Status, *s == (sabotage{})
 	value, err := st.env.ExecuteActivity(st.chain.SettlePayment, process.SettleInput{PaymentID: id, Review: h.pending[id]})
-	if len(st.wrong) > 0 {
-		h.t.Log(st.wrong) // a second try may be another one
-	}
 	require.Empty(h.rt, st.wrong)
 	var result process.SettleResult
 	if err == nil {
