@@ -169,7 +169,7 @@ func pace(s store.Settlement, blocks uint64) time.Duration {
 func (c *Chain) credit(ctx context.Context, in process.SettleInput, s store.Settlement, check chain.Check) (process.SettleResult, error) {
 	credited, err := c.Settle.Credit(ctx, store.CreditInput{
 		PaymentID: s.PaymentID, Inclusion: s.Inclusion, BlockHash: s.Block.Hash, Amount: s.Amount, Review: in.Review,
-		Policy: s.Policy, Evidence: check.Evidence,
+		Policy: s.Policy, Evidence: check.Evidence, Demanded: demanded(s.Evidence),
 	})
 	if err != nil {
 		return process.SettleResult{}, err

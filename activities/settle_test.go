@@ -99,7 +99,7 @@ func TestSettleCreditsExactlyWhatTheReceiptShowed(t *testing.T) {
 	require.Equal(t, payment.StatePaid, result.Order.State)
 	require.Equal(t, []store.CreditInput{{
 		PaymentID: "pay_a", Inclusion: 2, BlockHash: payment.Hash{2}, Amount: f.s.Amount,
-		Policy: f.s.Policy, Evidence: payment.EvidenceSingle,
+		Policy: f.s.Policy, Evidence: payment.EvidenceSingle, Demanded: payment.EvidenceSingle,
 	}}, f.credited)
 	require.Equal(t, []chain.Demand{{Evidence: payment.EvidenceSingle}}, f.demanded)
 	require.Equal(t, f.s.Asset.ID.Contract, f.checked[0].Contract)

@@ -7,7 +7,10 @@ ALTER TABLE inclusions ADD CONSTRAINT inclusions_end_reason_check CHECK (end_rea
 CREATE INDEX inclusions_refuted ON inclusions (chain) WHERE refuted_at IS NOT NULL;
 GRANT UPDATE (refuted_at) ON inclusions TO sluice_app;
 
+COMMENT ON TABLE single_source_limits IS 'What a chain may credit within an hour on one operator''s word, in units of each asset: what is credited of each is a share of it.';
+
 -- +goose Down
+COMMENT ON TABLE single_source_limits IS NULL;
 DROP INDEX inclusions_refuted;
 UPDATE inclusions SET end_reason = 'content_changed' WHERE end_reason = 'refuted';
 ALTER TABLE inclusions DROP CONSTRAINT inclusions_end_reason_check;

@@ -48,3 +48,21 @@ func EvidenceAt(stake Amount, tiers []EvidenceTier) Evidence {
 	}
 	return demanded
 }
+
+// EvidenceBeyond returns what a credit below all tiers must rest on once one operator's word has been taken for as much money as
+// it may: what the lowest tier asks for that asks for more than that word, EvidenceAgreed when there is none.
+func EvidenceBeyond(tiers []EvidenceTier) Evidence {
+	var lowest *EvidenceTier
+	for i := range tiers {
+		tier := &tiers[i]
+		switch {
+		case EvidenceSingle.AtLeast(tier.Evidence):
+		case lowest == nil, tier.From.Less(lowest.From), tier.From == lowest.From && tier.Evidence.AtLeast(lowest.Evidence):
+			lowest = tier
+		}
+	}
+	if lowest == nil {
+		return EvidenceAgreed
+	}
+	return lowest.Evidence
+}

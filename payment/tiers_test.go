@@ -69,3 +69,14 @@ func TestTheEvidenceForAnAmount(t *testing.T) {
 	require.Equal(t, EvidenceAgreed, EvidenceAt(AmountFromUint64(99), tiers))
 	require.Equal(t, EvidenceProven, EvidenceAt(hundred, tiers))
 }
+
+func TestTheEvidenceBeyondOneOperatorsWord(t *testing.T) {
+	t.Parallel()
+	ten, hundred := AmountFromUint64(10), AmountFromUint64(100)
+	require.Equal(t, EvidenceAgreed, EvidenceBeyond(nil))
+	require.Equal(t, EvidenceAgreed, EvidenceBeyond([]EvidenceTier{{ten, EvidenceSingle}}))
+	require.Equal(t, EvidenceProven, EvidenceBeyond([]EvidenceTier{{hundred, EvidenceAgreed}, {ten, EvidenceProven}, {Amount{}, EvidenceSingle}}))
+	require.Equal(t, EvidenceProven, EvidenceBeyond([]EvidenceTier{{ten, EvidenceProven}, {ten, EvidenceAgreed}}))
+	require.Equal(t, EvidenceProven, EvidenceBeyond([]EvidenceTier{{ten, EvidenceAgreed}, {ten, EvidenceProven}}))
+	require.Equal(t, EvidenceSelfConsistent, EvidenceBeyond([]EvidenceTier{{ten, EvidenceSelfConsistent}, {hundred, EvidenceAgreed}}))
+}

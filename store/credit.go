@@ -23,6 +23,8 @@ type CreditInput struct {
 	Policy payment.ConfirmationPolicy
 	// Evidence is what the check rests on, and is written on the payment.
 	Evidence payment.Evidence
+	// Demanded is the evidence that the check asked for.
+	Demanded payment.Evidence
 	// Review is set when a review confirms the payment, not its order.
 	Review process.ReviewCause
 }
@@ -42,7 +44,7 @@ const (
 	CreditHalted CreditOutcome = "halted"
 	// CreditPaused: the chain is paused. Nothing is wrong; look again later.
 	CreditPaused CreditOutcome = "paused"
-	// CreditUnproven: the evidence is less than the amount asks for, and the limit for such credits is used up.
+	// CreditUnproven: the evidence is less than is asked for, and what one operator's word may credit in an hour is used up.
 	CreditUnproven CreditOutcome = "unproven"
 	// CreditIgnored: this payment is never posted.
 	CreditIgnored CreditOutcome = "ignored"

@@ -8,24 +8,59 @@ import (
 	"github.com/sluicepay/sluice/payment"
 )
 
-// demandedEvidence is what a credit of the payment has to rest on, EvidenceNone where nothing is configured.
-func (t txn) demandedEvidence(ctx context.Context, about *inclusionRow) (payment.Evidence, error) {
+// evidenceDemand is what a credit has to rest on.
+type evidenceDemand struct {
+	// tier is what the tiers ask for that the amount at stake reaches, EvidenceNone below all of them.
+	tier payment.Evidence
+	// beyond is asked for below them too, once the single-source limit is used up.
+	beyond payment.Evidence
+}
+
+// enough is what needs no room within the single-source limit.
+func (d evidenceDemand) enough() payment.Evidence {
+	if d.tier == payment.EvidenceNone {
+		return d.beyond
+	}
+	return d.tier
+}
+
+func (t txn) demandedEvidence(ctx context.Context, about *inclusionRow) (evidenceDemand, error) {
 	rows, err := t.q.EvidenceTiersOf(ctx, about.AssetID)
 	if err != nil {
-		return "", fmt.Errorf("read evidence tiers: %w", err)
-	}
-	if len(rows) == 0 {
-		return payment.EvidenceNone, nil
+		return evidenceDemand{}, fmt.Errorf("read evidence tiers: %w", err)
 	}
 	tiers := make([]payment.EvidenceTier, len(rows))
 	for i, row := range rows {
 		tiers[i] = payment.EvidenceTier{From: row.FromAmount.Amount, Evidence: payment.Evidence(row.Evidence)}
 	}
+	demand := evidenceDemand{tier: payment.EvidenceNone, beyond: payment.EvidenceBeyond(tiers)}
+	if len(tiers) == 0 {
+		return demand, nil
+	}
 	stakes, err := t.paymentStakes(ctx, []string{about.ID})
 	if err != nil {
-		return "", err
+		return evidenceDemand{}, err
 	}
-	return payment.EvidenceAt(stakes[about.ID], tiers), nil
+	demand.tier = payment.EvidenceAt(stakes[about.ID], tiers)
+	return demand, nil
+}
+
+// wantedEvidence is what a check should look for. It is read without a lock: the limit may be used up by the time of the credit,
+// which is stale then.
+func (t txn) wantedEvidence(ctx context.Context, about *inclusionRow) (payment.Evidence, error) {
+	demand, err := t.demandedEvidence(ctx, about)
+	if err != nil || demand.tier != payment.EvidenceNone {
+		return demand.tier, err
+	}
+	limited, err := t.q.SingleSourceLimited(ctx, about.AssetID)
+	if err != nil || !limited {
+		return payment.EvidenceNone, unlessNil("read the single-source limit", err)
+	}
+	room, err := t.withinSingleSourceLimit(ctx, about)
+	if err != nil || room {
+		return payment.EvidenceNone, err
+	}
+	return demand.beyond, nil
 }
 
 // lacks tells what keeps a payment from being credited on what its check saw, "" when nothing does. More of the order may
@@ -41,28 +76,53 @@ func (t txn) lacks(ctx context.Context, in CreditInput, order *orderRow, about *
 	if !seen.Covers(about.requiredFor(order)) {
 		return CreditStale, nil
 	}
-	demanded, err := t.demandedEvidence(ctx, about)
-	if err != nil || in.Evidence.AtLeast(demanded) {
+	demand, err := t.demandedEvidence(ctx, about)
+	if err != nil || in.Evidence.AtLeast(demand.enough()) {
 		return "", err
+	}
+	limited, err := t.q.SingleSourceLimited(ctx, about.AssetID)
+	if err != nil {
+		return "", fmt.Errorf("read the single-source limit: %w", err)
+	}
+	below := demand.tier == payment.EvidenceNone
+	if !limited {
+		if below {
+			return "", nil // nobody wants more of so little
+		}
+		return CreditUnproven, nil
+	}
+	// Held until the transaction ends, so that credits at the same moment do not each take what is left.
+	if err := t.q.LockWeakCredits(ctx, about.Chain); err != nil {
+		return "", fmt.Errorf("lock the single-source limit of chain %s: %w", about.Chain, err)
 	}
 	within, err := t.withinSingleSourceLimit(ctx, about)
-	if err != nil || within {
+	switch {
+	case err != nil || within:
 		return "", err
+	case below && !in.Demanded.AtLeast(demand.beyond):
+		return CreditStale, nil // there was room when the check began, or for what it was asked to find
+	default:
+		return CreditUnproven, nil
 	}
-	return CreditUnproven, nil
 }
 
-// withinSingleSourceLimit tells whether a payment may be credited on less evidence than is asked for: little money may, so
-// that a shop goes on selling while only one operator answers. It holds the asset's lock until the transaction ends, so that credits at the
-// same moment do not each take what is left.
+// withinSingleSourceLimit tells whether a payment may be credited on less than two operators say: little money may, so that a
+// shop goes on selling while only one of them answers. Each asset's limit is all that the chain may credit like that within an
+// hour, in units of that asset, so what was credited of each asset is a share of the whole, and the shares add up to one at most.
+// Without a limit of the asset, nothing of it has a share.
 func (t txn) withinSingleSourceLimit(ctx context.Context, about *inclusionRow) (bool, error) {
-	if err := t.q.LockWeakCredits(ctx, about.AssetID); err != nil {
-		return false, fmt.Errorf("lock the single-source limit of %s: %w", about.AssetID, err)
-	}
-	row, err := t.q.WeakCredits(ctx, about.AssetID)
+	rows, err := t.q.WeakCredits(ctx, about.Chain)
 	if err != nil {
-		return false, fmt.Errorf("read the single-source limit of %s: %w", about.AssetID, err)
+		return false, fmt.Errorf("read the single-source limit of chain %s: %w", about.Chain, err)
 	}
-	sum := new(big.Int).Add(row.Credited.Int, about.Amount.Big())
-	return sum.Cmp(row.Allowed.Big()) <= 0, nil
+	used, limited := new(big.Rat), false
+	for _, row := range rows {
+		credited := new(big.Int).Set(row.Credited.Int)
+		if row.AssetID == about.AssetID {
+			limited = true
+			credited.Add(credited, about.Amount.Big())
+		}
+		used.Add(used, new(big.Rat).SetFrac(credited, row.Allowed.Big()))
+	}
+	return limited && used.Cmp(big.NewRat(1, 1)) <= 0, nil
 }

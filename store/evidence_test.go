@@ -22,6 +22,49 @@ func limit(t *testing.T, b *storetest.Bundle, amount uint64) {
 	require.NoError(t, b.DB.SetSingleSourceLimit(t.Context(), b.Token.ID, payment.AmountFromUint64(amount), storetest.By()))
 }
 
+// later lets more than an hour pass.
+func later(t *testing.T, b *storetest.Bundle) {
+	t.Helper()
+	for _, sql := range []string{
+		`ALTER TABLE ledger_postings DISABLE TRIGGER USER`,
+		`UPDATE ledger_postings SET created_at = created_at - interval '61 minutes'`,
+		`ALTER TABLE ledger_postings ENABLE TRIGGER USER`,
+	} {
+		_, err := b.PG.Owner.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+}
+
+// paid is a payment of so much to an order of so much.
+func paid(t *testing.T, b *storetest.Bundle, amount uint64) storetest.Payment {
+	t.Helper()
+	return b.Pay(t, b.Order(t, func(n *store.NewOrder) { n.Amount = payment.AmountFromUint64(amount) }), amount)
+}
+
+// paidNative is a payment of the chain's coin to an order in it.
+func paidNative(t *testing.T, b *storetest.Bundle, amount uint64) storetest.Payment {
+	t.Helper()
+	return b.Pay(t, b.Order(t, func(n *store.NewOrder) { n.Asset, n.Amount = b.Native.Symbol, payment.AmountFromUint64(amount) }), amount)
+}
+
+// settles checks a payment as often as it takes, with so many operators, and tells what it came to and on what it rests.
+func settles(t *testing.T, b *storetest.Bundle, p storetest.Payment, operators int) (store.CreditOutcome, payment.Evidence) {
+	t.Helper()
+	for range 3 {
+		s, err := b.DB.LoadSettlement(t.Context(), p.ID)
+		require.NoError(t, err)
+		shown := payment.EvidenceSingle
+		if s.Evidence.AtLeast(payment.EvidenceAgreed) && operators > 1 {
+			shown = payment.EvidenceAgreed
+		}
+		outcome := b.Credit(t, p, func(in *store.CreditInput) { in.Evidence, in.Demanded = shown, s.Evidence }).Outcome
+		if outcome != store.CreditStale {
+			return outcome, shown
+		}
+	}
+	return store.CreditStale, ""
+}
+
 func resting(on payment.Evidence) func(*store.CreditInput) {
 	return func(in *store.CreditInput) { in.Evidence = on }
 }
@@ -54,7 +97,7 @@ func TestACreditRestsOnTheEvidenceThatItsAmountAsksFor(t *testing.T) {
 	b.CheckBooks(t)
 }
 
-// With one operator left, little money goes on being credited: cumulative, per asset and hour.
+// With one operator left, little money goes on being credited: cumulative, per chain and hour.
 func TestTheSingleSourceLimitIsCumulative(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t)
@@ -69,17 +112,10 @@ func TestTheSingleSourceLimitIsCumulative(t *testing.T) {
 	require.Equal(t, store.CreditUnproven, b.Credit(t, last, single).Outcome)
 	tiny := b.Pay(t, b.Order(t, func(n *store.NewOrder) { n.Amount = payment.AmountFromUint64(10_000_000) }), 10_000_000)
 	require.Equal(t, store.CreditDone, b.Credit(t, tiny, single).Outcome, "exactly what is left")
-	small := b.Pay(t, b.Order(t, func(n *store.NewOrder) { n.Amount = payment.AmountFromUint64(4_000_000) }), 4_000_000)
-	require.Equal(t, store.CreditDone, b.Credit(t, small, single).Outcome, "nothing more is asked of so little")
 	require.Equal(t, store.CreditUnproven, b.Credit(t, last, single).Outcome)
 
 	// An hour later there is room again.
-	_, err := b.PG.Owner.Exec(t.Context(), `ALTER TABLE ledger_postings DISABLE TRIGGER USER`)
-	require.NoError(t, err)
-	_, err = b.PG.Owner.Exec(t.Context(), `UPDATE ledger_postings SET created_at = created_at - interval '61 minutes'`)
-	require.NoError(t, err)
-	_, err = b.PG.Owner.Exec(t.Context(), `ALTER TABLE ledger_postings ENABLE TRIGGER USER`)
-	require.NoError(t, err)
+	later(t, b)
 	require.Equal(t, store.CreditDone, b.Credit(t, last, single).Outcome)
 	limit(t, b, 0)
 	require.Equal(t, store.CreditUnproven, b.Credit(t, order(), single).Outcome)
@@ -108,5 +144,109 @@ func TestCreditsAtOnceShareTheSingleSourceLimit(t *testing.T) {
 	})
 	require.Equal(t, map[store.CreditOutcome]int{store.CreditDone: 3, store.CreditUnproven: 5}, count(outcomes))
 	require.Equal(t, [2]string{"75000000", "0"}, balances(t, b, b.Token.ID))
+	b.CheckBooks(t)
+}
+
+// What one operator says is worth so much an hour, whatever it says it of: each asset uses up its share of the whole.
+func TestAssetsShareTheSingleSourceLimitOfTheirChain(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	demand(t, b, 1, payment.EvidenceAgreed)
+	key := store.TierKey{Chain: storetest.Chain, Asset: &b.Native.ID, From: payment.AmountFromUint64(1)}
+	require.NoError(t, b.DB.SetEvidenceTier(t.Context(), key, payment.EvidenceAgreed, storetest.By()))
+	const third = 100_000_000_000_000_000 // of 0.3 coins
+	limit(t, b, 30_000_000)
+	require.NoError(t, b.DB.SetSingleSourceLimit(t.Context(), b.Native.ID, payment.AmountFromUint64(3*third), storetest.By()))
+	single := resting(payment.EvidenceSingle)
+	require.Equal(t, store.CreditDone, b.Credit(t, paid(t, b, 10_000_000), single).Outcome)
+	require.Equal(t, store.CreditDone, b.Credit(t, paidNative(t, b, third), single).Outcome)
+	require.Equal(t, store.CreditUnproven, b.Credit(t, paidNative(t, b, third+1), single).Outcome, "a unit too much, exactly")
+	require.Equal(t, store.CreditUnproven, b.Credit(t, paid(t, b, 10_000_001), single).Outcome)
+	require.Equal(t, store.CreditDone, b.Credit(t, paid(t, b, 10_000_000), single).Outcome, "three thirds are all of it")
+	require.Equal(t, store.CreditUnproven, b.Credit(t, paidNative(t, b, 1000), single).Outcome)
+
+	// Without a limit of its own an asset has no share, and may not be credited on less than is asked for.
+	require.NoError(t, b.DB.SetSingleSourceLimit(t.Context(), b.Native.ID, payment.Amount{}, storetest.By()))
+	require.Equal(t, store.CreditUnproven, b.Credit(t, paidNative(t, b, 1000), single).Outcome)
+	require.Equal(t, store.CreditDone, b.Credit(t, paid(t, b, 10_000_000), single).Outcome, "what was credited of it takes nothing away either")
+	b.CheckBooks(t)
+}
+
+// Small payments have their share too: many of them are much money. When it is used up, they need what the lowest tier asks for.
+func TestBelowTheTiersTheLimitCounts(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	demand(t, b, 20_000_000, payment.EvidenceProven)
+	demand(t, b, 10_000_000, payment.EvidenceAgreed)
+	require.NoError(t, b.DB.SetSingleSourceLimit(t.Context(), b.Token.ID, payment.AmountFromUint64(12_000_000), storetest.By()))
+	for range 2 {
+		outcome, on := settles(t, b, paid(t, b, 5_000_000), 2)
+		require.Equal(t, store.CreditDone, outcome)
+		require.Equal(t, payment.EvidenceSingle, on, "nobody else is asked for little money")
+	}
+	last, next := paid(t, b, 5_000_000), paid(t, b, 5_000_000)
+	outcome, _ := settles(t, b, last, 1)
+	require.Equal(t, store.CreditUnproven, outcome, "with one operator it waits")
+	require.Equal(t, store.CreditStale, b.Credit(t, last, resting(payment.EvidenceSingle)).Outcome, "a check that was not asked for more is made again")
+	outcome, on := settles(t, b, last, 2)
+	require.Equal(t, store.CreditDone, outcome)
+	require.Equal(t, payment.EvidenceAgreed, on, "with two operators it is agreed")
+	outcome, _ = settles(t, b, paid(t, b, 2_000_000), 1)
+	require.Equal(t, store.CreditDone, outcome, "what two agreed about took nothing away")
+	outcome, _ = settles(t, b, next, 1)
+	require.Equal(t, store.CreditUnproven, outcome)
+	later(t, b)
+	outcome, _ = settles(t, b, next, 1)
+	require.Equal(t, store.CreditDone, outcome, "an hour later there is room again")
+
+	// Without a limit, one operator's word is enough for as much of it as comes.
+	limit(t, b, 0)
+	for range 4 {
+		outcome, on = settles(t, b, paid(t, b, 9_000_000), 2)
+		require.Equal(t, store.CreditDone, outcome)
+		require.Equal(t, payment.EvidenceSingle, on)
+	}
+	b.CheckBooks(t)
+}
+
+// A limit without any tier is one: beyond it, two have to agree.
+func TestALimitWithoutTiers(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	limit(t, b, 30_000_000)
+	outcome, _ := settles(t, b, paid(t, b, 25_000_000), 1)
+	require.Equal(t, store.CreditDone, outcome)
+	outcome, _ = settles(t, b, paid(t, b, 25_000_000), 1)
+	require.Equal(t, store.CreditUnproven, outcome)
+	outcome, on := settles(t, b, paid(t, b, 25_000_000), 2)
+	require.Equal(t, store.CreditDone, outcome)
+	require.Equal(t, payment.EvidenceAgreed, on)
+	b.CheckBooks(t)
+}
+
+// Credits at the same moment share the limit also across assets, and below the tiers.
+func TestCreditsAtOnceOfTwoAssetsShareTheLimit(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	demand(t, b, 100_000_000, payment.EvidenceAgreed)
+	limit(t, b, 80_000_000)
+	require.NoError(t, b.DB.SetSingleSourceLimit(t.Context(), b.Native.ID, payment.AmountFromUint64(8_000), storetest.By()))
+	parts := make([]storetest.Payment, 8)
+	for i := range parts {
+		if parts[i] = paid(t, b, 20_000_000); i%2 == 0 {
+			parts[i] = paidNative(t, b, 2_000)
+		}
+	}
+	outcomes := concurrently(len(parts), func(i int) store.CreditOutcome {
+		p := parts[i]
+		result, err := b.DB.Credit(t.Context(), store.CreditInput{
+			PaymentID: p.ID, Inclusion: 1, BlockHash: p.Block.Hash, Amount: p.Amount, Evidence: payment.EvidenceSingle,
+		})
+		if err != nil {
+			t.Errorf("credit: %v", err)
+		}
+		return result.Outcome
+	})
+	require.Equal(t, map[store.CreditOutcome]int{store.CreditDone: 4, store.CreditStale: 4}, count(outcomes))
 	b.CheckBooks(t)
 }

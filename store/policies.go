@@ -155,8 +155,9 @@ func (db *DB) RemoveEvidenceTier(ctx context.Context, k TierKey, by process.By) 
 	})
 }
 
-// SetSingleSourceLimit says how much of an asset may be credited within an hour on less evidence than is asked for; zero is
-// nothing, as without a limit. Errors: CodeUnknownChain, CodeUnknownAsset.
+// SetSingleSourceLimit says how much a chain may credit within an hour on one operator's word, as an amount of this asset: what is
+// credited of each asset that has a limit is a share of it, and the shares add up to one at most. Zero takes the limit away: of the
+// asset nothing above its tiers is credited like that then, and everything below. Errors: CodeUnknownChain, CodeUnknownAsset.
 func (db *DB) SetSingleSourceLimit(ctx context.Context, asset payment.AssetID, amount payment.Amount, by process.By) error {
 	key := TierKey{Chain: asset.Chain, Asset: &asset, From: amount}
 	d := deed{By: by, Action: "chain.evidence.limit", Subject: asset.Chain, Detail: key.detail("limit", amount)}
@@ -216,7 +217,7 @@ type EvidenceTier struct {
 	Evidence        payment.Evidence
 }
 
-// SingleSourceLimit is what may be credited of an asset in an hour on one operator's word; Amount is decimal.
+// SingleSourceLimit is what a chain may credit in an hour on one operator's word, as an amount of one asset; Amount is decimal.
 type SingleSourceLimit struct{ AssetCode, Amount string }
 
 // ListPolicies reads what a chain asks of payments. Error: CodeUnknownChain.

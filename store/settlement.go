@@ -35,7 +35,8 @@ type Settlement struct {
 	// Policy says when it counts: the strongest of the chain's, of the tiers that the amount at stake reaches, and on the
 	// order's own chain of the order's.
 	Policy payment.ConfirmationPolicy
-	// Evidence is what a credit has to rest on.
+	// Evidence is what a credit should rest on: what the amount asks for, and more once one operator's word has been taken for
+	// as much as it may in an hour.
 	Evidence  payment.Evidence
 	BlockTime time.Duration
 	// Halted is CodeChainHalted or CodeAssetHalted while nothing is credited, else "".
@@ -76,7 +77,7 @@ func (t txn) settlement(ctx context.Context, id payment.PaymentID) (Settlement, 
 	if s.To, err = payment.AddressFromBytes(family, row.Recipient); err != nil {
 		return Settlement{}, fmt.Errorf("recipient of payment %s: %w", id, err)
 	}
-	if s.Evidence, err = t.demandedEvidence(ctx, row); err != nil || row.OrderID == nil {
+	if s.Evidence, err = t.wantedEvidence(ctx, row); err != nil || row.OrderID == nil {
 		return s, err
 	}
 	order, err := t.q.OrderPolicy(ctx, *row.OrderID)

@@ -20,7 +20,7 @@ type tierCommands struct {
 
 type evidenceCommands struct {
 	Set    evidenceSet    `cmd:"" help:"From an amount on, credit only on this evidence."`
-	Limit  evidenceLimit  `cmd:"" help:"Set what may be credited of an asset in an hour on less evidence than its tier asks for."`
+	Limit  evidenceLimit  `cmd:"" help:"Set what a network may credit in an hour on one operator's word, all assets together, in units of this one."`
 	List   evidenceList   `cmd:"" help:"List what evidence a network asks for."`
 	Remove evidenceRemove `cmd:"" help:"Remove a tier."`
 }
@@ -228,7 +228,7 @@ func (r evidenceRemove) Run(ctx context.Context, c console) error {
 type evidenceLimit struct {
 	Chain  string `arg:"" help:"On which network."`
 	Asset  string `required:"" help:"Of which asset (its code)." placeholder:"CODE"`
-	Amount string `required:"" help:"How much in an hour (decimal); 0 for nothing."`
+	Amount string `required:"" help:"How much in an hour (decimal); 0 takes the limit away."`
 	audited
 }
 
@@ -246,7 +246,11 @@ func (l evidenceLimit) Run(ctx context.Context, c console) error {
 		if err := a.db.SetSingleSourceLimit(ctx, asset.ID, amount, a.by); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.out, "%s on %s: %s in an hour on one operator's word\n", l.Asset, l.Chain, l.Amount)
+		if amount.IsZero() {
+			fmt.Fprintf(c.out, "%s on %s: no limit; nothing above its tiers, and everything below, on one operator's word\n", l.Asset, l.Chain)
+			return nil
+		}
+		fmt.Fprintf(c.out, "%s on %s: %s in an hour on one operator's word, shared with the other assets that have a limit\n", l.Asset, l.Chain, l.Amount)
 		return nil
 	})
 }
@@ -267,7 +271,7 @@ func (l evidenceList) Run(ctx context.Context, c console) error {
 			fmt.Fprintf(c.out, "%s from %s  %s\n", assetText(t.AssetCode), t.From, t.Evidence)
 		}
 		for _, limit := range policies.SingleSource {
-			fmt.Fprintf(c.out, "%s  up to %s in an hour on less\n", limit.AssetCode, limit.Amount)
+			fmt.Fprintf(c.out, "%s  up to %s in an hour on one operator's word, all assets together\n", limit.AssetCode, limit.Amount)
 		}
 		return nil
 	})

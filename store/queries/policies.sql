@@ -54,16 +54,22 @@ SELECT o.id,
  WHERE o.id = ANY(@ids::text[]);
 
 -- name: LockWeakCredits :exec
--- Credits that rest on less than was asked for go one by one in each asset, so that each sees the sum of those before it.
-SELECT pg_advisory_xact_lock(hashtextextended('weak_credits/' || @asset_id::text, 0));
+-- Credits that rest on less than two operators go one by one on each chain, so that each sees the sum of those before it.
+SELECT pg_advisory_xact_lock(hashtextextended('weak_credits/' || @chain::text, 0));
 
--- name: WeakCredits :one
--- What of an asset was credited within the last hour on one operator's word, and how much of that is allowed. What was reversed
--- since counts too.
-SELECT COALESCE((SELECT sum(po.amount) FROM ledger_postings po JOIN payments p ON p.id = po.payment_id
-                  WHERE po.created_at > now() - interval '1 hour' AND po.kind = 'credit' AND po.asset_id = @asset_id::text
-                    AND COALESCE(p.evidence, 'single') IN ('single', 'self_consistent')), 0)::numeric AS credited,
-       COALESCE((SELECT l.amount FROM single_source_limits l WHERE l.asset_id = @asset_id::text), 0)::base_units AS allowed;
+-- name: SingleSourceLimited :one
+SELECT EXISTS (SELECT FROM single_source_limits WHERE asset_id = @asset_id);
+
+-- name: WeakCredits :many
+-- What was credited on one operator's word within the last hour of each asset of a chain that has a limit, and that limit. What
+-- was reversed since counts too.
+SELECT l.asset_id, l.amount AS allowed, COALESCE(c.credited, 0)::numeric AS credited
+  FROM single_source_limits l
+  LEFT JOIN (SELECT po.asset_id, sum(po.amount) AS credited FROM ledger_postings po JOIN payments p ON p.id = po.payment_id
+              WHERE po.created_at > now() - interval '1 hour' AND po.kind = 'credit' AND p.chain = @chain
+                AND COALESCE(p.evidence, 'single') IN ('single', 'self_consistent')
+              GROUP BY po.asset_id) c ON c.asset_id = l.asset_id
+ WHERE l.chain = @chain;
 
 -- name: ListConfirmationTiers :many
 SELECT t.asset_id, a.code, a.decimals, t.from_amount, t.confirmations, t.finality_tag

@@ -225,9 +225,9 @@ const lockWeakCredits = `-- name: LockWeakCredits :exec
 SELECT pg_advisory_xact_lock(hashtextextended('weak_credits/' || $1::text, 0))
 `
 
-// Credits that rest on less than was asked for go one by one in each asset, so that each sees the sum of those before it.
-func (q *Queries) LockWeakCredits(ctx context.Context, assetID string) error {
-	_, err := q.db.Exec(ctx, lockWeakCredits, assetID)
+// Credits that rest on less than two operators go one by one on each chain, so that each sees the sum of those before it.
+func (q *Queries) LockWeakCredits(ctx context.Context, chain string) error {
+	_, err := q.db.Exec(ctx, lockWeakCredits, chain)
 	return err
 }
 
@@ -447,23 +447,51 @@ func (q *Queries) SetSingleSourceLimit(ctx context.Context, arg SetSingleSourceL
 	return result.RowsAffected(), nil
 }
 
-const weakCredits = `-- name: WeakCredits :one
-SELECT COALESCE((SELECT sum(po.amount) FROM ledger_postings po JOIN payments p ON p.id = po.payment_id
-                  WHERE po.created_at > now() - interval '1 hour' AND po.kind = 'credit' AND po.asset_id = $1::text
-                    AND COALESCE(p.evidence, 'single') IN ('single', 'self_consistent')), 0)::numeric AS credited,
-       COALESCE((SELECT l.amount FROM single_source_limits l WHERE l.asset_id = $1::text), 0)::base_units AS allowed
+const singleSourceLimited = `-- name: SingleSourceLimited :one
+SELECT EXISTS (SELECT FROM single_source_limits WHERE asset_id = $1)
+`
+
+func (q *Queries) SingleSourceLimited(ctx context.Context, assetID string) (bool, error) {
+	row := q.db.QueryRow(ctx, singleSourceLimited, assetID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const weakCredits = `-- name: WeakCredits :many
+SELECT l.asset_id, l.amount AS allowed, COALESCE(c.credited, 0)::numeric AS credited
+  FROM single_source_limits l
+  LEFT JOIN (SELECT po.asset_id, sum(po.amount) AS credited FROM ledger_postings po JOIN payments p ON p.id = po.payment_id
+              WHERE po.created_at > now() - interval '1 hour' AND po.kind = 'credit' AND p.chain = $1
+                AND COALESCE(p.evidence, 'single') IN ('single', 'self_consistent')
+              GROUP BY po.asset_id) c ON c.asset_id = l.asset_id
+ WHERE l.chain = $1
 `
 
 type WeakCreditsRow struct {
-	Credited dbtype.Signed
+	AssetID  string
 	Allowed  dbtype.Amount
+	Credited dbtype.Signed
 }
 
-// What of an asset was credited within the last hour on one operator's word, and how much of that is allowed. What was reversed
-// since counts too.
-func (q *Queries) WeakCredits(ctx context.Context, assetID string) (WeakCreditsRow, error) {
-	row := q.db.QueryRow(ctx, weakCredits, assetID)
-	var i WeakCreditsRow
-	err := row.Scan(&i.Credited, &i.Allowed)
-	return i, err
+// What was credited on one operator's word within the last hour of each asset of a chain that has a limit, and that limit. What
+// was reversed since counts too.
+func (q *Queries) WeakCredits(ctx context.Context, chain string) ([]WeakCreditsRow, error) {
+	rows, err := q.db.Query(ctx, weakCredits, chain)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WeakCreditsRow
+	for rows.Next() {
+		var i WeakCreditsRow
+		if err := rows.Scan(&i.AssetID, &i.Allowed, &i.Credited); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
