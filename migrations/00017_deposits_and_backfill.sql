@@ -52,7 +52,11 @@ CREATE INDEX addresses_oldest ON addresses (family, created_at);
 ALTER TABLE assets ADD COLUMN tiers_pending boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN assets.tiers_pending IS 'The catalogue''s tiers for large amounts could not be set when the asset was enabled, and nobody has set or removed one since.';
 
+ALTER TABLE cursors ADD COLUMN dust bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN cursors.dust IS 'Payments to addresses of ours that were dust when they were first recorded.';
+
 -- +goose Down
+ALTER TABLE cursors DROP COLUMN dust;
 ALTER TABLE assets DROP COLUMN tiers_pending;
 DROP INDEX addresses_oldest;
 DROP VIEW deposits;

@@ -31,19 +31,32 @@ func (db *DB) ResumeChain(ctx context.Context, chain string, by process.By, requ
 			if err != nil || changed == 0 {
 				return 0, err
 			}
-			return changed, wakeHalted(ctx, q, chain)
+			return changed, wakeHalted(ctx, q, chain, nil)
 		})
 }
 
-// wakeHalted writes the wake-ups after a halt, each under a key of its own like the sweep's.
-func wakeHalted(ctx context.Context, q *sqlc.Queries, chain string) error {
-	if _, err := q.WakeHaltedPayments(ctx, chain); err != nil {
+// wakeHalted writes the wake-ups after a halt of a chain, or of one asset of it, each under a key of its own like the sweep's.
+func wakeHalted(ctx context.Context, q *sqlc.Queries, chain string, asset *string) error {
+	if _, err := q.WakeHaltedPayments(ctx, sqlc.WakeHaltedPaymentsParams{Chain: chain, AssetID: asset}); err != nil {
 		return fmt.Errorf("wake payments: %w", err)
 	}
-	if _, err := q.WakeHaltedReviews(ctx, chain); err != nil {
+	if _, err := q.WakeHaltedReviews(ctx, sqlc.WakeHaltedReviewsParams{Chain: chain, AssetID: asset}); err != nil {
 		return fmt.Errorf("wake reviews: %w", err)
 	}
 	return nil
+}
+
+// LookForAnyToken has transfers of every token to addresses of ours looked for, which is how a chain begins, or only those of enabled
+// ones. Doing it again changes nothing. Error: CodeUnknownChain.
+func (db *DB) LookForAnyToken(ctx context.Context, chain string, on bool, by process.By, requestID string) error {
+	action := "chain.any_token.off"
+	if on {
+		action = "chain.any_token.on"
+	}
+	return db.control(ctx, chain, deed{By: by, Action: action, RequestID: requestID},
+		func(q *sqlc.Queries, ctx context.Context, chain string) (int64, error) {
+			return q.SetAnyToken(ctx, sqlc.SetAnyTokenParams{Name: chain, AnyToken: on})
+		})
 }
 
 // control changes a chain's row, and audits it when that changed something.
@@ -79,6 +92,11 @@ type ChainProgress struct {
 	// Untraced counts the blocks that no node traced since the first one that was traced. TracesGivenUp are those among them that
 	// are not asked for any more.
 	Untraced, TracesGivenUp int64
+	// Quarantined counts the blocks that could not be read and were not since; FirstQuarantined is the lowest of them.
+	Quarantined      int64
+	FirstQuarantined uint64
+	// KnownTokensOnly: transfers of tokens that nobody enabled are not looked for.
+	KnownTokensOnly bool
 }
 
 // ListProgress tells of every chain, by name, how far it was read. Disabled chains are among them.
@@ -97,6 +115,7 @@ func (db *DB) ListProgress(ctx context.Context) ([]ChainProgress, error) {
 			Name: row.Name, Enabled: row.Enabled, Paused: row.Paused, HaltedReason: row.HaltedReason,
 			Block: unsigned(row.BlockNumber), Head: unsigned(row.HeadNumber),
 			Untraced: untraced[row.Name].Untraced, TracesGivenUp: untraced[row.Name].GivenUp,
+			Quarantined: row.Quarantined, FirstQuarantined: uint64(row.FirstQuarantined), KnownTokensOnly: !row.AnyToken,
 		}
 	}
 	return chains, nil

@@ -65,3 +65,34 @@ func TestAnOrderStopsWaitingForDust(t *testing.T) {
 	require.Equal(t, payment.StateAwaitingPayment, result.Order.State)
 	require.Equal(t, 1_000, m.balance(t, "dust"))
 }
+
+// Dust is counted when it is first recorded, and once however often it is mined.
+func TestDustIsCounted(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	orders, _ := m.ann(t, 25e6)
+	order := m.Order(t)
+	dustBelow(t, m.Bundle, 5_000)
+	coin := func(amount uint64) payment.Transfer {
+		return pay(t, order, amount, func(p *payment.Transfer) { p.Native = true })
+	}
+	ancestor := m.record(t).BlockRef
+	all := []payment.Transfer{
+		pay(t, order, 999), pay(t, order, 1000), pay(t, order, 4_999), // the order asks for 1000 or more, as its asset did
+		coin(999), coin(1000), // in another asset today's threshold says it
+		pay(t, orders[0], 999), pay(t, orders[0], 25e6), pay(t, orders[0], 4_999), // the last is for no order
+	}
+	m.record(t, all...)
+	counted := func() uint64 {
+		counts, err := m.DB.StrangeCounts(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, storetest.Chain, counts[0].Chain)
+		return counts[0].Dust
+	}
+	require.EqualValues(t, 4, counted())
+	m.rollback(t, ancestor)
+	m.record(t, all...)
+	require.EqualValues(t, 4, counted())
+	m.record(t, pay(t, order, 1))
+	require.EqualValues(t, 5, counted())
+}

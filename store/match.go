@@ -23,6 +23,8 @@ type arrival struct {
 	block   payment.BlockRef
 	to      sqlc.MatchRecipientsRow
 	assetID string
+	// dustBelow is what the asset calls dust today.
+	dustBelow payment.Amount
 }
 
 func (a arrival) identity() identity { return identity{a.TxHash, a.Native, a.Position} }
@@ -104,9 +106,9 @@ func (t txn) known(ctx context.Context, turn chainTurn, batch Batch, ours map[pa
 	if err != nil {
 		return nil, fmt.Errorf("read the assets: %w", err)
 	}
-	assets := make(map[string]bool, len(rows))
+	assets := make(map[string]payment.Amount, len(rows))
 	for _, row := range rows {
-		assets[row.ID] = true
+		assets[row.ID] = row.DustBelow.Amount
 	}
 	var arrivals []arrival
 	var unknown strangers
@@ -118,7 +120,8 @@ func (t txn) known(ctx context.Context, turn chainTurn, batch Batch, ours map[pa
 				continue
 			}
 			a := arrival{Sighting: seen, block: block.BlockRef, to: to, assetID: seen.Asset(turn.chain).String()}
-			if !assets[a.assetID] {
+			var watched bool
+			if a.dustBelow, watched = assets[a.assetID]; !watched {
 				if block.AnyToken {
 					unknown.add(a)
 				}

@@ -40,6 +40,8 @@ type placing struct {
 	// refuted are inclusions that operators contradict, ended the payments whose inclusion ended for it.
 	refuted []sqlc.RecordedInBlocksRow
 	ended   map[string]bool
+	// dust counts the payments begun that are dust.
+	dust int64
 }
 
 // place records the arrivals of a batch, and lets go of dropped payments whose window to return ended with it.
@@ -85,7 +87,7 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 			return Recorded{}, err
 		}
 	}
-	return recorded, nil
+	return recorded, p.countDust(ctx)
 }
 
 // findKnown reads the payments that the arrivals' transactions made before. Only the holder of the cursor changes a
@@ -234,7 +236,29 @@ func (p *placing) begin(ctx context.Context, a arrival) error {
 	if err := p.begun(ctx, id, 1, a); err != nil {
 		return err
 	}
+	if p.isDust(a) {
+		p.dust++
+	}
 	return p.letGo(ctx, decided)
+}
+
+// isDust tells whether the arrival is dust: in its order's own asset by what the order says, else by what the asset says today.
+func (p *placing) isDust(a arrival) bool {
+	if order := p.order(a.to.OrderID); order != nil && order.AssetID == a.assetID {
+		return !a.counts(order)
+	}
+	return a.Amount.Less(a.dustBelow)
+}
+
+// countDust counts what was begun and is dust. The chain's cursor is this transaction's anyway, so nobody waits for that.
+func (p *placing) countDust(ctx context.Context) error {
+	if p.dust == 0 {
+		return nil
+	}
+	if err := p.q.CountDust(ctx, sqlc.CountDustParams{Chain: p.turn.chain, N: p.dust}); err != nil {
+		return fmt.Errorf("count dust: %w", err)
+	}
+	return nil
 }
 
 // again gives a known payment a new inclusion. Being mined again it may pay another amount, or another address of ours.

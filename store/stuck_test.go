@@ -122,6 +122,33 @@ func TestResumingWakesWhatTheHaltBlocked(t *testing.T) {
 		`SELECT array_agg(signal) FROM outbox WHERE review_cause = 'late' AND request_id LIKE '%/wake/%'`))
 }
 
+// So does the end of an asset's halt, and only that asset's payments.
+func TestResumingATokenWakesWhatItsHaltBlocked(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	waiting := pay(t, m.Order(t), 25_000_000)
+	coin := pay(t, m.Order(t, func(n *store.NewOrder) { n.Asset = m.Native.Symbol }), 25_000_000)
+	m.record(t, waiting, coin)
+	p := m.payment(t, waiting)
+	for _, of := range []payment.PaymentID{p.ID, m.payment(t, coin).ID} {
+		require.NoError(t, m.DB.OpenReview(t.Context(), process.ReviewInput{PaymentID: of, Inclusion: 1, Cause: process.CauseLate}))
+	}
+	pinned := store.TokenState{Decimals: m.Token.Decimals, Code: storetest.Hash()}
+	for _, change := range []bool{false, true, false, true, false} {
+		now := pinned
+		if change {
+			now.Code = storetest.Hash()
+		}
+		_, err := m.DB.CheckToken(t.Context(), m.Token.ID, now)
+		require.NoError(t, err)
+		require.NoError(t, m.DB.ResumeToken(t.Context(), storetest.Chain, "USDC", pinned, storetest.By()))
+	}
+	require.Equal(t, []string{"1/seen", "1/review/late", "1/wake/1", "1/review/late/wake/1", "1/wake/2", "1/review/late/wake/2"}, m.wakeUps(t, p.ID))
+	require.Equal(t, []string{"1/seen", "1/review/late"}, m.wakeUps(t, m.payment(t, coin).ID))
+	require.Equal(t, []string{"chain_resumed", "chain_resumed"}, storetest.Value[[]string](t, m.Bundle,
+		`SELECT array_agg(signal) FROM outbox WHERE review_cause = 'late' AND request_id LIKE '%/wake/%'`))
+}
+
 // A reversal of what was paid out already leaves less than nothing: a person has to know before more is paid out.
 func TestAReversalThatOverdrawsIsReviewed(t *testing.T) {
 	t.Parallel()

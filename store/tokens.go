@@ -143,8 +143,8 @@ func (t txn) token(ctx context.Context, chain, code string) (sqlc.LockTokenByCod
 	return row, nil
 }
 
-// ResumeToken ends the halt of a token and pins what its contract is now: a person has looked and goes by it. Doing it again
-// pins again. Errors: CodeUnknownAsset; CodeInvalidParameter when the contract has other decimals than those pinned, by which every amount
+// ResumeToken ends the halt of a token and pins what its contract is now: a person has looked and goes by it. Whatever
+// waits for that, or gave up because of the halt, is woken at once. Doing it again pins again. Errors: CodeUnknownAsset; CodeInvalidParameter when the contract has other decimals than those pinned, by which every amount
 // was written down.
 func (db *DB) ResumeToken(ctx context.Context, chain, code string, now TokenState, by process.By) error {
 	return db.tx(ctx, func(ctx context.Context, t txn) error {
@@ -160,6 +160,11 @@ func (db *DB) ResumeToken(ctx context.Context, chain, code string, now TokenStat
 		}
 		if err := t.q.ResumeAsset(ctx, row.ID); err != nil {
 			return fmt.Errorf("resume asset %s: %w", row.ID, err)
+		}
+		if row.Halted {
+			if err := wakeHalted(ctx, t.q, chain, &row.ID); err != nil {
+				return err
+			}
 		}
 		_, err = t.audit(ctx, deed{By: by, Action: "token.resume", Subject: row.ID, Detail: map[string]any{
 			"code_hash": now.Code.String(), "implementation_hash": now.Implementation.String(), "deprecated": now.Deprecated,

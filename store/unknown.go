@@ -153,7 +153,9 @@ func (db *DB) UnknownContracts(ctx context.Context, chain string, limit int) ([]
 type StrangeCounts struct {
 	Chain string
 	// Poisonings are transfers of nothing, in any token that is looked for.
-	Poisonings                         uint64
+	Poisonings uint64
+	// Dust are payments that were dust when they were first recorded.
+	Dust                               uint64
 	UnknownTransfers, UnknownContracts uint64
 }
 
@@ -166,7 +168,7 @@ func (db *DB) StrangeCounts(ctx context.Context) ([]StrangeCounts, error) {
 	counts := make([]StrangeCounts, len(rows))
 	for i, row := range rows {
 		counts[i] = StrangeCounts{
-			Chain: row.Chain, Poisonings: uint64(row.Poisonings),
+			Chain: row.Chain, Poisonings: uint64(row.Poisonings), Dust: uint64(row.Dust),
 			UnknownTransfers: uint64(row.UnknownTransfers), UnknownContracts: uint64(row.UnknownContracts),
 		}
 	}

@@ -24,6 +24,8 @@ type chainCommands struct {
 	Trace   chainTrace   `cmd:"" help:"Look for internal transfers, where a node can; that is how a network begins."`
 	Untrace chainUntrace `cmd:"" help:"Look for no internal transfers on a network: traces may cost too much."`
 
+	AnyToken chainAnyToken `cmd:"" help:"Look for transfers of tokens that nobody enabled, or stop that."`
+
 	Tier     tierCommands     `cmd:"" help:"Confirmations that larger amounts need."`
 	Evidence evidenceCommands `cmd:"" help:"Evidence that larger amounts need."`
 	Deadline chainDeadline    `cmd:"" help:"Set when a payment that is not confirmed is reviewed."`

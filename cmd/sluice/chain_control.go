@@ -62,6 +62,28 @@ func (r chainUntrace) Run(ctx context.Context, c console) error {
 	return r.control(ctx, c, "is not traced: internal transfers are not found", (*store.DB).UntraceChain)
 }
 
+type chainAnyToken struct {
+	Name   string `arg:"" help:"Which chain."`
+	Switch string `arg:"" enum:"on,off" help:"on, which is how a network begins, or off: only enabled tokens are looked for."`
+	audited
+}
+
+// Run has transfers of every token looked for, or of enabled ones only.
+func (t chainAnyToken) Run(ctx context.Context, c console) error {
+	return withAdmin(ctx, t.audited, func(a admin) error {
+		on := t.Switch == "on"
+		if err := a.db.LookForAnyToken(ctx, t.Name, on, a.by, ""); err != nil {
+			return err
+		}
+		if on {
+			fmt.Fprintln(c.out, t.Name, "is looked through for tokens that nobody enabled, where a node can")
+		} else {
+			fmt.Fprintln(c.out, t.Name, "is looked through for enabled tokens only")
+		}
+		return nil
+	})
+}
+
 type chainList struct{}
 
 // Run lists every chain with how far it was read.
@@ -72,7 +94,7 @@ func (chainList) Run(ctx context.Context, c console) error {
 			return err
 		}
 		for _, chain := range chains {
-			fmt.Fprintf(c.out, "%s  %s  %s%s\n", chain.Name, chainState(chain), chainLag(chain), chainTraces(chain))
+			fmt.Fprintf(c.out, "%s  %s  %s%s\n", chain.Name, chainState(chain), chainLag(chain), chainTraces(chain)+chainQuarantine(chain)+chainTokens(chain))
 		}
 		return nil
 	})
@@ -112,4 +134,23 @@ func chainTraces(p store.ChainProgress) string {
 		return ""
 	}
 	return fmt.Sprintf("  %d blocks not traced, %d of them given up", p.Untraced, p.TracesGivenUp)
+}
+
+// chainQuarantine tells of blocks that could not be read, if there are any: what is in them is not known, and no order expires across them.
+func chainQuarantine(p store.ChainProgress) string {
+	switch p.Quarantined {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("  1 block quarantined: %d", p.FirstQuarantined)
+	default:
+		return fmt.Sprintf("  %d blocks quarantined, the lowest is %d", p.Quarantined, p.FirstQuarantined)
+	}
+}
+
+func chainTokens(p store.ChainProgress) string {
+	if p.KnownTokensOnly {
+		return "  enabled tokens only"
+	}
+	return ""
 }

@@ -221,5 +221,25 @@ func TestChainSwitches(t *testing.T) {
 	b.exec(`INSERT INTO coverage (chain, method, blocks) VALUES ('dev', 'traces', '{[0,50),[60,91)}')`)
 	require.Contains(t, b.run("", "chain", "list").out, "block 90, 10 behind  10 blocks not traced, 0 of them given up")
 	require.Equal(t, 5, b.count(`SELECT count(*)::int FROM audit WHERE subject = 'dev' AND actor <> ''`))
+
+	for range 2 {
+		require.Zero(t, b.run("", "chain", "any-token", "dev", "off", "--reason", "too many").code)
+		require.Equal(t, 1, b.count(`SELECT count(*)::int FROM chains WHERE NOT any_token`))
+	}
+	require.Contains(t, b.run("", "chain", "list").out, "enabled tokens only")
+	require.Zero(t, b.run("", "chain", "any-token", "dev", "on").code)
+	require.NotContains(t, b.run("", "chain", "list").out, "enabled tokens only")
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM audit WHERE action = 'chain.any_token.off' AND reason = 'too many'`))
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM audit WHERE action = 'chain.any_token.on'`))
+	require.Equal(t, 2, b.run("", "chain", "any-token", "dev", "maybe").code)
+	require.Equal(t, 1, b.run("", "chain", "any-token", "nowhere", "off").code)
+
+	require.NotContains(t, b.run("", "chain", "list").out, "quarantined")
+	b.exec(`INSERT INTO quarantined_blocks (chain, number, hash, reason) VALUES ('dev', 77, decode(repeat('bb', 32), 'hex'), 'malformed')`)
+	require.Contains(t, b.run("", "chain", "list").out, "1 block quarantined: 77")
+	b.exec(`INSERT INTO quarantined_blocks (chain, number, hash, reason) VALUES ('dev', 76, decode(repeat('cc', 32), 'hex'), 'malformed'),
+		('dev', 78, decode(repeat('dd', 32), 'hex'), 'malformed')`)
+	b.exec(`INSERT INTO quarantined_blocks (chain, number, hash, reason, resolved_at) VALUES ('dev', 5, decode(repeat('ee', 32), 'hex'), 'malformed', now())`)
+	require.Contains(t, b.run("", "chain", "list").out, "3 blocks quarantined, the lowest is 76")
 	require.Equal(t, 1, b.run("", "chain", "resume", "nowhere").code)
 }

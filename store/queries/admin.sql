@@ -67,7 +67,9 @@ SELECT * FROM chains WHERE name = @name;
 
 -- name: ChainProgress :many
 SELECT ch.name, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
-       cur.block_number, cur.head_number
+       cur.block_number, cur.head_number, ch.any_token,
+       (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
+       COALESCE((SELECT min(q.number) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS first_quarantined
   FROM chains ch LEFT JOIN cursors cur ON cur.chain = ch.name ORDER BY ch.name;
 
 -- name: ListRPCEndpoints :many

@@ -63,7 +63,7 @@ SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, b.parent_has
 
 -- name: WatchedAssets :many
 -- Every asset ever enabled: a disabled one takes no new orders, and money in it is still found.
-SELECT id, contract FROM assets WHERE chain = @chain ORDER BY id;
+SELECT id, contract, dust_below FROM assets WHERE chain = @chain ORDER BY id;
 
 -- name: InsertChainBlocks :exec
 INSERT INTO chain_blocks (chain, number, hash, parent_hash, block_time)

@@ -40,6 +40,12 @@ UPDATE unknown_contracts c SET transfers = GREATEST(0, c.transfers - less.n)
 -- name: CountPoisonings :exec
 UPDATE cursors SET poisonings = poisonings + @n::bigint WHERE chain = @chain;
 
+-- name: CountDust :exec
+UPDATE cursors SET dust = dust + @n::bigint WHERE chain = @chain;
+
+-- name: SetAnyToken :execrows
+UPDATE chains SET any_token = @any_token WHERE name = @name AND any_token <> @any_token;
+
 -- name: UnknownContracts :many
 -- Contracts that are still not enabled, the busiest first.
 SELECT u.chain, ch.family, u.contract, u.transfers, u.first_seen,
@@ -50,8 +56,8 @@ SELECT u.chain, ch.family, u.contract, u.transfers, u.first_seen,
  ORDER BY u.transfers DESC, u.chain, u.contract LIMIT @max_rows;
 
 -- name: StrangeCounts :many
--- For metrics: transfers of nothing and of tokens that are not enabled.
-SELECT cur.chain, cur.poisonings,
+-- For metrics: transfers of nothing, of next to nothing, and of tokens that are not enabled.
+SELECT cur.chain, cur.poisonings, cur.dust,
        COALESCE((SELECT sum(u.transfers) FROM unknown_contracts u WHERE u.chain = cur.chain), 0)::bigint AS unknown_transfers,
        (SELECT count(*) FROM unknown_contracts u WHERE u.chain = cur.chain)::bigint AS unknown_contracts
   FROM cursors cur ORDER BY cur.chain;

@@ -31,17 +31,22 @@ func (q *Queries) AdvanceXpub(ctx context.Context, arg AdvanceXpubParams) (int64
 
 const chainProgress = `-- name: ChainProgress :many
 SELECT ch.name, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
-       cur.block_number, cur.head_number
+       cur.block_number, cur.head_number, ch.any_token,
+       (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
+       COALESCE((SELECT min(q.number) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS first_quarantined
   FROM chains ch LEFT JOIN cursors cur ON cur.chain = ch.name ORDER BY ch.name
 `
 
 type ChainProgressRow struct {
-	Name         string
-	Enabled      bool
-	Paused       bool
-	HaltedReason string
-	BlockNumber  *int64
-	HeadNumber   *int64
+	Name             string
+	Enabled          bool
+	Paused           bool
+	HaltedReason     string
+	BlockNumber      *int64
+	HeadNumber       *int64
+	AnyToken         bool
+	Quarantined      int64
+	FirstQuarantined int64
 }
 
 func (q *Queries) ChainProgress(ctx context.Context) ([]ChainProgressRow, error) {
@@ -60,6 +65,9 @@ func (q *Queries) ChainProgress(ctx context.Context) ([]ChainProgressRow, error)
 			&i.HaltedReason,
 			&i.BlockNumber,
 			&i.HeadNumber,
+			&i.AnyToken,
+			&i.Quarantined,
+			&i.FirstQuarantined,
 		); err != nil {
 			return nil, err
 		}

@@ -908,12 +908,13 @@ func (q *Queries) WatchState(ctx context.Context, chain string) (WatchStateRow, 
 }
 
 const watchedAssets = `-- name: WatchedAssets :many
-SELECT id, contract FROM assets WHERE chain = $1 ORDER BY id
+SELECT id, contract, dust_below FROM assets WHERE chain = $1 ORDER BY id
 `
 
 type WatchedAssetsRow struct {
-	ID       string
-	Contract []byte
+	ID        string
+	Contract  []byte
+	DustBelow dbtype.Amount
 }
 
 // Every asset ever enabled: a disabled one takes no new orders, and money in it is still found.
@@ -926,7 +927,7 @@ func (q *Queries) WatchedAssets(ctx context.Context, chain string) ([]WatchedAss
 	var items []WatchedAssetsRow
 	for rows.Next() {
 		var i WatchedAssetsRow
-		if err := rows.Scan(&i.ID, &i.Contract); err != nil {
+		if err := rows.Scan(&i.ID, &i.Contract, &i.DustBelow); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

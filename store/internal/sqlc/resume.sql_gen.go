@@ -12,7 +12,11 @@ import (
 const wakeHaltedPayments = `-- name: WakeHaltedPayments :execrows
 
 WITH waiting AS (
-  SELECT p.id FROM payments p WHERE p.chain = $1 AND p.status = 'detected' ORDER BY p.id FOR NO KEY UPDATE),
+  SELECT p.id FROM payments p
+   WHERE p.chain = $1 AND p.status = 'detected'
+     AND ($2::text IS NULL
+          OR EXISTS (SELECT FROM inclusions i WHERE i.payment_id = p.id AND i.n = p.inclusion AND i.asset_id = $2))
+   ORDER BY p.id FOR NO KEY UPDATE),
 woken AS (
   UPDATE payments p SET wakes = p.wakes + 1, last_woken_at = now() FROM waiting w WHERE p.id = w.id
   RETURNING p.id, p.chain, p.inclusion, p.order_id, p.wakes)
@@ -20,10 +24,15 @@ INSERT INTO outbox (chain, signal, payment_id, inclusion, order_id, request_id)
 SELECT w.chain, 'payment_seen', w.id, w.inclusion, w.order_id, w.id || '/' || w.inclusion || '/wake/' || w.wakes FROM woken w
 `
 
-// The end of a halt.
-// Every payment of the chain that is on its way, whenever it was told last.
-func (q *Queries) WakeHaltedPayments(ctx context.Context, chain string) (int64, error) {
-	result, err := q.db.Exec(ctx, wakeHaltedPayments, chain)
+type WakeHaltedPaymentsParams struct {
+	Chain   string
+	AssetID *string
+}
+
+// The end of a halt, of a chain or of one asset of it.
+// Every payment of the chain, or of the asset, that is on its way, whenever it was told last.
+func (q *Queries) WakeHaltedPayments(ctx context.Context, arg WakeHaltedPaymentsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, wakeHaltedPayments, arg.Chain, arg.AssetID)
 	if err != nil {
 		return 0, err
 	}
@@ -33,7 +42,10 @@ func (q *Queries) WakeHaltedPayments(ctx context.Context, chain string) (int64, 
 const wakeHaltedReviews = `-- name: WakeHaltedReviews :execrows
 WITH waiting AS (
   SELECT r.id FROM reviews r JOIN payments p ON p.id = r.payment_id
-   WHERE p.chain = $1 AND r.status = 'open' ORDER BY r.id FOR NO KEY UPDATE OF r),
+   WHERE p.chain = $1 AND r.status = 'open'
+     AND ($2::text IS NULL
+          OR EXISTS (SELECT FROM inclusions i WHERE i.payment_id = p.id AND i.n = p.inclusion AND i.asset_id = $2))
+   ORDER BY r.id FOR NO KEY UPDATE OF r),
 woken AS (
   UPDATE reviews r SET wakes = r.wakes + 1, last_woken_at = now() FROM waiting w WHERE r.id = w.id
   RETURNING r.payment_id, r.inclusion, r.cause, r.order_id, r.wakes)
@@ -43,9 +55,14 @@ SELECT p.chain, 'chain_resumed', w.payment_id, w.inclusion, w.order_id, w.cause,
   FROM woken w JOIN payments p ON p.id = w.payment_id
 `
 
+type WakeHaltedReviewsParams struct {
+	Chain   string
+	AssetID *string
+}
+
 // The signal says what is over: a review that runs is not told of anything else.
-func (q *Queries) WakeHaltedReviews(ctx context.Context, chain string) (int64, error) {
-	result, err := q.db.Exec(ctx, wakeHaltedReviews, chain)
+func (q *Queries) WakeHaltedReviews(ctx context.Context, arg WakeHaltedReviewsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, wakeHaltedReviews, arg.Chain, arg.AssetID)
 	if err != nil {
 		return 0, err
 	}

@@ -10,6 +10,20 @@ import (
 	"time"
 )
 
+const countDust = `-- name: CountDust :exec
+UPDATE cursors SET dust = dust + $1::bigint WHERE chain = $2
+`
+
+type CountDustParams struct {
+	N     int64
+	Chain string
+}
+
+func (q *Queries) CountDust(ctx context.Context, arg CountDustParams) error {
+	_, err := q.db.Exec(ctx, countDust, arg.N, arg.Chain)
+	return err
+}
+
 const countPoisonings = `-- name: CountPoisonings :exec
 UPDATE cursors SET poisonings = poisonings + $1::bigint WHERE chain = $2
 `
@@ -158,8 +172,25 @@ func (q *Queries) KeepUnknownTransfers(ctx context.Context, arg KeepUnknownTrans
 	return err
 }
 
+const setAnyToken = `-- name: SetAnyToken :execrows
+UPDATE chains SET any_token = $1 WHERE name = $2 AND any_token <> $1
+`
+
+type SetAnyTokenParams struct {
+	AnyToken bool
+	Name     string
+}
+
+func (q *Queries) SetAnyToken(ctx context.Context, arg SetAnyTokenParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setAnyToken, arg.AnyToken, arg.Name)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const strangeCounts = `-- name: StrangeCounts :many
-SELECT cur.chain, cur.poisonings,
+SELECT cur.chain, cur.poisonings, cur.dust,
        COALESCE((SELECT sum(u.transfers) FROM unknown_contracts u WHERE u.chain = cur.chain), 0)::bigint AS unknown_transfers,
        (SELECT count(*) FROM unknown_contracts u WHERE u.chain = cur.chain)::bigint AS unknown_contracts
   FROM cursors cur ORDER BY cur.chain
@@ -168,11 +199,12 @@ SELECT cur.chain, cur.poisonings,
 type StrangeCountsRow struct {
 	Chain            string
 	Poisonings       int64
+	Dust             int64
 	UnknownTransfers int64
 	UnknownContracts int64
 }
 
-// For metrics: transfers of nothing and of tokens that are not enabled.
+// For metrics: transfers of nothing, of next to nothing, and of tokens that are not enabled.
 func (q *Queries) StrangeCounts(ctx context.Context) ([]StrangeCountsRow, error) {
 	rows, err := q.db.Query(ctx, strangeCounts)
 	if err != nil {
@@ -185,6 +217,7 @@ func (q *Queries) StrangeCounts(ctx context.Context) ([]StrangeCountsRow, error)
 		if err := rows.Scan(
 			&i.Chain,
 			&i.Poisonings,
+			&i.Dust,
 			&i.UnknownTransfers,
 			&i.UnknownContracts,
 		); err != nil {
