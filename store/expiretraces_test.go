@@ -103,6 +103,7 @@ func expiresAfterAnHour(t *testing.T, step time.Duration, blocks int) {
 	require.NoError(t, err)
 	require.Equal(t, store.CreditDone, m.credit(t, inside).Outcome)
 	require.Equal(t, missed.Time.Unix(), m.payment(t, inside).FirstAt.Unix())
+	require.Equal(t, "paid {}", storetest.Value[string](t, m.Bundle, `SELECT state || ' ' || labels::text FROM orders WHERE id = $1`, order.ID), "in time")
 	require.Equal(t, 1, m.count(t, `SELECT count(*) FROM payments p JOIN orders o ON o.id = p.order_id WHERE p.first_included_at <= o.expires_at`))
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -246,4 +247,24 @@ func TestTheCheckSeesASettlementThatNobodyMade(t *testing.T) {
 		rules[f.Rule]++
 	}
 	require.Equal(t, map[string]int{store.RuleKinds: 1, store.RuleFindings: 1}, rules)
+}
+
+// TestSettlingAndProvingAtOnce: whichever comes first, the money is there once and its merchant has it once.
+func TestSettlingAndProvingAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		m, order, unseen, finding := found(t)
+		owner, hidden := m.owner(t), coin(t, order, 1000)
+		settled := make(chan error, 1)
+		go func() {
+			_, err := owner.SettleFinding(context.WithoutCancel(t.Context()), finding.ID, store.FindingMerchant, storetest.By(), "")
+			settled <- err
+		}()
+		m.prove(t, unseen, hidden)
+		require.Equal(t, store.CreditDone, m.credit(t, hidden).Outcome)
+		if err := <-settled; err != nil {
+			require.Contains(t, []payment.Code{payment.CodePaymentLive, payment.CodeInvalidParameter}, payment.CodeOf(err))
+		}
+		m.books(t, map[string]int{"custody": -1000, "suspense:unattributed": 0, "merchant:available": 1000})
+	}
 }

@@ -20,8 +20,8 @@ type Balances struct {
 // BalanceRecorder is a Recorder that compares what addresses hold with what it has recorded. It is asked where the source is
 // a chain.Balancer.
 type BalanceRecorder interface {
-	// BalancesDue picks at most limit addresses, those that were compared longest ago, and none where internal transfers
-	// are seen themselves.
+	// BalancesDue picks at most limit addresses, those that were compared longest ago: of those for whom internal transfers
+	// were not looked for in some block since, or about which something is open.
 	BalancesDue(ctx context.Context, session Session, limit int) (Balances, error)
 	// RecordBalances records a round, idempotently and in one transaction. It returns ErrFenced.
 	RecordBalances(ctx context.Context, session Session, round Balances, seen []payment.Amount) error
