@@ -137,6 +137,9 @@ func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint
 		}
 		return recorded, err
 	}
+	if err := r.sameChain(ctx, job.Next); err != nil {
+		return err
+	}
 	for _, part := range cut(views, r.policy.MaxBatch) {
 		if err := r.record(ctx, with.filter, part, write); err != nil {
 			if unreadable(err) { // of one block: come as close to it as possible
