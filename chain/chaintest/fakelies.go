@@ -17,6 +17,30 @@ func (f *Fake) Doctor(hash payment.Hash, txs ...*FakeTx) {
 	}
 }
 
+// tagDistances are how far below the newest block that everybody sees the tagged ones are.
+type tagDistances struct{ safe, finalized uint64 }
+
+// SetTags has the node call the block so far below its newest one safe, and the other one finalized.
+func (f *Fake) SetTags(safe, finalized uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tags = &tagDistances{safe, finalized}
+}
+
+func (f *Fake) tagged(name string) uint64 {
+	top := f.top()
+	switch {
+	case f.tags == nil && name == "safe":
+		return top
+	case f.tags == nil:
+		return top / 32 * 32
+	case name == "safe":
+		return top - min(top, f.tags.safe)
+	default:
+		return top - min(top, f.tags.finalized)
+	}
+}
+
 // fill puts transactions into a block.
 func (f *Fake) fill(block *FakeBlock, txs []*FakeTx) {
 	var bloom types.Bloom

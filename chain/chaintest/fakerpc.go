@@ -147,10 +147,10 @@ func (f *Fake) visible(block *FakeBlock) *FakeBlock {
 func (f *Fake) numbered(name string) *FakeBlock {
 	var number uint64
 	switch name {
-	case "latest", "safe":
+	case "latest":
 		number = f.top()
-	case "finalized":
-		number = f.top() / 32 * 32
+	case "safe", "finalized":
+		number = f.tagged(name)
 	default:
 		var err error
 		if number, err = strconv.ParseUint(strings.TrimPrefix(name, "0x"), 16, 64); err != nil {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// sameChain makes sure that blocks from a height on, which were read again, are of the recorded chain. The recorder knows its newest blocks only; of
-// one below them it cannot tell. But while the chain still has the lowest of those, it has not changed below it. Otherwise a
-// reorganisation is about to be followed, and what was read is of the new chain already: recorded now, it would pass
-// for a block that both have in common. It returns ErrParentMismatch then.
+// sameChain makes sure that blocks from a height on, which were read again, are of the recorded chain. The recorder knows its
+// newest blocks only; of one below them it cannot tell. But while the chain still has the lowest of those, it has not changed
+// below it. Otherwise a reorganisation is about to be followed, and what was read is of the new chain already: recorded now,
+// it would pass for a block that both have in common. It returns ErrParentMismatch then.
 func (r *run) sameChain(ctx context.Context, first uint64) error {
 	if r.progress.Cursor == nil {
 		return ErrParentMismatch

@@ -39,6 +39,7 @@ func (h *history) calm() {
 	for _, n := range h.nodes {
 		h.scan(n, calmScan())
 	}
+	h.resume()
 	for _, n := range lied {
 		h.readAgain(n)
 	}
@@ -91,9 +92,6 @@ func (h *history) complete() {
 			known[token.Lower()] = true
 		}
 		for _, paid := range model.Everything(n.name, n.canonical) {
-			if h.standsFalse(n, paid.Key) {
-				continue
-			}
 			if ours[paid.To] && (paid.Asset.Token == "" || known[paid.Asset.Token]) {
 				want[paid.Key] = fmt.Sprintf("%s in %s", paid.Amount, paid.Block)
 			}

@@ -105,7 +105,7 @@ func (h *history) request(customer string) *asked {
 			order.CustomerID, order.AddressMode = customer, payment.AddressPerCustomer
 		}
 	}))
-	if n.paused || h.model.Cursor(n.name) == nil {
+	if n.paused || h.model.Halted(n.name) || h.model.Cursor(n.name) == nil {
 		require.Equal(h.rt, payment.CodeChainLagging, payment.CodeOf(err), "nobody would see its payment")
 		return nil
 	}

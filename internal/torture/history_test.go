@@ -128,6 +128,8 @@ func (h *history) moves() []move {
 	add(1, "sweep", h.sweep)
 	add(3, "lie", h.lie)
 	add(1, "honest again", h.honest)
+	add(2, "deep", h.deep)
+	add(1, "resume", h.resume)
 	if h.restorable {
 		add(2, "save", h.save)
 		add(2, "restore", h.restore)
@@ -187,6 +189,7 @@ func (h *history) begin() {
 		n := newNode(h.t, fmt.Sprintf("c%d", id), id, h.draw("operators", 1, 2))
 		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
 		h.distrust(n)
+		h.tag(n)
 		h.nodes = append(h.nodes, n)
 	}
 	h.settler = newSettler(h)
@@ -384,11 +387,14 @@ func (h *history) undo() {
 
 // reorganise takes at least so many blocks away, if the product can follow that.
 func (h *history) reorganise(n *node, least int) {
-	deepest := n.deepest()
-	if deepest < least {
-		return
+	if deepest := n.deepest(); deepest >= least {
+		h.replace(n, h.draw("depth", least, deepest))
 	}
-	txs := n.cut(h.t, h.draw("depth", least, deepest))
+}
+
+// replace takes blocks away and mines others.
+func (h *history) replace(n *node, depth int) {
+	txs := n.cut(h.t, depth)
 	var again []*transaction
 	for _, tx := range txs {
 		if h.spedUp(tx, &again) {

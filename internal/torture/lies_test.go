@@ -89,6 +89,8 @@ func (n *node) truly(id string) *model.Block { return n.blocks[id] }
 // contradicted counts what an attempt to settle shows about lies.
 func (h *history) contradicted(key string, n *node, seen string, err error) {
 	switch {
+	case seen == "the chain is halted":
+		h.tally.add("credit refused by a halt", 1)
 	case seen == "it is a lie" && err != nil:
 		h.tally.add("lie not credited", 1)
 	case seen == "" && err == nil && h.model.MustBeVouched(key):
@@ -270,18 +272,10 @@ func (h *history) truth() []*node {
 
 // readAgain has a whole chain read again, as whoever found a liar out would.
 func (h *history) readAgain(n *node) {
-	before := len(h.model.Payments())
 	h.serial++
 	_, err := h.DB.RequestRescan(h.ctx, n.name, store.Interval{First: 1, Last: n.head().Number}, storetest.By(), fmt.Sprintf("%s/%d", n.name, h.serial))
 	h.must(err)
 	h.scan(n, calmScan())
-	h.tally.add("truth found later", len(h.model.Payments())-before)
-}
-
-// standsFalse tells whether a payment is on record as a liar told of it.
-func (h *history) standsFalse(n *node, key string) bool {
-	p := h.model.Payments()[key]
-	return p != nil && p.Status == "detected" && !h.model.True(key, n.truly)
 }
 
 // told finds out which version of each block was read: the truth, or what a liar says, or what both of them say when both were

@@ -226,7 +226,15 @@ func (w *watcher) RecordRescan(ctx context.Context, s scan.Session, job scan.Res
 	if written {
 		w.h.tally.add("rescan", 1)
 		blocks := w.blocks(batch)
-		w.learn(w.h.learn(func(m *model.Model) error { return m.Rescan(w.n.name, blocks, w.seen(batch)) }))
+		how := w.seen(batch)
+		w.learn(w.h.learn(func(m *model.Model) error {
+			before := len(m.Payments())
+			err := m.Rescan(w.n.name, blocks, how)
+			if w.n.lied {
+				w.h.tally.add("truth found later", len(m.Payments())-before)
+			}
+			return err
+		}))
 	}
 	return recorded, err
 }
@@ -244,20 +252,15 @@ func (w *watcher) Quarantine(ctx context.Context, s scan.Session, block payment.
 	return err
 }
 
-// ObserveFinal has no later reorganisation undo what the node called final: the product would halt the chain, which these
-// histories do not wait for.
-func (w *watcher) ObserveFinal(ctx context.Context, s scan.Session, final *payment.BlockRef) error {
-	if final != nil {
-		w.n.floor = max(w.n.floor, final.Number)
-	}
-	return w.StoreRecorder.ObserveFinal(ctx, s, final)
-}
-
 func (w *watcher) Rollback(ctx context.Context, s scan.Session, to payment.BlockRef) error {
 	written, err := w.write(ctx, func(ctx context.Context) error { return w.StoreRecorder.Rollback(ctx, s, to) })
 	if written {
 		w.h.tally.add("rollback", 1)
+		w.undone(to.Number)
 		w.learn(w.h.learn(func(m *model.Model) error {
+			if err := m.MayUndo(w.n.name, to.Number); err != nil {
+				return err
+			}
 			m.Rollback(w.n.name, to.Number)
 			return nil
 		}))

@@ -32,12 +32,13 @@ func expected() []string {
 		"label underpaid", "label overpaid", "label late", "label manual", "label wrong_asset", "label wrong_network", "label reversed",
 		"kept dust", "kept held", "kept available", "rollback", "rescan", "quarantine", "commit unheard", "connection lost", "scanner killed",
 		"race", "restored", "stale", "lie",
-		"lie invented", "lie left out", "lie altered", "lie came true", "lie recorded", "lie not credited", "truth found later", "vouched for",
 		"decided release", "decided hold", "decided close", "decided retry", "decided again",
 		"review late", "review closed_order", "review wrong_asset", "review reversal", "review held", "review stuck", "review deposit",
 		"review resolved with release", "review resolved with hold", "review resolved with close",
+		"lie invented", "lie left out", "lie altered", "lie came true", "lie recorded", "lie not credited", "truth found later", "vouched for", "refuted",
 		"address shared", "allocated", "deposit", "surplus",
 		"event deposit.credited", "event deposit.credited of a deposit", "event payment.reversed of a deposit",
+		"halted", "resumed", "undone below the horizon", "undone below what was final", "credit refused by a halt",
 	}
 }
 
@@ -59,6 +60,7 @@ func (c *tally) String() string {
 
 // count adds what a history that has ended was made of.
 func (h *history) count() {
+	h.tally.add("refuted", h.model.Refuted)
 	h.countCustomers()
 	h.countReviews()
 	for _, o := range h.model.Orders() {

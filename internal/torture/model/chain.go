@@ -69,9 +69,11 @@ type transfer struct {
 	from   string // "" is a contract
 	to     string
 	amount *big.Int
-	place  int  // among all of its block
-	inside bool // of a transaction, where only a trace shows it
+	place  place
 }
+
+// place is where in a block money moved: the transaction, 1 for logs, and the position.
+type place [3]int
 
 // Key names a payment: the transaction, whether it is the top-level value, and the position among all logs.
 func Key(chain, tx string, native bool, position int) string {
@@ -87,23 +89,22 @@ func decimal(n int) string { return big.NewInt(int64(n)).String() }
 // transfers lists the money that a block moved, in order. Only a trace shows the internal part.
 func (b *Block) transfers(chain string, traced bool) []transfer {
 	var all []transfer
-	place := 0
 	add := func(t transfer) {
-		place++
-		t.place = place
 		if t.amount.Sign() > 0 {
 			all = append(all, t)
 		}
 	}
-	for _, tx := range b.Txs {
+	for n, tx := range b.Txs {
 		if tx.Failed {
 			continue
 		}
 		if tx.Value != nil {
-			add(transfer{key: Key(chain, tx.ID, true, 0), asset: Asset{Chain: chain}, from: tx.From, to: tx.To, amount: tx.Value})
+			add(transfer{key: Key(chain, tx.ID, true, 0), asset: Asset{Chain: chain}, from: tx.From, to: tx.To, amount: tx.Value, place: place{n, 0, 0}})
 		}
 		for i, call := range internal(tx.Calls) {
-			t := transfer{key: Key(chain, tx.ID, true, i+1), asset: Asset{Chain: chain}, to: call.To, amount: call.Value, inside: true}
+			t := transfer{
+				key: Key(chain, tx.ID, true, i+1), asset: Asset{Chain: chain}, to: call.To, amount: call.Value, place: place{n, 0, i + 1},
+			}
 			if !traced {
 				t.amount = new(big.Int) // it has its place, and nobody sees it
 			}
@@ -111,7 +112,7 @@ func (b *Block) transfers(chain string, traced bool) []transfer {
 		}
 		for i, log := range tx.Logs {
 			if !log.Junk {
-				add(transfer{key: Key(chain, tx.ID, false, i), asset: Asset{chain, log.Token}, from: tx.From, to: log.To, amount: log.Amount})
+				add(transfer{key: Key(chain, tx.ID, false, i), asset: Asset{chain, log.Token}, from: tx.From, to: log.To, amount: log.Amount, place: place{n, 1, i}})
 			}
 		}
 	}

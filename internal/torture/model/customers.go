@@ -79,7 +79,7 @@ func (m *Model) replaces(p *Payment, b *Block, t transfer) *Payment {
 
 // before tells which of two places of a chain comes first.
 func (in *Inclusion) before(other *Inclusion) bool {
-	return cmp.Or(cmp.Compare(in.Number, other.Number), cmp.Compare(in.place, other.place)) < 0
+	return cmp.Or(cmp.Compare(in.Number, other.Number), slices.Compare(in.place[:], other.place[:])) < 0
 }
 
 // keeps tells whether a payment that is mined again keeps its place: the same money at the same address does, while it is

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/big"
@@ -30,6 +31,8 @@ type Model struct {
 	// reviews are what persons are asked to look at, and done what they decided, by its request.
 	reviews map[Subject]Review
 	done    map[string]bool
+	// Refuted counts the inclusions that operators contradicted.
+	Refuted int
 }
 
 // chain is how far a chain is recorded.
@@ -40,7 +43,7 @@ type chain struct {
 	covered       map[string]seen // by token, "" for the coin
 	quarantined   map[uint64]bool // given up on and not read since
 	paused        bool
-	lies          map[string]*Block // what was read of recorded blocks that is not true, by their ids
+	deep
 }
 
 // seen are the numbers of blocks that were read.
@@ -71,7 +74,7 @@ type Inclusion struct {
 	From, To  string
 	Amount    *big.Int
 	Canonical bool
-	place     int // in its block
+	place     place
 }
 
 // New makes an empty model.
@@ -85,6 +88,7 @@ func New() *Model {
 // Clone returns a copy that shares nothing that changes.
 func (m *Model) Clone() *Model {
 	c := New()
+	c.Refuted = m.Refuted
 	maps.Copy(c.dust, m.dust)
 	maps.Copy(c.tiers, m.tiers)
 	maps.Copy(c.vouched, m.vouched)
@@ -97,7 +101,7 @@ func (m *Model) Clone() *Model {
 	for name, of := range m.chains {
 		copied := *of
 		copied.recorded = slices.Clone(of.recorded)
-		copied.quarantined, copied.lies = maps.Clone(of.quarantined), maps.Clone(of.lies)
+		copied.quarantined = maps.Clone(of.quarantined)
 		copied.covered = map[string]seen{}
 		for token, blocks := range of.covered {
 			copied.covered[token] = maps.Clone(blocks)
@@ -121,7 +125,7 @@ func (m *Model) Clone() *Model {
 // EnableChain adds a chain with its confirmation policy.
 func (m *Model) EnableChain(name string, confirmations, horizon uint64) {
 	m.chains[name] = &chain{
-		confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, quarantined: map[uint64]bool{}, lies: map[string]*Block{},
+		confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, quarantined: map[uint64]bool{},
 	}
 }
 
@@ -181,6 +185,7 @@ func (m *Model) Record(name string, blocks []*Block, how Seen, before func(a, b 
 		cursor = b
 	}
 	c.recorded = append(c.recorded, blocks...)
+	c.remembered = max(c.remembered, last.Number-min(last.Number, c.horizon))
 	var over []*Payment
 	for _, p := range m.payments {
 		if p.chain == name && p.returnsBy != nil && *p.returnsBy < last.Number {
@@ -227,25 +232,25 @@ func (m *Model) Rescan(name string, blocks []*Block, how Seen) error {
 
 // refute ends what two operators contradict in a block, unless it is credited.
 func (m *Model) refute(name string, b *Block, how Seen, at int) {
-	recorded := b
-	if told := m.chains[name].lies[b.ID]; told != nil {
-		recorded = told
-	}
-	for _, t := range recorded.transfers(name, true) {
-		p := m.payments[t.key]
-		if p == nil || p.Status != "detected" || p.last().Block != b.ID {
+	recorded := m.above(name, b.Number-1)
+	slices.Reverse(recorded)
+	for _, p := range recorded {
+		in := p.last()
+		if p.Status != "detected" || in.Block != b.ID {
 			continue
 		}
+		native, inside := in.Asset.Token == "", in.place[1] == 0 && in.place[2] > 0
 		shown, denied := 0, 0
 		for _, view := range how.Views {
 			switch {
 			case view.version(b, at).shows(name, p, view.Traced[at]):
 				shown++
-			case t.asset.Token != "" && slices.Contains(how.Tokens, t.asset.Token), t.asset.Token == "" && (!t.inside || view.Traced[at]):
+			case !native && slices.Contains(how.Tokens, in.Asset.Token), native && (!inside || view.Traced[at]):
 				denied++
 			}
 		}
 		if denied > 1 && denied > shown {
+			m.Refuted++
 			m.drop(p, m.Cursor(name).Number)
 		}
 	}
@@ -293,7 +298,7 @@ func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 	c := m.chains[name]
 	for i, b := range blocks {
 		if told := how.told(i); told != nil {
-			c.lies[b.ID], b = told, told
+			b = told
 		}
 		for _, t := range b.transfers(name, how.Traced[i]) {
 			_, enabled := m.dust[t.asset]
@@ -343,19 +348,11 @@ func (m *Model) Rollback(name string, to uint64) {
 	if cursor == nil || cursor.Number <= to {
 		return
 	}
-	for len(c.recorded) > 0 {
+	for _, p := range m.above(name, to) {
+		m.drop(p, cursor.Number)
+	}
+	for len(c.recorded) > 0 && c.recorded[len(c.recorded)-1].Number > to {
 		b := c.recorded[len(c.recorded)-1]
-		if b.Number <= to {
-			break
-		}
-		if told := c.lies[b.ID]; told != nil {
-			b = told // which has all that is true in its places, and more
-		}
-		for _, key := range undoing(name, b) {
-			if p := m.payments[key]; p != nil && p.last().Canonical && p.last().Block == b.ID {
-				m.drop(p, cursor.Number)
-			}
-		}
 		for _, blocks := range c.covered {
 			delete(blocks, b.Number)
 		}
@@ -363,21 +360,22 @@ func (m *Model) Rollback(name string, to uint64) {
 		c.recorded = c.recorded[:len(c.recorded)-1]
 	}
 	m.lowerBirths(name, to)
+	m.undone(name, to)
 }
 
-// undoing lists the payments of a block in the order in which they are undone: the last transaction first, in it the last
-// log first, then its internal transfers from the last, and its value at the end.
-func undoing(name string, b *Block) []string {
-	var keys []string
-	for i := len(b.Txs) - 1; i >= 0; i-- {
-		for n := len(b.Txs[i].Logs) - 1; n >= 0; n-- {
-			keys = append(keys, Key(name, b.Txs[i].ID, false, n))
-		}
-		for n := len(internal(b.Txs[i].Calls)); n >= 0; n-- {
-			keys = append(keys, Key(name, b.Txs[i].ID, true, n))
+// above lists the payments in blocks above a height in the order in which they are undone: the last block first, in it the last
+// transaction, in that the last log, then its internal transfers from the last, and its value at the end.
+func (m *Model) above(name string, to uint64) []*Payment {
+	var above []*Payment
+	for _, p := range m.payments {
+		if p.chain == name && p.last().Canonical && p.last().Number > to {
+			above = append(above, p)
 		}
 	}
-	return keys
+	slices.SortFunc(above, func(a, b *Payment) int {
+		return cmp.Or(cmp.Compare(b.last().Number, a.last().Number), slices.Compare(b.last().place[:], a.last().place[:]))
+	})
+	return above
 }
 
 func (p *Payment) last() *Inclusion { return &p.Inclusions[len(p.Inclusions)-1] }

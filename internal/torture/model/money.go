@@ -21,6 +21,8 @@ func (m *Model) MayCredit(key string, head uint64, canonical func(block string) 
 		return "its block is not in the recorded chain"
 	case c.paused:
 		return "the chain is paused"
+	case c.halted:
+		return "the chain is halted"
 	case !canonical(in.Block):
 		return "its block is not in the chain"
 	case head < in.Number || head-in.Number+1 < m.needs(p):
@@ -38,8 +40,8 @@ func (m *Model) Creditable(key string, inclusion int, block string, confirmation
 		return "it is " + p.Status
 	case inclusion != len(p.Inclusions), p.last().Block != block:
 		return "it is elsewhere by now"
-	case m.chains[p.chain].paused:
-		return "the chain is paused"
+	case m.chains[p.chain].paused, m.chains[p.chain].halted:
+		return "the chain is paused or halted"
 	case confirmations < m.needs(p):
 		return "more is at stake by now"
 	case !agreed && m.MustBeVouched(key):
