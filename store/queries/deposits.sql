@@ -13,12 +13,12 @@ SELECT payment_id, created_at FROM deposits
  ORDER BY created_at DESC, payment_id DESC LIMIT @max_rows;
 
 -- name: PageDepositsByCustomer :many
--- A customer has one address of each family, and few of them; the list is behind each.
+-- A customer has one address of each family. Whose it is says whose its deposits are: asked for the merchant too, the list would be
+-- looked for among all of his.
 SELECT payment_id, created_at FROM deposits
  WHERE address_id = ANY(ARRAY(SELECT adr.id FROM addresses adr
                                WHERE adr.merchant_id = sqlc.arg(merchant_id)::text AND adr.mode = sqlc.arg(mode)::mode
                                  AND adr.customer_id = sqlc.arg(customer_id)::text))
-   AND merchant_id = sqlc.arg(merchant_id)::text AND mode = sqlc.arg(mode)::mode
    AND (sqlc.narg(chain)::text IS NULL OR chain = sqlc.narg(chain))
    AND (sqlc.narg(code)::text IS NULL OR code = sqlc.narg(code))
    AND (sqlc.narg(state)::text IS NULL OR state = sqlc.narg(state))

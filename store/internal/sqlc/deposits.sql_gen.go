@@ -116,7 +116,6 @@ SELECT payment_id, created_at FROM deposits
  WHERE address_id = ANY(ARRAY(SELECT adr.id FROM addresses adr
                                WHERE adr.merchant_id = $1::text AND adr.mode = $2::mode
                                  AND adr.customer_id = $3::text))
-   AND merchant_id = $1::text AND mode = $2::mode
    AND ($4::text IS NULL OR chain = $4)
    AND ($5::text IS NULL OR code = $5)
    AND ($6::text IS NULL OR state = $6)
@@ -145,7 +144,8 @@ type PageDepositsByCustomerRow struct {
 	CreatedAt time.Time
 }
 
-// A customer has one address of each family, and few of them; the list is behind each.
+// A customer has one address of each family. Whose it is says whose its deposits are: asked for the merchant too, the list would be
+// looked for among all of his.
 func (q *Queries) PageDepositsByCustomer(ctx context.Context, arg PageDepositsByCustomerParams) ([]PageDepositsByCustomerRow, error) {
 	rows, err := q.db.Query(ctx, pageDepositsByCustomer,
 		arg.MerchantID,
