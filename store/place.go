@@ -38,8 +38,10 @@ type placing struct {
 	orders  map[payment.OrderID]*orderRow
 	locked  map[string]sqlc.LockPaymentsRow
 	// refuted are inclusions that operators contradict, ended the payments whose inclusion ended for it.
-	refuted []sqlc.RecordedInBlocksRow
-	ended   map[string]bool
+	refuted  []sqlc.RecordedInBlocksRow
+	ended    map[string]bool
+	batch    Batch
+	recorded Recorded
 	// dust counts the payments begun that are dust.
 	dust int64
 }
@@ -52,7 +54,7 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 		return Recorded{}, err
 	}
 	slices.SortStableFunc(arrivals, inChainOrder)
-	p := placing{txn: t, turn: turn, mode: mode, ended: map[string]bool{}}
+	p := placing{txn: t, turn: turn, mode: mode, batch: batch, ended: map[string]bool{}}
 	if p.refuted, err = t.refutedBy(ctx, turn, batch); err != nil {
 		return Recorded{}, err
 	}
@@ -69,8 +71,8 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 	if err := p.lock(ctx, arrivals, returns); err != nil {
 		return Recorded{}, err
 	}
-	recorded := Recorded{Matched: len(arrivals)}
-	if err := p.refute(ctx, &recorded); err != nil {
+	p.recorded.Matched = len(arrivals)
+	if err := p.refute(ctx); err != nil {
 		return Recorded{}, err
 	}
 	for _, a := range arrivals {
@@ -79,7 +81,7 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 			return Recorded{}, fmt.Errorf("record transfer %s/%d: %w", a.TxHash, a.Position, err)
 		}
 		if fresh {
-			recorded.New++
+			p.recorded.New++
 		}
 	}
 	for _, row := range returns {
@@ -87,7 +89,7 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 			return Recorded{}, err
 		}
 	}
-	return recorded, p.countDust(ctx)
+	return p.recorded, p.countDust(ctx)
 }
 
 // findKnown reads the payments that the arrivals' transactions made before. Only the holder of the cursor changes a
@@ -182,18 +184,10 @@ func (p *placing) include(ctx context.Context, a arrival) (fresh bool, err error
 		if a.recordedAs(known) {
 			return false, nil
 		}
-		if p.mode == placeRescanned {
-			p.log.WarnContext(ctx, "a block that was read again differs from what is recorded",
-				"chain", p.turn.chain, "payment", known.ID, "block", a.block.Number)
-			return false, nil
-		}
-		// The chain cannot hold one transfer twice, so what was recorded is no longer true.
-		lost := lostPayment{id: known.ID, orderID: known.OrderID, merchantID: known.MerchantID, inclusion: known.Inclusion}
-		if err := p.drop(ctx, p.turn, p.order(known.OrderID), p.locked[known.ID], lost, endContentChanged); err != nil {
+		if ended, err := p.moved(ctx, known, a); err != nil || !ended {
 			return false, err
 		}
-	}
-	if p.ended[known.ID] && a.recordedAs(known) {
+	} else if p.ended[known.ID] && a.recordedAs(known) {
 		return false, nil // too few show it
 	}
 	return true, p.again(ctx, known, a)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
@@ -102,61 +103,91 @@ func (b SeenBlock) shows(row sqlc.RecordedInBlocksRow) bool {
 	return false
 }
 
-// refute ends what operators contradict, like a payment that left the chain. What was credited stays: only a person takes money
-// back that nothing on the chain took back.
-func (p *placing) refute(ctx context.Context, recorded *Recorded) error {
+// refute ends what operators contradict.
+func (p *placing) refute(ctx context.Context) error {
 	for _, row := range p.refuted {
-		locked := p.locked[row.ID]
-		marked, err := p.q.MarkRefuted(ctx, sqlc.MarkRefutedParams{PaymentID: row.ID, N: row.N})
-		if err != nil {
-			return fmt.Errorf("mark payment %s as refuted: %w", row.ID, err)
-		}
-		if marked == 0 {
-			continue
-		}
-		credited := locked.CreditedInclusion != nil && *locked.CreditedInclusion == row.N
-		if credited {
-			recorded.Doubted++
-			err = p.doubt(ctx, row)
-		} else {
-			recorded.Refuted++
-			err = p.end(ctx, row)
-		}
-		if err != nil {
-			return fmt.Errorf("refute payment %s: %w", row.ID, err)
-		}
-		_, err = p.audit(ctx, deed{
-			By:     process.By{Actor: finder, Reason: "operators who read the block again do not show this transfer"},
-			Action: "payment.refuted", Subject: row.ID,
-			Detail: map[string]any{
-				"chain": p.turn.chain, "inclusion": row.N, "block": row.BlockNumber, "amount": row.Amount.String(), "credited": credited,
-			},
-		})
+		lost := lostPayment{id: row.ID, orderID: row.OrderID, merchantID: row.MerchantID, inclusion: row.N}
+		err := p.contradict(ctx, lost, endRefuted, "operators who read the block again do not show this transfer")
 		if err != nil {
 			return err
 		}
+		at := identity{payment.Hash(row.TxHash), row.Native, uint32(row.Position)}
+		if known, ok := p.known[at]; ok && p.ended[row.ID] {
+			known.Canonical = false // what there is instead begins a new inclusion
+			p.known[at] = known
+		}
 	}
 	return nil
 }
 
-func (p *placing) end(ctx context.Context, row sqlc.RecordedInBlocksRow) error {
-	lost := lostPayment{id: row.ID, orderID: row.OrderID, merchantID: row.MerchantID, inclusion: row.N}
-	if err := p.drop(ctx, p.turn, p.order(row.OrderID), p.locked[row.ID], lost, endRefuted); err != nil {
-		return err
+// contradict ends a payment's newest inclusion, which is not true, like that of a payment that left the chain. What was credited
+// stays: only a person takes money back that nothing on the chain took back. Either is done and told once.
+func (p *placing) contradict(ctx context.Context, lost lostPayment, reason, why string) error {
+	locked := p.locked[lost.id]
+	marked, err := p.q.MarkRefuted(ctx, sqlc.MarkRefutedParams{PaymentID: lost.id, N: lost.inclusion})
+	if err != nil {
+		return fmt.Errorf("mark payment %s as refuted: %w", lost.id, err)
 	}
-	p.ended[row.ID] = true
-	at := identity{payment.Hash(row.TxHash), row.Native, uint32(row.Position)}
-	if known, ok := p.known[at]; ok {
-		known.Canonical = false // what there is instead begins a new inclusion
-		p.known[at] = known
+	if marked == 0 {
+		return nil
 	}
-	return nil
+	credited := locked.CreditedInclusion != nil
+	if credited {
+		p.recorded.Doubted++
+		err = p.doubt(ctx, lost)
+	} else {
+		p.recorded.Refuted++
+		p.ended[lost.id] = true
+		err = p.drop(ctx, p.turn, p.order(lost.orderID), locked, lost, reason)
+	}
+	if err != nil {
+		return fmt.Errorf("refute payment %s: %w", lost.id, err)
+	}
+	p.log.ErrorContext(ctx, "what was recorded of a payment is contradicted: a node told of what there is not",
+		"chain", p.turn.chain, "payment", lost.id, "inclusion", lost.inclusion, "credited", credited, "why", why)
+	_, err = p.audit(ctx, deed{
+		By: process.By{Actor: finder, Reason: why}, Action: "payment.refuted", Subject: lost.id,
+		Detail: map[string]any{"chain": p.turn.chain, "inclusion": lost.inclusion, "credited": credited},
+	})
+	return err
 }
 
-func (p *placing) doubt(ctx context.Context, row sqlc.RecordedInBlocksRow) error {
-	about, err := p.inclusion(ctx, payment.PaymentID(row.ID), int(row.N))
+func (p *placing) doubt(ctx context.Context, lost lostPayment) error {
+	about, err := p.inclusion(ctx, payment.PaymentID(lost.id), int(lost.inclusion))
 	if err != nil {
 		return err
 	}
 	return p.askForReview(ctx, about, process.CauseDisagreement, true)
+}
+
+// moved deals with a transfer that is recorded in another block, or otherwise, while no reorganisation undid that: the chain cannot
+// hold it twice. A new block is believed rather than an older one, and so is a block that is read again when as many operators show the
+// transfer there as it takes to refute one. It tells whether the transfer begins a new inclusion.
+func (p *placing) moved(ctx context.Context, known sqlc.PaymentsByTxRow, a arrival) (bool, error) {
+	reason := endContentChanged
+	if p.mode == placeRescanned {
+		if bytes.Equal(known.BlockHash, a.block.Hash[:]) || !p.batch.vouchesFor(a) {
+			p.log.WarnContext(ctx, "a block that was read again differs from what is recorded",
+				"chain", p.turn.chain, "payment", known.ID, "block", a.block.Number)
+			return false, nil
+		}
+		reason = endRefuted
+	}
+	lost := lostPayment{id: known.ID, orderID: known.OrderID, merchantID: known.MerchantID, inclusion: known.Inclusion}
+	err := p.contradict(ctx, lost, reason, "another block holds this transfer")
+	return p.ended[known.ID], err
+}
+
+// vouchesFor tells whether so many operators show a transfer as it takes, and fewer do not.
+func (b Batch) vouchesFor(a arrival) bool {
+	shown := 0
+	for _, view := range b.Views {
+		for _, block := range view.Blocks {
+			if block.Hash == a.block.Hash && slices.Contains(block.Sightings, a.Sighting) {
+				shown++
+				break
+			}
+		}
+	}
+	return b.quorum > 0 && shown >= b.quorum && 2*shown > len(b.Views)
 }

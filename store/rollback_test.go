@@ -277,23 +277,38 @@ func TestCreditAndRollback(t *testing.T) {
 	require.Equal(t, credits, m.count(t, `SELECT count(*) FROM reviews WHERE cause = 'reversal'`))
 }
 
-// TestContentThatChangesWithoutARollback ends the old inclusion, reversing its credit, before the new one begins.
+// TestContentThatChangesWithoutARollback ends the old inclusion before the new one begins: the chain cannot hold both. What was
+// credited stays where it is, because that the new block holds it is what one node says.
 func TestContentThatChangesWithoutARollback(t *testing.T) {
 	t.Parallel()
-	m := mine(t, storetest.New(t))
-	order := m.Order(t)
-	transfer := pay(t, order, 25_000_000)
-	m.record(t, transfer)
-	m.credit(t, transfer)
-	moved := transfer
-	moved.Amount = payment.AmountFromUint64(24_000_000)
-	m.record(t, moved)
-	p := m.payment(t, transfer)
-	require.Equal(t, 2, p.Inclusion)
-	require.Equal(t, "detected", p.Status)
-	require.Nil(t, p.Returns)
-	require.Zero(t, m.balance(t, "merchant:available"))
-	require.Equal(t, 1, m.count(t, `SELECT count(*) FROM inclusions WHERE end_reason = 'content_changed'`))
-	require.Equal(t, store.CreditDone, m.credit(t, moved).Outcome)
-	require.Equal(t, 24_000_000, m.balance(t, "merchant:available"))
+	for name, credited := range map[string]bool{"credited": true, "not credited": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := mine(t, storetest.New(t))
+			order := m.Order(t)
+			transfer := pay(t, order, 25_000_000)
+			m.record(t, transfer)
+			if credited {
+				m.credit(t, transfer)
+			}
+			moved := transfer
+			moved.Amount = payment.AmountFromUint64(26_000_000)
+			m.record(t, moved)
+			p := m.payment(t, transfer)
+			if credited {
+				require.Equal(t, 1, p.Inclusion)
+				require.Equal(t, "credited", p.Status)
+				require.Equal(t, 25_000_000, m.balance(t, "merchant:available"))
+				require.Equal(t, 1, m.count(t, `SELECT count(*) FROM reviews WHERE cause = 'disagreement' AND status = 'open'`))
+				require.Equal(t, 1, m.count(t, `SELECT count(*) FROM audit WHERE action = 'payment.refuted'`))
+				return
+			}
+			require.Equal(t, 2, p.Inclusion)
+			require.Equal(t, "detected", p.Status)
+			require.Nil(t, p.Returns)
+			require.Equal(t, 1, m.count(t, `SELECT count(*) FROM inclusions WHERE end_reason = 'content_changed'`))
+			require.Equal(t, store.CreditDone, m.credit(t, moved).Outcome)
+			require.Equal(t, 26_000_000, m.balance(t, "merchant:available"))
+		})
+	}
 }

@@ -285,7 +285,10 @@ func (m *memory) place(batch scan.Batch) scan.Recorded {
 				m.payments[id] = p
 			}
 			if n := len(p.inclusions); n > 0 && p.inclusions[n-1].canonical {
-				continue // recorded before
+				if p.inclusions[n-1].block.Hash == block.Hash || !vouched(batch, block.Hash, c) {
+					continue // recorded before
+				}
+				p.inclusions[n-1].canonical = false // the chain has it once
 			} else if n > 0 && p.inclusions[n-1].refuted && p.inclusions[n-1].transfer == c.Transfer {
 				continue // shown by too few
 			}
@@ -328,6 +331,19 @@ func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan
 		}
 	})
 	return recorded, err
+}
+
+// vouched tells whether two operators, and most of them, show a transfer in a block.
+func vouched(batch scan.Batch, hash payment.Hash, c chain.Candidate) bool {
+	shown := 0
+	for _, view := range batch.Views {
+		for _, block := range view.Blocks {
+			if block.Hash == hash && slices.Contains(block.Candidates, c) {
+				shown++
+			}
+		}
+	}
+	return shown > 1 && 2*shown > len(batch.Views)
 }
 
 // refute ends what the operators contradict.

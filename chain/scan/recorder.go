@@ -86,7 +86,7 @@ type Recorder interface {
 	// the recorded block, and in it what the transfer is found by, do not show that
 	// transfer with that content. It takes two of batch.Views that do not show it, and
 	// fewer that do; or the only view, when batch.Alone and a person asked for the
-	// rescan. A refuted inclusion ends, and what is there instead begins a new one; one
+	// rescan. Refuted is also what as many show in another block. A refuted inclusion ends, and what is there instead begins a new one; one
 	// that was credited is left alone and a person is told.
 	RecordRescan(ctx context.Context, session Session, rescan Rescan, batch Batch) (Recorded, error)
 
