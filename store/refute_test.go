@@ -45,19 +45,19 @@ func TestWhatTwoOperatorsDoNotShowEnds(t *testing.T) {
 	t.Parallel()
 	m := mine(t, storetest.New(t))
 	order := m.Order(t)
-	invented, real := pay(t, order, 25_000_000), pay(t, m.Order(t), 25_000_000)
-	block := m.record(t, invented, real)
-	real = block.Sightings[1].Transfer
+	invented, truly := pay(t, order, 25_000_000), pay(t, m.Order(t), 25_000_000)
+	block := m.record(t, invented, truly)
+	truly = block.Sightings[1].Transfer
 	m.advance(t, 2)
 	require.Equal(t, payment.StateConfirming, m.state(t, order.ID))
 
 	rescan := m.rescan(t, block.Number, block.Number, "r")
-	truth := shown(block, real)
+	truth := shown(block, truly)
 	persistent := m.heard(block, truth) // one of three still shows it, so it is in what is to be recorded
 	persistent.Views = append(persistent.Views, store.View{Operator: "gamma", Blocks: []store.SeenBlock{truth}})
 	require.Equal(t, store.Recorded{Matched: 2, Refuted: 1}, m.again(t, rescan, persistent))
 	require.Equal(t, []string{"refuted"}, m.reasons(t, invented))
-	require.Equal(t, []string{"canonical"}, m.reasons(t, real))
+	require.Equal(t, []string{"canonical"}, m.reasons(t, truly))
 	require.Equal(t, "dropped", m.payment(t, invented).Status)
 	require.Equal(t, []string{"1/seen", "1/dropped"}, m.wakeUps(t, m.payment(t, invented).ID))
 	require.Equal(t, 1, m.count(t, `SELECT count(*) FROM audit WHERE action = 'payment.refuted' AND subject = $1`, m.payment(t, invented).ID))

@@ -51,15 +51,15 @@ func (l *liar) Resolve(ctx context.Context, block payment.BlockRef, candidates [
 	if err != nil {
 		return nil, err
 	}
-	real := slices.Clone(candidates)
-	for i := range real {
+	honestly := slices.Clone(candidates)
+	for i := range honestly {
 		for _, c := range honest.Candidates {
-			if c.TxHash == real[i].TxHash && c.LogIndex == real[i].LogIndex {
-				real[i].Amount = c.Amount
+			if c.TxHash == honestly[i].TxHash && c.LogIndex == honestly[i].LogIndex {
+				honestly[i].Amount = c.Amount
 			}
 		}
 	}
-	resolved, err := l.Source.Resolve(ctx, block, real)
+	resolved, err := l.Source.Resolve(ctx, block, honestly)
 	for i := range resolved {
 		resolved[i].Amount = candidates[i].Amount
 	}
