@@ -4,21 +4,63 @@ import (
 	"context"
 	"fmt"
 
+	"pgregory.net/rapid"
+
+	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/scan"
 	"github.com/sluicepay/sluice/internal/torture/model"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store/storetest"
 )
 
-// tag draws which blocks a chain's nodes call safe and final.
-func (h *history) tag(n *node) {
-	if !h.often("tags", 60) {
+// tags are which blocks a chain's nodes call safe and finalized.
+type tags struct {
+	safe, final uint64      // so far below the newest, if final is not 0
+	tag         payment.Tag // that every payment's block has to have
+}
+
+// tagging draws which blocks a chain's nodes call safe and finalized, and whether payments wait for that.
+func (h *history) tagging(n *node) {
+	if !h.often("tags", 70) {
 		return
 	}
-	safe := uint64(h.draw("safe", 0, 3))
-	final := safe + uint64(h.draw("final", 1, 6))
+	n.safe = uint64(h.draw("safe", 0, 3))
+	n.final = n.safe + uint64(h.draw("final", 1, 6))
 	for _, fake := range n.fakes {
-		fake.SetTags(safe, final)
+		fake.SetTags(n.safe, n.final)
+	}
+	n.tag = h.wanted(n, 30)
+}
+
+// wanted draws a tag to wait for.
+func (h *history) wanted(n *node, often int) payment.Tag {
+	if n.final == 0 || !h.often("tag", often) {
+		return payment.TagNone
+	}
+	return rapid.SampledFrom([]payment.Tag{payment.TagSafe, payment.TagFinalized}).Draw(h.rt.T, "which")
+}
+
+// tagged is the newest block that the chain truly calls so.
+func (n *node) tagged(tag string) uint64 {
+	head := n.head().Number
+	switch {
+	case n.final == 0 && tag == string(payment.TagFinalized):
+		return head / 32 * 32
+	case tag == string(payment.TagSafe):
+		return head - min(head, n.safe)
+	default:
+		return head - min(head, n.final)
+	}
+}
+
+// falseTags lies about what is safe and finalized: everything, and more than there is.
+func falseTags(a *chaintest.Answer) {
+	block, ok := a.Result.(map[string]any)
+	if !ok || a.Method != "eth_getBlockByNumber" || len(a.Params) == 0 {
+		return
+	}
+	if of := string(a.Params[0]); of == `"safe"` || of == `"finalized"` {
+		block["number"] = "0xffff"
 	}
 }
 
@@ -64,6 +106,9 @@ func (w *watcher) Halt(ctx context.Context, s scan.Session, reason string) error
 
 // ObserveFinal implements scan.Recorder. No reorganisation but the deep ones undoes what is believed to be final from now on.
 func (w *watcher) ObserveFinal(ctx context.Context, s scan.Session, final *payment.BlockRef) error {
+	if w.strict && final != nil && final.Number > w.n.tagged("finalized") {
+		w.learn(fmt.Errorf("block %d was taken for final, and %d is", final.Number, w.n.tagged("finalized")))
+	}
 	counted := &sabotage{}
 	err := w.StoreRecorder.ObserveFinal(counted.in(ctx), s, final)
 	if counted.commits > 0 && final != nil {
@@ -76,8 +121,22 @@ func (w *watcher) ObserveFinal(ctx context.Context, s scan.Session, final *payme
 	return err
 }
 
-// undone takes note of how deep the chain was undone.
+// ObserveHead implements scan.Recorder.
+func (w *watcher) ObserveHead(ctx context.Context, s scan.Session, head payment.BlockRef) error {
+	if w.strict && head.Number > w.n.head().Number {
+		w.learn(fmt.Errorf("block %d was taken for the newest, and %d is", head.Number, w.n.head().Number))
+	}
+	return w.StoreRecorder.ObserveHead(ctx, s, head)
+}
+
+// undone takes note of how deep the chain was undone. Nothing that the chain still has is undone, except where so much is that only
+// some blocks are known.
 func (w *watcher) undone(to uint64) {
+	for _, b := range w.h.model.Recorded(w.n.name) {
+		if b.Number > to && w.n.holds(b.ID) && !w.h.model.Halted(w.n.name) {
+			w.learn(fmt.Errorf("block %d was undone, and the chain has it", b.Number))
+		}
+	}
 	if cursor := w.h.model.Cursor(w.n.name); cursor != nil && cursor.Number > to {
 		if cursor.Number-to > w.n.horizon {
 			w.h.tally.add("undone below the horizon", 1)

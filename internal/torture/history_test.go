@@ -189,7 +189,7 @@ func (h *history) begin() {
 		n := newNode(h.t, fmt.Sprintf("c%d", id), id, h.draw("operators", 1, 2))
 		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
 		h.distrust(n)
-		h.tag(n)
+		h.tagging(n)
 		h.nodes = append(h.nodes, n)
 	}
 	h.settler = newSettler(h)
@@ -206,12 +206,13 @@ func (h *history) begin() {
 func (h *history) enable(n *node) {
 	err := h.DB.EnableChain(h.ctx, store.Chain{
 		Name: n.name, Family: payment.FamilyEVM, ChainID: n.id, DisplayName: n.name, BlockTime: time.Second,
-		Policy:  payment.ConfirmationPolicy{Confirmations: n.confirmations},
+		Policy:  payment.ConfirmationPolicy{Confirmations: n.confirmations, Tag: n.tag},
 		Horizon: n.horizon, StartBlock: 1, MaxRange: 500, MaxLag: 1000 * time.Hour,
 	}, store.NewAsset{ID: payment.NativeAsset(n.name), Code: "ETH", Decimals: 18, DustBelow: payment.AmountFromUint64(dustBelow)}, nil, storetest.By())
 	h.must(err)
 	n.enabled = true
 	h.model.EnableChain(n.name, n.confirmations, n.horizon)
+	h.model.SetTag(n.name, string(n.tag))
 	h.model.EnableAsset(model.Asset{Chain: n.name}, big.NewInt(dustBelow))
 	h.tier(n, payment.NativeAsset(n.name), model.Asset{Chain: n.name})
 	h.addToken(n)
@@ -235,9 +236,10 @@ func (h *history) tier(n *node, id payment.AssetID, asset model.Asset) {
 		return
 	}
 	from, confirmations := uint64(h.draw("from", 200, 1500)), n.confirmations+uint64(h.draw("more confirmations", 1, 3))
+	tag := h.wanted(n, 30)
 	h.must(h.DB.SetConfirmationTier(h.ctx, store.TierKey{Chain: n.name, Asset: &id, From: payment.AmountFromUint64(from)},
-		payment.ConfirmationPolicy{Confirmations: confirmations}, storetest.By()))
-	h.model.SetTier(asset, new(big.Int).SetUint64(from), confirmations)
+		payment.ConfirmationPolicy{Confirmations: confirmations, Tag: tag}, storetest.By()))
+	h.model.SetTier(asset, new(big.Int).SetUint64(from), confirmations, string(tag))
 }
 
 // node draws one of the chains that are enabled.

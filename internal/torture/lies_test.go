@@ -28,7 +28,8 @@ type trust struct {
 	liar    int             // of the fakes, while there are lies
 	lies    map[string]*lie // that are told, by their blocks
 	lied    bool            // somebody did, at some time
-	early   []*transaction  // that were made up and may come true
+	tags
+	early []*transaction // that were made up and may come true
 }
 
 // lie is what one operator says that a block holds.
@@ -69,12 +70,16 @@ func (h *history) vouch(n *node, id payment.AssetID, asset model.Asset) {
 	h.model.SetVouched(asset, new(big.Int).SetUint64(n.vouched))
 }
 
-// agreed tells whether a credit says that two operators agreed.
-func agreed(in store.CreditInput) bool { return in.Evidence.AtLeast(payment.EvidenceAgreed) }
+// shown is what a credit says that its check has shown.
+func shown(in store.CreditInput) model.Shown {
+	return model.Shown{
+		Confirmations: in.Policy.Confirmations, Tag: string(in.Policy.Tag), Agreed: in.Evidence.AtLeast(payment.EvidenceAgreed),
+	}
+}
 
 // mayCredit returns why a payment must not be credited now, "" when it may.
 func (h *history) mayCredit(key string, n *node) string {
-	if why := h.model.MayCredit(key, n.head().Number, n.holds); why != "" {
+	if why := h.model.MayCredit(key, n.head().Number, n.tagged, n.holds); why != "" {
 		return why
 	}
 	if !h.model.True(key, n.truly) {
@@ -91,6 +96,8 @@ func (h *history) contradicted(key string, n *node, seen string, err error) {
 	switch {
 	case seen == "the chain is halted":
 		h.tally.add("credit refused by a halt", 1)
+	case strings.HasPrefix(seen, "its block is not safe"), strings.HasPrefix(seen, "its block is not finalized"):
+		h.tally.add("waited for a tag", 1)
 	case seen == "it is a lie" && err != nil:
 		h.tally.add("lie not credited", 1)
 	case seen == "" && err == nil && h.model.MustBeVouched(key):
@@ -143,7 +150,15 @@ func (h *history) lie() {
 		n.later()
 	}
 	if n.enabled && h.often("believed", 80) {
-		h.scan(n, scanFault{steps: h.draw("steps", 4, 16)})
+		f := scanFault{steps: h.draw("steps", 4, 16)}
+		if h.often("about heads", 30) {
+			n.awake(h.ctx)
+			h.tally.add("false head in a scan", 1)
+			if f.lie = farAhead; h.often("about tags", 50) {
+				f.lie = falseTags
+			}
+		}
+		h.scan(n, f)
 	}
 	if h.often("honest soon", 40) {
 		h.tellTheTruth(n)

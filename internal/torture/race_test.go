@@ -167,7 +167,7 @@ func (h *history) crediting(id payment.PaymentID) rival {
 				return nil // it never came so far, or failed
 			}
 			return func(m *model.Model) error {
-				refused := m.Creditable(key, st.asked.Inclusion, st.asked.BlockHash.String(), st.asked.Policy.Confirmations, agreed(*st.asked))
+				refused := m.Creditable(key, st.asked.Inclusion, st.asked.BlockHash.String(), shown(*st.asked))
 				done := st.outcome == store.CreditDone
 				switch {
 				case done && seen != "":

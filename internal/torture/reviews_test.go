@@ -37,7 +37,7 @@ func (h *history) decide() {
 		if s.commits > 0 {
 			h.model = want
 		}
-		if err == nil || payment.CodeOf(err) == payment.CodeOrderState {
+		if code := payment.CodeOf(err); err == nil || code == payment.CodeOrderState || code == payment.CodeChainHalted {
 			require.Equal(h.rt, outcome, standing(view, err), "%s of %v", in.Move, about)
 			h.tally.add("decided "+string(in.Move), 1)
 		}

@@ -27,7 +27,8 @@ type scanFault struct {
 	times    int
 	database *sabotage // of the first write
 	node     chaintest.Faults
-	others   int // how many other operators' nodes have the same fault
+	others   int                     // how many other operators' nodes have the same fault
+	lie      func(*chaintest.Answer) // what the liar says about its newest blocks, while all others answer
 }
 
 // calmScan goes on until nothing is left to do.
@@ -103,7 +104,10 @@ func (h *history) scan(n *node, f scanFault) {
 			fake.SetFaults(chaintest.Faults{})
 		}
 	}()
-	w := &watcher{StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
+	if f.lie != nil {
+		n.fakes[n.liar].SetFaults(chaintest.Faults{Answer: f.lie})
+	}
+	w := &watcher{strict: f.lie != nil, StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
 	steps, idle := 0, 0
 	scanner := &scan.Scanner{Chain: n.name, Source: n.source, Recorder: w, Options: scan.Options{
 		Policy: scan.Policy{
@@ -152,6 +156,7 @@ type watcher struct {
 	h        *history
 	n        *node
 	sabotage *sabotage // of the next write
+	strict   bool      // nobody's word alone counts
 	failed   error
 }
 

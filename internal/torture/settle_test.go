@@ -79,7 +79,7 @@ func (s *settler) Credit(ctx context.Context, in store.CreditInput) (store.Credi
 	if s.between != nil {
 		s.between()
 	}
-	refused := h.model.Creditable(s.key, in.Inclusion, in.BlockHash.String(), in.Policy.Confirmations, agreed(in))
+	refused := h.model.Creditable(s.key, in.Inclusion, in.BlockHash.String(), shown(in))
 	result, err := s.DB.Credit(s.sabotage.in(ctx), in)
 	if s.sabotage.commits > 0 && refused == "" {
 		if s.seen != "" {
@@ -200,16 +200,19 @@ func (h *history) pullAway(n *node) func() {
 // failing does something while all nodes have a fault, or one of two operators lies.
 func (h *history) failing(do func()) {
 	lies := h.often("lies", 50)
-	faults := h.nodeFault()
+	faults, kind, lie := h.nodeFault(), "lie", farAhead
+	if h.often("about tags", 50) {
+		kind, lie = "false tag", falseTags
+	}
 	for _, n := range h.nodes {
 		for i, fake := range n.fakes {
 			switch {
 			case !lies:
 				fake.SetFaults(faults)
 			case i > 0:
-				h.tally.add("lie", 1)
+				h.tally.add(kind, 1)
 				n.awake(h.ctx)
-				fake.SetFaults(chaintest.Faults{Answer: farAhead})
+				fake.SetFaults(chaintest.Faults{Answer: lie})
 			}
 		}
 	}

@@ -9,6 +9,8 @@ type deep struct {
 	final uint64
 	// remembered is the lowest block down to which all are remembered.
 	remembered uint64
+	// tag is what it has to call a block before its payments count, "" for nothing.
+	tag string
 }
 
 // finalDepth is how many times the confirmations a block has to be below the cursor before it is believed to be final.

@@ -236,7 +236,7 @@ func (m *Model) refute(name string, b *Block, how Seen, at int) {
 	slices.Reverse(recorded)
 	for _, p := range recorded {
 		in := p.last()
-		if p.Status != "detected" || in.Block != b.ID {
+		if p.Status != detected && p.Status != parked || in.Block != b.ID {
 			continue
 		}
 		native, inside := in.Asset.Token == "", in.place[1] == 0 && in.place[2] > 0

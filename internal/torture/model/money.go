@@ -7,8 +7,8 @@ import (
 )
 
 // MayCredit returns why a payment must not be credited now, "" when it may. head is the newest block that whoever was
-// asked knows of, and canonical tells whether a block is in the chain up to there.
-func (m *Model) MayCredit(key string, head uint64, canonical func(block string) bool) string {
+// asked knows of, tagged the newest one with a tag, and canonical tells whether a block is in the chain up to there.
+func (m *Model) MayCredit(key string, head uint64, tagged func(tag string) uint64, canonical func(block string) bool) string {
 	p := m.payments[key]
 	if p == nil {
 		return "nobody has seen it"
@@ -27,13 +27,23 @@ func (m *Model) MayCredit(key string, head uint64, canonical func(block string) 
 		return "its block is not in the chain"
 	case head < in.Number || head-in.Number+1 < m.needs(p):
 		return fmt.Sprintf("%d confirmations are needed: block %d, head %d", m.needs(p), in.Number, head)
+	case m.tag(p) != "" && tagged(m.tag(p)) < in.Number:
+		return "its block is not " + m.tag(p)
 	}
 	return ""
 }
 
-// Creditable returns why the books must not take a credit of this inclusion in this block, which was seen to have so many
-// confirmations as were needed, and in which two operators agreed or not, "" when they may: what matters then is what is recorded.
-func (m *Model) Creditable(key string, inclusion int, block string, confirmations uint64, agreed bool) string {
+// Shown is what a check of an inclusion has shown: so many confirmations, or more, a block with this tag above it, and whether
+// two operators agreed.
+type Shown struct {
+	Confirmations uint64
+	Tag           string
+	Agreed        bool
+}
+
+// Creditable returns why the books must not take a credit of this inclusion in this block, "" when they may: what matters then is
+// what is recorded.
+func (m *Model) Creditable(key string, inclusion int, block string, shown Shown) string {
 	p := m.payments[key]
 	switch {
 	case p.Status != detected && p.Status != parked:
@@ -42,23 +52,41 @@ func (m *Model) Creditable(key string, inclusion int, block string, confirmation
 		return "it is elsewhere by now"
 	case m.chains[p.chain].paused, m.chains[p.chain].halted:
 		return "the chain is paused or halted"
-	case confirmations < m.needs(p):
+	case shown.Confirmations < m.needs(p), tags[shown.Tag] < tags[m.tag(p)]:
 		return "more is at stake by now"
-	case !agreed && m.MustBeVouched(key):
+	case !shown.Agreed && m.MustBeVouched(key):
 		return "nobody else vouches for it"
 	}
 	return ""
 }
 
-// SetTier says that payments need more confirmations when at least so much of an asset is at stake.
-func (m *Model) SetTier(a Asset, from *big.Int, confirmations uint64) {
-	m.tiers[a] = append(slices.Clone(m.tiers[a]), tier{from, confirmations})
+// SetTier says that payments need more confirmations, and a tag, when at least so much of an asset is at stake.
+func (m *Model) SetTier(a Asset, from *big.Int, confirmations uint64, tag string) {
+	m.tiers[a] = append(slices.Clone(m.tiers[a]), tier{from, confirmations, tag})
+}
+
+// tags are what a chain calls its blocks, the higher the stronger.
+var tags = map[string]int{"": 0, "safe": 1, "finalized": 2}
+
+// SetTag says what the chain has to call a block, before a payment in it is credited.
+func (m *Model) SetTag(name, tag string) { m.chains[name].tag = tag }
+
+// tag is what the chain has to call a payment's block.
+func (m *Model) tag(p *Payment) string {
+	strongest, stake := m.chains[p.chain].tag, m.stake(p)
+	for _, t := range m.tiers[p.last().Asset] {
+		if t.from.Cmp(stake) <= 0 && tags[t.tag] > tags[strongest] {
+			strongest = t.tag
+		}
+	}
+	return strongest
 }
 
 // tier is a number of confirmations for large amounts.
 type tier struct {
 	from          *big.Int
 	confirmations uint64
+	tag           string
 }
 
 // needs is the number of confirmations that count: the order's own on its chain, and what the amount at stake asks for: one

@@ -91,7 +91,12 @@ func (m *Model) Resolve(s Subject, move, request string) string {
 	if m.done[request] || !r.Open && r.Decision == move {
 		return m.Standing(s)
 	}
-	if !r.Open && !m.takesAnother(s, move) || !m.carryOut(s, move) {
+	switch {
+	case !r.Open && !m.takesAnother(s, move):
+		return "order_state"
+	case move == "release" && m.chains[m.payments[s.Payment].chain].halted:
+		return "chain_halted"
+	case !m.carryOut(s, move):
 		return "order_state"
 	}
 	m.done[request] = true
