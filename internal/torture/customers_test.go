@@ -49,10 +49,7 @@ func (h *history) customer() string {
 	if !h.known || !h.often("a customer's", 75) {
 		return ""
 	}
-	if h.often("another customer", 25) {
-		return "bob"
-	}
-	return "ann"
+	return h.anyCustomer()
 }
 
 // more is how many orders there are from the beginning, beside the first.
@@ -176,7 +173,7 @@ const (
 func predictedOfCustomers(m *model.Model) []string {
 	var lines []string
 	for id, o := range m.Orders() {
-		lines = append(lines, fmt.Sprintf("order %s born after %d", id, *o.Birth))
+		lines = append(lines, fmt.Sprintf("order %s born %s", id, born(o.Birth)))
 	}
 	for key, p := range m.Payments() {
 		if allocation := p.Allocation(); allocation != "" {
@@ -207,9 +204,7 @@ func (h *history) askOfCustomers(batch *pgx.Batch, lines *[]string) {
 		var id string
 		var birth *uint64
 		err := row.Scan(&id, &birth)
-		if birth != nil {
-			*lines = append(*lines, fmt.Sprintf("order %s born after %d", id, *birth))
-		}
+		*lines = append(*lines, fmt.Sprintf("order %s born %s", id, born(birth)))
 		return err
 	})
 }

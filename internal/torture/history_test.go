@@ -117,6 +117,7 @@ func (h *history) moves() []move {
 	add(3, "relay", h.relay)
 	add(4, "settle", h.settleSome)
 	add(1, "open", h.open)
+	add(1, "open at once", h.openAtOnce)
 	add(2, "expire", h.expire)
 	add(1, "wish", h.wish)
 	add(2, "decide", h.decide)

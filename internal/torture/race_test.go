@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/sluicepay/sluice/internal/torture/model"
 	"github.com/sluicepay/sluice/payment"
@@ -51,15 +50,7 @@ func (h *history) race() {
 		rivals = append(rivals, h.crediting(ids[h.draw("payment", 0, len(ids)-1)]))
 	}
 	h.tally.add("race", 1)
-	h.racing, h.steps = true, nil
-	var all sync.WaitGroup
-	for _, r := range rivals {
-		all.Go(r.do)
-	}
-	h.scan(n, scanFault{steps: h.draw("steps", 2, 8)})
-	all.Wait()
-	h.racing = false
-	h.explain(rivals)
+	h.compete(n, rivals)
 }
 
 // explain finds an order of events that leads to what is recorded.
