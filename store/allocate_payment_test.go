@@ -197,6 +197,36 @@ func TestAReorganisationMovesTheBirthsOfOrders(t *testing.T) {
 	require.Equal(t, "#0 25000000", m.allocated(t, transfer, names))
 }
 
+// An order that is opened while blocks are undone is not born at a height that is gone.
+func TestAReorganisationWaitsForBirths(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	ancestor := m.record(t).BlockRef
+	m.record(t)
+	m.record(t)
+	id := m.Opening(t, storetest.Of("ann"))
+	index, err := m.DB.ReserveIndex(t.Context(), m.Wallet)
+	require.NoError(t, err)
+	hold, err := m.PG.Owner.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = hold.Rollback(t.Context()) }()
+	_, err = hold.Exec(t.Context(), `LOCK TABLE events IN EXCLUSIVE MODE`)
+	require.NoError(t, err)
+
+	opened, undone := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := m.DB.FinishAllocation(t.Context(), id, m.Wallet, index, storetest.Address())
+		opened <- err
+	}()
+	awaitLockWaiters(t, m.Bundle, 1) // it knows the height, and is about to write its event
+	go func() { undone <- m.rec.Rollback(t.Context(), m.session, ancestor) }()
+	awaitLockWaiters(t, m.Bundle, 2)
+	require.NoError(t, hold.Rollback(t.Context()))
+	require.NoError(t, <-opened)
+	require.NoError(t, <-undone)
+	require.EqualValues(t, ancestor.Number, m.count(t, `SELECT birth_block FROM orders WHERE id = $1`, id))
+}
+
 // A payment that nobody waits for any more has lost its place to whoever came meanwhile.
 func TestAPaymentThatReturnsTooLateIsAllocatedAnew(t *testing.T) {
 	t.Parallel()

@@ -193,6 +193,9 @@ func (t txn) finish(ctx context.Context, id payment.OrderID, d derived) (v proce
 
 // open starts the order's clock: the deadline counts from the moment the payer can be shown an address.
 func (t txn) open(ctx context.Context, order *orderRow, addressID string, address payment.Address) error {
+	if err := t.q.JoinBirths(ctx, order.Chain); err != nil { // before the position is read
+		return fmt.Errorf("wait for blocks that are being undone: %w", err)
+	}
 	moment, err := t.q.AllocationMoment(ctx, order.Chain)
 	if err != nil {
 		return fmt.Errorf("read the moment: %w", err)

@@ -119,6 +119,9 @@ func (t txn) dropAbove(ctx context.Context, turn chainTurn, ancestor int64) erro
 		}
 		payments = append(payments, row.ID)
 	}
+	if err := t.q.AwaitBirths(ctx, turn.chain); err != nil {
+		return fmt.Errorf("wait for orders that are being opened: %w", err)
+	}
 	born, err := t.q.OrdersBornAbove(ctx, sqlc.OrdersBornAboveParams{Chain: turn.chain, Above: ancestor})
 	if err != nil {
 		return fmt.Errorf("look for orders that were opened since: %w", err)

@@ -12,7 +12,7 @@ const (
 
 // catalogue lists the bugs. Each is as small as it can be and still the real thing.
 func catalogue() []mutant {
-	return slices.Concat(identities(), crediting(), matching(), covering(), trusting())
+	return slices.Concat(identities(), crediting(), matching(), allocating(), covering(), trusting())
 }
 
 // identities: what makes a payment that payment, and an effect that effect.
@@ -148,6 +148,39 @@ type MatchRecipientsParams struct {`,
 				},
 			},
 			tests: []suite{{inStore, "^TestAnAddressThatCommitsLateIsFound$"}, {inCrashtest, "^TestKilledWhileRecordingABlock$"}},
+		},
+	}
+}
+
+// allocating: for which of a customer's orders his money is.
+func allocating() []mutant {
+	return []mutant{
+		{
+			name: "the oldest order takes it all", breaks: "a payment is for the order that owes exactly this, before older ones",
+			edits: []edit{{
+				file: "payment/customer.go",
+				old:  "exact, bestExact := c.Owed == amount, best.Owed == amount",
+				new:  "exact, bestExact := c.Owed == amount && false, best.Owed == amount && false",
+			}},
+			tests: []suite{{inStore, "^TestWhichOrderAPaymentIsFor$"}},
+		},
+		{
+			name: "allocated again when mined again", breaks: "a payment keeps its order when it is mined again",
+			edits: []edit{{
+				file: "store/allocate_payment.go",
+				old:  "if kept != nil && p.holds(*kept, a, owed) {",
+				new:  "if kept != nil && p.holds(*kept, a, owed) && false {",
+			}},
+			tests: []suite{{inStore, "^(TestAnAllocationSurvivesAReorganisation|TestAReorganisationTakesNothingFromACancelledOrder)$"}},
+		},
+		{
+			name: "a surplus counts for the order", breaks: "of a customer's payment, only what is allocated counts for the order",
+			edits: []edit{{
+				file: "store/internal/sqlc/transition.sql_gen.go",
+				old:  "SELECT LEAST(po.amount, al.amount) AS amount, p.first_included_at",
+				new:  "SELECT po.amount AS amount, p.first_included_at",
+			}},
+			tests: []suite{{inStore, "^TestAnAllocationSurvivesAReorganisation$"}},
 		},
 	}
 }

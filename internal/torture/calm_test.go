@@ -43,6 +43,7 @@ func (h *history) calm() {
 	for _, n := range lied {
 		h.readAgain(n)
 	}
+	h.check()
 	h.unpark()
 	for range 3 {
 		h.settleAll()

@@ -155,6 +155,14 @@ UPDATE chains SET paused_at = now() WHERE name = @name AND paused_at IS NULL;
 -- name: UnpauseChain :execrows
 UPDATE chains SET paused_at = NULL WHERE name = @name AND paused_at IS NOT NULL;
 
+-- name: AwaitBirths :exec
+-- Whoever undoes blocks waits for orders that are being opened, and these wait for whoever undoes blocks: none is opened at a
+-- height that is being undone without being seen. Held until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('births/' || sqlc.arg(chain)::text, 0));
+
+-- name: JoinBirths :exec
+SELECT pg_advisory_xact_lock_shared(hashtextextended('births/' || sqlc.arg(chain)::text, 0));
+
 -- name: OrdersBornAbove :many
 -- The orders that were opened when the cursor was above a block.
 SELECT id FROM orders WHERE chain = @chain AND birth_block > sqlc.arg(above)::bigint;

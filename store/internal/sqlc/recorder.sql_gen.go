@@ -61,6 +61,17 @@ func (q *Queries) AdvanceCursor(ctx context.Context, arg AdvanceCursorParams) (A
 	return i, err
 }
 
+const awaitBirths = `-- name: AwaitBirths :exec
+SELECT pg_advisory_xact_lock(hashtextextended('births/' || $1::text, 0))
+`
+
+// Whoever undoes blocks waits for orders that are being opened, and these wait for whoever undoes blocks: none is opened at a
+// height that is being undone without being seen. Held until the transaction ends.
+func (q *Queries) AwaitBirths(ctx context.Context, chain string) error {
+	_, err := q.db.Exec(ctx, awaitBirths, chain)
+	return err
+}
+
 const chainBlocksBetween = `-- name: ChainBlocksBetween :many
 SELECT number, hash FROM chain_blocks WHERE chain = $1 AND number BETWEEN $2 AND $3 ORDER BY number
 `
@@ -332,6 +343,15 @@ func (q *Queries) InsertPayment(ctx context.Context, arg InsertPaymentParams) er
 		arg.Mode,
 		arg.FirstIncludedAt,
 	)
+	return err
+}
+
+const joinBirths = `-- name: JoinBirths :exec
+SELECT pg_advisory_xact_lock_shared(hashtextextended('births/' || $1::text, 0))
+`
+
+func (q *Queries) JoinBirths(ctx context.Context, chain string) error {
+	_, err := q.db.Exec(ctx, joinBirths, chain)
 	return err
 }
 
