@@ -22,8 +22,8 @@ const hour = 3600
 // Hold says that the merchant's money waits for a decision, also where it is for no order.
 func (m *Model) Hold() { m.hold = true }
 
-// ours tells whether an address was ever given out.
-func (m *Model) ours(address string) bool {
+// Ours tells whether an address was ever given out.
+func (m *Model) Ours(address string) bool {
 	_, own := m.byAddr[address]
 	return own || m.customers[address]
 }

@@ -270,12 +270,6 @@ func (b *Block) shows(name string, p *Payment, traced bool) bool {
 	})
 }
 
-// Ours tells whether an address was given to an order.
-func (m *Model) Ours(address string) bool {
-	_, ours := m.byAddr[address]
-	return ours
-}
-
 // Quarantine takes note of a block that was passed over.
 func (m *Model) Quarantine(name string, b *Block, before func(a, b string) bool) error {
 	if cursor := m.Cursor(name); cursor != nil && cursor.ID == b.ID {
@@ -302,7 +296,7 @@ func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 		}
 		for _, t := range b.transfers(name, how.Traced[i]) {
 			_, enabled := m.dust[t.asset]
-			if enabled && m.ours(t.to) && (t.asset.Token == "" || slices.Contains(how.Tokens, t.asset.Token)) {
+			if enabled && m.Ours(t.to) && (t.asset.Token == "" || slices.Contains(how.Tokens, t.asset.Token)) {
 				m.include(name, b, t, fresh)
 			}
 		}
