@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -75,6 +76,13 @@ func TestWhatTwoOperatorsDoNotShowEnds(t *testing.T) {
 	m.advance(t, storetest.Confirmations+1)
 	require.Equal(t, payment.StateAwaitingPayment, m.state(t, order.ID))
 	require.Equal(t, store.CreditStale, m.credit(t, invented).Outcome)
+	m.step = 24 * time.Hour
+	m.advance(t, 1)
+	_, err = m.PG.Owner.Exec(t.Context(), `UPDATE orders SET expires_at = now() - interval '1 second' WHERE id = $1`, order.ID)
+	require.NoError(t, err)
+	_, _, err = m.DB.ExpireOrder(t.Context(), order.ID)
+	require.NoError(t, err)
+	require.Equal(t, payment.StateExpired, m.state(t, order.ID), "a lie keeps no order from expiring")
 }
 
 // TestTheTruthTakesThePlaceOfALie and counts like any payment.
