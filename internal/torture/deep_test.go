@@ -129,14 +129,19 @@ func (w *watcher) ObserveHead(ctx context.Context, s scan.Session, head payment.
 	return w.StoreRecorder.ObserveHead(ctx, s, head)
 }
 
-// undone takes note of how deep the chain was undone. Nothing that the chain still has is undone, except where so much is that only
-// some blocks are known.
-func (w *watcher) undone(to uint64) {
-	for _, b := range w.h.model.Recorded(w.n.name) {
-		if b.Number > to && w.n.holds(b.ID) && !w.h.model.Halted(w.n.name) {
-			w.learn(fmt.Errorf("block %d was undone, and the chain has it", b.Number))
+// mayUndo returns why a chain must not be undone down to a height: nothing is that the chain still has, except where so much is
+// undone that only some blocks are known.
+func (w *watcher) mayUndo(m *model.Model, to uint64) error {
+	for _, b := range m.Recorded(w.n.name) {
+		if b.Number > to && w.n.holds(b.ID) && !m.Halted(w.n.name) {
+			return fmt.Errorf("block %d was undone, and the chain has it", b.Number)
 		}
 	}
+	return m.MayUndo(w.n.name, to)
+}
+
+// undone takes note of how deep the chain was undone.
+func (w *watcher) undone(to uint64) {
 	if cursor := w.h.model.Cursor(w.n.name); cursor != nil && cursor.Number > to {
 		if cursor.Number-to > w.n.horizon {
 			w.h.tally.add("undone below the horizon", 1)

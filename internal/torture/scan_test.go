@@ -263,7 +263,7 @@ func (w *watcher) Rollback(ctx context.Context, s scan.Session, to payment.Block
 		w.h.tally.add("rollback", 1)
 		w.undone(to.Number)
 		w.learn(w.h.learn(func(m *model.Model) error {
-			if err := m.MayUndo(w.n.name, to.Number); err != nil {
+			if err := w.mayUndo(m, to.Number); err != nil {
 				return err
 			}
 			m.Rollback(w.n.name, to.Number)
