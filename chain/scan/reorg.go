@@ -55,6 +55,11 @@ func (r *run) undisputed(ctx context.Context, cursor payment.BlockRef) (silent, 
 	if !ok {
 		return nil, nil
 	}
+	// Either of them may have shown the longer chain, so both are asked.
+	here, err := r.Source.HeaderByNumber(ctx, cursor.Number)
+	if err == nil && here.Hash == cursor.Hash {
+		return nil, r.disputed(cursor)
+	}
 	there, err := operators.Second().HeaderByNumber(ctx, cursor.Number)
 	switch {
 	case errors.Is(err, chain.ErrBlockUnknown):
@@ -64,8 +69,12 @@ func (r *run) undisputed(ctx context.Context, cursor payment.BlockRef) (silent, 
 	case there.Hash != cursor.Hash:
 		return nil, ctx.Err()
 	}
+	return nil, r.disputed(cursor)
+}
+
+func (r *run) disputed(cursor payment.BlockRef) error {
 	r.log.Error("operators disagree about the chain: nothing is undone until they agree", "block", cursor.Number, "hash", cursor.Hash.String())
-	return nil, fmt.Errorf("%w: block %d is canonical for another operator", chain.ErrDisagreement, cursor.Number)
+	return fmt.Errorf("%w: block %d is canonical for an operator", chain.ErrDisagreement, cursor.Number)
 }
 
 // commonAncestor walks down from header, parent by parent and by hash, to the first

@@ -40,6 +40,38 @@ type operators struct {
 
 func (o operators) Second() chain.Source { return o.other }
 
+// firstIsLoyal are two operators, of which the loyal one is asked first. The block above the cursor is the other's nevertheless, as
+// it is when the first does not have one yet.
+type firstIsLoyal struct {
+	*loyal
+	other chain.Source
+}
+
+func (o firstIsLoyal) Second() chain.Source { return o.other }
+
+// Whoever still has the block says so, also when it was somebody else who showed the longer chain.
+func TestTheOperatorThatIsAskedFirstIsHeardToo(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ours := chaintest.Account(1)
+	b.memory.issue(ours)
+	b.pay(ours, 100)
+	head := b.fake.Head()
+	first := &loyal{Source: b.source, block: head, asked: make(chan struct{})}
+	b.startOn(firstIsLoyal{loyal: first, other: b.source})
+	b.recorded(head)
+
+	refs := b.fake.Reorg(t, 1, 2, chaintest.DropTxs)
+	for range 3 {
+		asked(t, first.asked) // each time the step failed
+	}
+	require.Equal(t, map[uint64]uint64{100: head.Number}, b.amounts())
+
+	first.told.Store(true)
+	b.recorded(refs[1])
+	require.Empty(t, b.amounts())
+}
+
 // What several operators may have vouched for is not undone on the word of one.
 func TestOneOperatorAloneUndoesNothing(t *testing.T) {
 	t.Parallel()
