@@ -223,6 +223,9 @@ func (h *history) countCustomers() {
 		}
 	}
 	for _, p := range h.model.Payments() {
+		if p.Replaces {
+			h.tally.add("place taken", 1)
+		}
 		for _, e := range p.Events {
 			h.tally.add("event "+e.Type+" of a deposit", 1)
 		}

@@ -69,7 +69,7 @@ func (m *Model) replaces(p *Payment, b *Block, t transfer) *Payment {
 		o := m.orders[other.part.order]
 		owed := new(big.Int).Add(m.Owed(o.ID, p.Key), other.part.amount)
 		switch {
-		case o.State == "cancelled", o.Birth != nil && *o.Birth >= b.Number, p.first > o.LateUntil, owed.Cmp(other.part.amount) < 0:
+		case o.State == cancelled, o.Birth != nil && *o.Birth >= b.Number, p.first > o.LateUntil, owed.Cmp(other.part.amount) < 0:
 		case first == nil, was.before(first.last()):
 			first = other
 		}
@@ -99,7 +99,7 @@ func (m *Model) keeps(p *Payment, t transfer) bool {
 	case p.returnsBy != nil:
 		return true
 	default:
-		return o.State != "cancelled" && m.Owed(o.ID, p.Key).Cmp(least(was.amount, t.amount)) >= 0
+		return o.State != cancelled && m.Owed(o.ID, p.Key).Cmp(least(was.amount, t.amount)) >= 0
 	}
 }
 

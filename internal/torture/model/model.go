@@ -63,6 +63,7 @@ type Payment struct {
 	returnsBy  *uint64
 	chain      string
 	part       *part   // of one to a customer's address
+	Replaces   bool    // it took the place of a missing one
 	Events     []Event // that are about no order
 }
 
@@ -328,6 +329,7 @@ func (m *Model) include(name string, b *Block, t transfer, fresh bool) {
 	p.Status, p.returnsBy = detected, nil
 	m.detected(p)
 	if replaced != nil {
+		p.Replaces = true
 		m.giveUp(replaced)
 	}
 	if n := len(p.Inclusions); n > 1 && (old != p.Order || !m.counts(p)) {

@@ -132,7 +132,7 @@ func (m *Model) Credit(key string) {
 		return
 	}
 	kind := m.kind(o, *p.last(), "")
-	unasked := kind != "order" || p.first > o.Deadline || o.State == "cancelled"
+	unasked := kind != "order" || p.first > o.Deadline || o.State == cancelled
 	switch {
 	case kind == "dust":
 		p.Account = "dust"
@@ -142,9 +142,9 @@ func (m *Model) Credit(key string) {
 		p.Account = "available"
 	}
 	p.Status, p.Credited = credited, len(p.Inclusions)
-	cancelled := o.State == "cancelled"
+	over := o.State == cancelled
 	m.confirmed(o, p, kind)
-	m.reviewCredit(p, kind, cancelled)
+	m.reviewCredit(p, kind, over)
 	if kind != "dust" {
 		m.deposited(p, "deposit.credited")
 	}
@@ -170,7 +170,7 @@ func (m *Model) confirmed(o *Order, p *Payment, kind string) {
 	}
 	s := m.standing(o, p)
 	switch {
-	case o.State == "cancelled":
+	case o.State == cancelled:
 		o.label("late")
 		m.tell(o, w, "payment.late")
 		if s.enough {

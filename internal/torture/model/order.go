@@ -7,10 +7,11 @@ import (
 	"slices"
 )
 
-// The states of an open order.
+// States of an order; the first two are open.
 const (
 	awaiting   = "awaiting_payment"
 	confirming = "confirming"
+	cancelled  = "cancelled"
 )
 
 // Order is what a merchant asks for, and how it stands.

@@ -41,8 +41,8 @@ func (m *Model) Stuck(chain string) (opened int) {
 }
 
 // reviewCredit asks for a person when money was credited that nobody asked for, or that is held, and closes what waited for the
-// credit. What was decided before money was held is to be decided again.
-func (m *Model) reviewCredit(p *Payment, kind string, cancelled bool) {
+// credit. What was decided before money was held is to be decided again. over: the order was cancelled before.
+func (m *Model) reviewCredit(p *Payment, kind string, over bool) {
 	n := len(p.Inclusions)
 	if s := (Subject{p.Key, n, "stuck"}); m.reviews[s].Open {
 		m.reviews[s] = Review{Decision: "close"}
@@ -56,7 +56,7 @@ func (m *Model) reviewCredit(p *Payment, kind string, cancelled bool) {
 		cause = "wrong_asset"
 	case held && !m.hold: // of money in the order's asset, only the policy for late money holds it
 		cause = "late"
-	case cancelled:
+	case over:
 		cause = "closed_order"
 	case held:
 		cause = "held"

@@ -51,14 +51,14 @@ func (m *Model) Cancel(id string) string {
 	o := m.orders[id]
 	s := m.standing(o, nil)
 	switch {
-	case o.State == "cancelled":
+	case o.State == cancelled:
 		return "already_done"
 	case o.open() && s.live:
 		return "payment_live"
 	case o.State != awaiting, s.fulfils:
 		return "order_state"
 	}
-	o.State = "cancelled"
+	o.State = cancelled
 	m.tell(o, why{trigger: "cancel"}, "order.cancelled")
 	return "done"
 }
