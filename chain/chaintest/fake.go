@@ -30,6 +30,7 @@ type Fake struct {
 	byHash    map[payment.Hash]*FakeBlock
 	tokens    map[payment.Address]FakeToken
 	faults    Faults
+	fork      []*FakeBlock  // nil: none; the chain that is shown instead
 	tags      *tagDistances // nil: safe is the newest block, finalized the last multiple of 32
 	calls     map[string]int
 }

@@ -1,6 +1,10 @@
 package chaintest
 
 import (
+	"encoding/binary"
+	"slices"
+	"time"
+
 	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/sluicepay/sluice/payment"
@@ -15,6 +19,39 @@ func (f *Fake) Doctor(hash payment.Hash, txs ...*FakeTx) {
 		block.logStart = nil
 		f.fill(block, txs)
 	}
+}
+
+// Fork has this node show a chain of its own: its newest blocks, so many, are others, of these transactions each. What is mined
+// or reorganised meanwhile it does not show. Rejoin ends it.
+func (f *Fake) Fork(depth int, blocks ...[]*FakeTx) []payment.BlockRef {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fork = slices.Clone(f.canonical[:len(f.canonical)-depth])
+	refs := make([]payment.BlockRef, len(blocks))
+	for i, txs := range blocks {
+		parent := f.fork[len(f.fork)-1]
+		block := &FakeBlock{BlockRef: payment.BlockRef{Number: parent.Number + 1, Parent: parent.Hash, Time: parent.Time.Add(12 * time.Second)}}
+		block.Hash = keccak(binary.BigEndian.AppendUint64(append([]byte("fork"), parent.Hash[:]...), f.made))
+		f.fill(block, txs)
+		f.fork = append(f.fork, block)
+		f.byHash[block.Hash] = block
+		refs[i] = block.BlockRef
+	}
+	return refs
+}
+
+// Rejoin has the node show the chain again.
+func (f *Fake) Rejoin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fork = nil
+}
+
+func (f *Fake) shown() []*FakeBlock {
+	if f.fork != nil {
+		return f.fork
+	}
+	return f.canonical
 }
 
 // tagDistances are how far below the newest block that everybody sees the tagged ones are.

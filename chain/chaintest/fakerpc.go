@@ -133,7 +133,8 @@ func parseAccount(text string) payment.Address {
 
 // top is the number of the newest block that is not hidden.
 func (f *Fake) top() uint64 {
-	head := f.head().Number
+	shown := f.shown()
+	head := shown[len(shown)-1].Number
 	return head - min(head, f.faults.Lag)
 }
 
@@ -157,10 +158,11 @@ func (f *Fake) numbered(name string) *FakeBlock {
 			return nil
 		}
 	}
-	if number >= uint64(len(f.canonical)) {
+	shown := f.shown()
+	if number >= uint64(len(shown)) {
 		return nil
 	}
-	return f.canonical[number]
+	return shown[number]
 }
 
 func (f *Fake) blockJSON(block *FakeBlock, full bool) any {
@@ -219,7 +221,7 @@ func logsJSON(block *FakeBlock, i int) []map[string]any {
 
 // find looks a transaction up in the canonical chain, as far as it is visible.
 func (f *Fake) find(hash payment.Hash) (*FakeBlock, int) {
-	for _, block := range f.canonical[:f.top()+1] {
+	for _, block := range f.shown()[:f.top()+1] {
 		for i, tx := range block.Txs {
 			if tx.Hash == hash {
 				return block, i

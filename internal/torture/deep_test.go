@@ -133,7 +133,7 @@ func (w *watcher) ObserveHead(ctx context.Context, s scan.Session, head payment.
 // undone that only some blocks are known.
 func (w *watcher) mayUndo(m *model.Model, to uint64) error {
 	for _, b := range m.Recorded(w.n.name) {
-		if b.Number > to && w.n.holds(b.ID) && !m.Halted(w.n.name) {
+		if b.Number > to && w.n.holds(b.ID) && !m.Halted(w.n.name) && !w.excused {
 			return fmt.Errorf("block %d was undone, and the chain has it", b.Number)
 		}
 	}

@@ -27,6 +27,7 @@ type trust struct {
 	vouched uint64
 	liar    int             // of the fakes, while there are lies
 	lies    map[string]*lie // that are told, by their blocks
+	forked  bool            // the liar shows a chain of its own
 	lied    bool            // somebody did, at some time
 	tags
 	early []*transaction // that were made up and may come true
@@ -50,7 +51,7 @@ func (l *lots) draw(most int64) int64 {
 	return l.rand.Int64N(most)
 }
 
-func (n *node) lying() bool { return len(n.lies) > 0 }
+func (n *node) lying() bool { return len(n.lies) > 0 || n.forked }
 
 // distrust draws whether operators have to agree.
 func (h *history) distrust(n *node) {
@@ -271,6 +272,44 @@ func (h *history) tellTheTruth(n *node) {
 		}
 	}
 	clear(n.lies)
+	n.forked = false
+	n.fakes[n.liar].Rejoin()
+}
+
+// fork has one of two operators show newest blocks of its own.
+func (h *history) fork() {
+	n := h.doubted()
+	if n == nil || n.forked {
+		return
+	}
+	if !n.lying() {
+		n.liar = h.draw("liar", 0, len(n.fakes)-1)
+	}
+	h.tally.add("fork", 1)
+	depth := h.draw("fork", 0, min(n.deepest(), 3))
+	var txs [][]*transaction
+	var blocks [][]*chaintest.FakeTx
+	for range depth + h.draw("ahead", 0, 2) + 1 {
+		own := []*transaction{h.invent(n)}
+		txs, blocks = append(txs, own), append(blocks, []*chaintest.FakeTx{n.fakeTx(own[0])})
+	}
+	for i, ref := range n.fakes[n.liar].Fork(depth, blocks...) {
+		b := &model.Block{ID: ref.Hash.String(), Parent: ref.Parent.String(), Number: ref.Number, Time: ref.Time.Unix()}
+		b.Txs = append(b.Txs, n.model(txs[i][0]))
+		n.blocks[b.ID] = b
+	}
+	n.forked, n.lied = true, true
+	for range h.draw("looks", 1, 2) {
+		if n.enabled {
+			h.scan(n, scanFault{steps: h.draw("steps", 4, 12)})
+		}
+		if h.often("goes on", 50) {
+			n.mine(h.transactions(n))
+		}
+	}
+	if h.often("rejoins", 50) {
+		h.tellTheTruth(n)
+	}
 }
 
 // truth ends all lies, and returns the chains about which there were any.

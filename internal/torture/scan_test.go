@@ -28,6 +28,7 @@ type scanFault struct {
 	database *sabotage // of the first write
 	node     chaintest.Faults
 	others   int                     // how many other operators' nodes have the same fault
+	faulty   bool                    // a node's fault
 	lie      func(*chaintest.Answer) // what the liar says about its newest blocks, while all others answer
 }
 
@@ -43,8 +44,10 @@ func (h *history) fault() scanFault {
 	case 1, 2:
 		f.database = h.harm(25)
 	case 3:
+		f.faulty = true
 		f.node.Lag, f.node.EmptyAhead = uint64(h.draw("lag", 1, 3)), h.often("empty ahead", 50)
 	case 4:
+		f.faulty = true
 		f.node = h.nodeFault()
 	}
 	return f
@@ -104,10 +107,14 @@ func (h *history) scan(n *node, f scanFault) {
 			fake.SetFaults(chaintest.Faults{})
 		}
 	}()
+	if n.forked {
+		n.clock.Add(int64(20 * time.Second)) // nobody is left alone any more because of what failed before
+		n.awake(h.ctx)
+	}
 	if f.lie != nil {
 		n.fakes[n.liar].SetFaults(chaintest.Faults{Answer: f.lie})
 	}
-	w := &watcher{strict: f.lie != nil, StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
+	w := &watcher{strict: f.lie != nil, excused: n.forked && f.faulty, StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
 	steps, idle := 0, 0
 	scanner := &scan.Scanner{Chain: n.name, Source: n.source, Recorder: w, Options: scan.Options{
 		Policy: scan.Policy{
@@ -157,6 +164,7 @@ type watcher struct {
 	n        *node
 	sabotage *sabotage // of the next write
 	strict   bool      // nobody's word alone counts
+	excused  bool      // nobody else can tell whether what one operator says is so
 	failed   error
 }
 
