@@ -1,6 +1,9 @@
 -- +goose Up
 -- Balance findings: settled by hand, with an interval that reaches back to the last agreement, and one rule of which payment explains which.
 
+-- Recording and comparing take the cursor first: whoever does waits, and none of them has what is changed here.
+LOCK TABLE cursors IN EXCLUSIVE MODE;
+
 ALTER TABLE balance_checks
   -- The newest block at which the comparison agreed, or was explained in full by a finding: a transfer that is found later came after it.
   -- A comparison that showed less than recorded explains nothing and leaves it where it was.
@@ -27,7 +30,12 @@ ALTER TABLE balance_findings
   ADD CHECK (consumed + settled <= amount),
   ADD CHECK (explained <= consumed),
   ADD CHECK ((settled_account IS NULL) = (settled_at IS NULL));
-UPDATE balance_findings SET explained = consumed WHERE withdrawn_at IS NULL AND consumed > 0;
+UPDATE balance_findings f SET explained = p.amount
+  FROM (SELECT substring(l.key FROM '/finding/([0-9]+)$')::bigint AS id, sum(l.amount) AS amount
+          FROM ledger_postings l WHERE l.kind = 'finding' AND l.payment_id IS NOT NULL GROUP BY 1) p
+ WHERE p.id = f.id;
+-- What was taken back from where a person had settled it to: a merchant may have had it paid out.
+CREATE INDEX balance_findings_taken_back ON balance_findings (withdrawn_at) WHERE settled_account IS NOT NULL AND withdrawn_at IS NOT NULL;
 
 -- When the row was written, not when its transaction began: one that waited for a comparison of balances was recorded after it. Rows of an older
 -- release have none.
@@ -191,17 +199,31 @@ END $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION ledger_withdraw_finding(bigint) FROM PUBLIC;
 
--- As before, and from where they were settled to.
+-- As before, and from where they were settled to, with an audit row of each. Only what was undone: a reorganisation forgets the blocks
+-- and the marks above the common ancestor first.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION ledger_withdraw_findings(of_chain text, above bigint) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
   finding balance_findings;
 BEGIN
+  IF above IS NULL OR EXISTS (SELECT FROM chain_blocks b WHERE b.chain = of_chain AND b.number > above)
+     OR EXISTS (SELECT FROM recorded_marks m WHERE m.chain = of_chain AND m.number > above) THEN
+    RAISE EXCEPTION 'blocks above % are recorded: what was found in them stays', above USING ERRCODE = 'check_violation';
+  END IF;
   FOR finding IN SELECT * FROM balance_findings f
      WHERE f.chain = of_chain AND f.block > above AND f.withdrawn_at IS NULL ORDER BY f.id FOR UPDATE
   LOOP
     PERFORM ledger_withdraw_finding(finding.id);
+    CONTINUE WHEN finding.consumed = finding.amount;
+    INSERT INTO audit (actor, action, subject, reason, detail, request_id)
+    VALUES ('engine', 'ledger.finding_withdrawn', finding.id::text, 'its block was undone',
+            jsonb_build_object('amount', (finding.amount - finding.consumed)::text, 'asset', finding.asset_id, 'address', finding.address_id,
+                               'block', finding.block, 'settled', finding.settled::text,
+                               'settled_to', (SELECT l.kind FROM ledger_accounts l WHERE l.id = finding.settled_account),
+                               'merchant', (SELECT l.merchant_id FROM ledger_accounts l WHERE l.id = finding.settled_account)),
+            finding.posting_key || '/withdrawn')
+    ON CONFLICT (request_id) DO NOTHING;
   END LOOP;
   UPDATE balance_checks b SET block = LEAST(b.block, above), agreed_block = LEAST(b.agreed_block, above), born_block = LEAST(b.born_block, above),
          shortfall = CASE WHEN b.block > above THEN 0 ELSE b.shortfall END
@@ -282,6 +304,16 @@ END $$;
 REVOKE ALL ON FUNCTION ledger_settle_finding(bigint, text, text, text, text) FROM PUBLIC;
 
 -- +goose Down
+-- The release before knows nothing of settlements: it would take one back from suspense, where it is not.
+-- +goose StatementBegin
+DO $$
+BEGIN
+  LOCK TABLE cursors IN EXCLUSIVE MODE;
+  IF EXISTS (SELECT FROM balance_findings WHERE settled_account IS NOT NULL) THEN
+    RAISE EXCEPTION 'findings were settled by hand: there is no way back from here';
+  END IF;
+END $$;
+-- +goose StatementEnd
 DROP FUNCTION ledger_settle_finding(bigint, text, text, text, text);
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION balance_checks_of_address() RETURNS trigger LANGUAGE plpgsql AS $$

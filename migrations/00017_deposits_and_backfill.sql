@@ -1,6 +1,9 @@
 -- +goose Up
 -- Tokens that are enabled late are read from the oldest address on. Deposits can be listed: what of payments to customers' addresses is for no order, by merchant and time.
 
+-- Recording takes the cursor first: whoever does waits, and has none of what is changed here.
+LOCK TABLE cursors IN ACCESS EXCLUSIVE MODE;
+
 ALTER TABLE allocations ADD COLUMN merchant_id text, ADD COLUMN mode mode, ADD COLUMN deposit boolean;
 COMMENT ON COLUMN allocations.deposit IS 'Whether a part of the payment, as it was last mined, is for no order. Kept, with whose it is, by a trigger.';
 UPDATE allocations al
@@ -56,6 +59,7 @@ ALTER TABLE cursors ADD COLUMN dust bigint NOT NULL DEFAULT 0;
 COMMENT ON COLUMN cursors.dust IS 'Payments to addresses of ours that were dust when they were first recorded.';
 
 -- +goose Down
+LOCK TABLE cursors IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE cursors DROP COLUMN dust;
 ALTER TABLE assets DROP COLUMN tiers_pending;
 DROP INDEX addresses_oldest;

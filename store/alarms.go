@@ -19,6 +19,8 @@ type ChainAlarms struct {
 	// Findings counts the balances above what is recorded that neither a payment nor a person has explained yet, Shortfalls
 	// those below. Explained counts the findings that turned out to be payments, ever.
 	Findings, Shortfalls, Explained int64
+	// Overdrawn counts the merchants' balances below zero from which a finding was taken back that a person had settled there.
+	Overdrawn int64
 	// Untraced counts the blocks that no node traced since the first one that was traced, on chains that are. TracesGivenUp are
 	// those among them that are not asked for any more.
 	Untraced, TracesGivenUp int64
@@ -43,7 +45,7 @@ func (db *DB) ListChainAlarms(ctx context.Context) ([]ChainAlarms, error) {
 			Name: row.Name, Halted: row.Halted, Quarantined: row.Quarantined,
 			QuarantinedFor: time.Duration(row.QuarantinedSeconds) * time.Second,
 			Rescans:        row.Rescans, SecondLookFound: row.SecondLookFound,
-			Findings: row.Findings, Shortfalls: row.Shortfalls, Explained: row.Explained,
+			Findings: row.Findings, Shortfalls: row.Shortfalls, Explained: row.Explained, Overdrawn: row.Overdrawn,
 			Untraced: untraced[row.Name].Untraced, TracesGivenUp: untraced[row.Name].GivenUp,
 			Refuted: row.Refuted, RefutedCredits: row.RefutedCredits,
 		}

@@ -147,8 +147,17 @@ func (t txn) creditLocked(ctx context.Context, in CreditInput, order *orderRow, 
 		}
 		return CreditResult{Outcome: CreditIgnored}, nil
 	}
-	if lacks, err := t.lacks(ctx, in, order, about); err != nil || lacks != "" {
+	lacks, weak, err := t.lacks(ctx, in, order, about)
+	if err != nil || lacks != "" {
 		return CreditResult{Outcome: lacks}, err
+	}
+	if weak {
+		err := t.q.AddWeakCredit(ctx, sqlc.AddWeakCreditParams{
+			PaymentID: about.ID, Inclusion: about.N, Chain: about.Chain, AssetID: about.AssetID, Amount: about.Amount,
+		})
+		if err != nil {
+			return CreditResult{}, fmt.Errorf("use up the single-source limit: %w", err)
+		}
 	}
 	reason, err := t.postCredit(ctx, in, order, about)
 	return CreditResult{Outcome: CreditDone, Reason: reason}, err

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -128,6 +129,7 @@ const (
 	stateDeadlock      = "40P01"
 	stateCanceled      = "57014" // statement_timeout
 	classConnection    = "08"
+	classData          = "22"
 	classResources     = "53"
 	classIntervention  = "57"
 )
@@ -190,6 +192,12 @@ const (
 	stateUnique     = "23505"
 	stateCheck      = "23514"
 )
+
+// outOfRange tells whether a value was not what its type or a rule about its row lets it be.
+func outOfRange(err error) bool {
+	state := sqlState(err)
+	return state == stateCheck || strings.HasPrefix(state, classData)
+}
 
 // refused turns a violated constraint into the error that it means: what was referred to is missing, exists already, or is
 // outside its rules. The database's own text stays the cause, which is never shown.

@@ -10,7 +10,7 @@ import (
 
 // evidenceDemand is what a credit has to rest on.
 type evidenceDemand struct {
-	// tier is what the tiers ask for that the amount at stake reaches, EvidenceNone below all of them.
+	// tier is what the tiers ask for that the amount at stake reaches, EvidenceNone below all that ask for more than one operator's word.
 	tier payment.Evidence
 	// beyond is asked for below them too, once the single-source limit is used up.
 	beyond payment.Evidence
@@ -41,7 +41,9 @@ func (t txn) demandedEvidence(ctx context.Context, about *inclusionRow) (evidenc
 	if err != nil {
 		return evidenceDemand{}, err
 	}
-	demand.tier = payment.EvidenceAt(stakes[about.ID], tiers)
+	if tier := payment.EvidenceAt(stakes[about.ID], tiers); !payment.EvidenceSingle.AtLeast(tier) {
+		demand.tier = tier
+	}
 	return demand, nil
 }
 
@@ -63,9 +65,10 @@ func (t txn) wantedEvidence(ctx context.Context, about *inclusionRow) (payment.E
 	return demand.beyond, nil
 }
 
-// lacks tells what keeps a payment from being credited on what its check saw, "" when nothing does. More of the order may
+// lacks tells what keeps a payment from being credited on what its check saw, "" when nothing does; and whether it is credited
+// weakly, on less than two operators say or on less than is asked for, which uses up the single-source limit. More of the order may
 // have been paid since the check, so that more is asked for now; under the order's lock no more can come.
-func (t txn) lacks(ctx context.Context, in CreditInput, order *orderRow, about *inclusionRow) (CreditOutcome, error) {
+func (t txn) lacks(ctx context.Context, in CreditInput, order *orderRow, about *inclusionRow) (outcome CreditOutcome, weak bool, err error) {
 	seen := in.Policy
 	if seen == (payment.ConfirmationPolicy{}) {
 		seen = policyOf(about.Confirmations, about.FinalityTag)
@@ -74,12 +77,22 @@ func (t txn) lacks(ctx context.Context, in CreditInput, order *orderRow, about *
 		}
 	}
 	if !seen.Covers(about.requiredFor(order)) {
-		return CreditStale, nil
+		return CreditStale, false, nil
 	}
 	demand, err := t.demandedEvidence(ctx, about)
-	if err != nil || in.Evidence.AtLeast(demand.enough()) {
-		return "", err
+	if err != nil {
+		return "", false, err
 	}
+	if in.Evidence.AtLeast(demand.enough()) {
+		return "", !in.Evidence.AtLeast(payment.EvidenceAgreed), nil
+	}
+	outcome, err = t.beyondLimit(ctx, in, about, demand)
+	return outcome, true, err
+}
+
+// beyondLimit tells what keeps a payment from being credited on less than is asked for, "" when there is room for it within the
+// single-source limit, or, below the tiers, no limit.
+func (t txn) beyondLimit(ctx context.Context, in CreditInput, about *inclusionRow, demand evidenceDemand) (CreditOutcome, error) {
 	limited, err := t.q.SingleSourceLimited(ctx, about.AssetID)
 	if err != nil {
 		return "", fmt.Errorf("read the single-source limit: %w", err)
@@ -106,7 +119,7 @@ func (t txn) lacks(ctx context.Context, in CreditInput, order *orderRow, about *
 	}
 }
 
-// withinSingleSourceLimit tells whether a payment may be credited on less than two operators say: little money may, so that a
+// withinSingleSourceLimit tells whether a payment may be credited on less than two operators say, or on less than is asked for: little money may, so that a
 // shop goes on selling while only one of them answers. Each asset's limit is all that the chain may credit like that within an
 // hour, in units of that asset, so what was credited of each asset is a share of the whole, and the shares add up to one at most.
 // Without a limit of the asset, nothing of it has a share.

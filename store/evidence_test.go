@@ -29,6 +29,7 @@ func later(t *testing.T, b *storetest.Bundle) {
 		`ALTER TABLE ledger_postings DISABLE TRIGGER USER`,
 		`UPDATE ledger_postings SET created_at = created_at - interval '61 minutes'`,
 		`ALTER TABLE ledger_postings ENABLE TRIGGER USER`,
+		`UPDATE weak_credits SET created_at = created_at - interval '61 minutes'`,
 	} {
 		_, err := b.PG.Owner.Exec(t.Context(), sql)
 		require.NoError(t, err)
@@ -249,4 +250,65 @@ func TestCreditsAtOnceOfTwoAssetsShareTheLimit(t *testing.T) {
 	})
 	require.Equal(t, map[store.CreditOutcome]int{store.CreditDone: 4, store.CreditStale: 4}, count(outcomes))
 	b.CheckBooks(t)
+}
+
+// TestWhatTwoAgreedAboutUsesTheLimitUpWhereProofIsAskedFor: whatever is credited on less than is asked for has its share, and what was
+// credited anew had it the first time.
+func TestWhatTwoAgreedAboutUsesTheLimitUpWhereProofIsAskedFor(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	demand(t, b, 1, payment.EvidenceProven)
+	limit(t, b, 60_000_000)
+	agreed := resting(payment.EvidenceAgreed)
+	for range 2 {
+		require.Equal(t, store.CreditDone, b.Credit(t, b.Pay(t, b.Order(t), 25_000_000), agreed).Outcome)
+	}
+	last := b.Pay(t, b.Order(t), 25_000_000)
+	require.Equal(t, store.CreditUnproven, b.Credit(t, last, agreed).Outcome, "75 of 60")
+	require.Equal(t, store.CreditDone, b.Credit(t, last, resting(payment.EvidenceProven)).Outcome)
+	require.Equal(t, store.CreditDone, b.Credit(t, paid(t, b, 10_000_000), agreed).Outcome, "what was proven took nothing away")
+	b.CheckBooks(t)
+}
+
+// TestATierOfOneOperatorsWordLiftsNoLimit: it says that this word is enough, not for how much money.
+func TestATierOfOneOperatorsWordLiftsNoLimit(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	demand(t, b, 0, payment.EvidenceSingle)
+	demand(t, b, 100_000_000, payment.EvidenceAgreed)
+	limit(t, b, 60_000_000)
+	for range 2 {
+		outcome, on := settles(t, b, paid(t, b, 25_000_000), 2)
+		require.Equal(t, store.CreditDone, outcome)
+		require.Equal(t, payment.EvidenceSingle, on)
+	}
+	outcome, _ := settles(t, b, paid(t, b, 25_000_000), 1)
+	require.Equal(t, store.CreditUnproven, outcome, "75 of 60")
+	outcome, on := settles(t, b, paid(t, b, 25_000_000), 2)
+	require.Equal(t, store.CreditDone, outcome)
+	require.Equal(t, payment.EvidenceAgreed, on)
+	b.CheckBooks(t)
+}
+
+// TestTheLimitReadsTheLastHourAlone: it is asked for with every check of a small payment.
+func TestTheLimitReadsTheLastHourAlone(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	limit(t, b, 60_000_000)
+	_, p := b.Paid(t)
+	_, err := b.PG.Owner.Exec(t.Context(), `
+		INSERT INTO inclusions (payment_id, n, chain, block_number, block_hash, block_time, tx_index, asset_id, amount, sender, recipient, canonical, ended_at, end_reason)
+		SELECT payment_id, 10 + g, chain, block_number, block_hash, block_time, tx_index, asset_id, amount, sender, recipient, false, now(), 'reorg'
+		  FROM inclusions, generate_series(1, 5000) g WHERE payment_id = $1`, p.ID)
+	require.NoError(t, err)
+	_, err = b.PG.Owner.Exec(t.Context(), `
+		INSERT INTO weak_credits SELECT payment_id, n, chain, asset_id, amount, now() - n * interval '5 minutes' FROM inclusions WHERE n > 10`)
+	require.NoError(t, err)
+	_, err = b.PG.Owner.Exec(t.Context(), `ANALYZE weak_credits`)
+	require.NoError(t, err)
+	var plan string
+	require.NoError(t, b.PG.Owner.QueryRow(t.Context(), `EXPLAIN (FORMAT JSON) SELECT asset_id, sum(amount) FROM weak_credits
+		WHERE chain = $1 AND created_at > now() - interval '1 hour' GROUP BY asset_id`, storetest.Chain).Scan(&plan))
+	require.Contains(t, plan, `"weak_credits_recent"`)
+	require.NotContains(t, plan, "Seq Scan")
 }

@@ -110,12 +110,12 @@ func (t txn) compare(ctx context.Context, round BalanceRound, i int, difference 
 	shortfall, explained := payment.Amount{}, true
 	switch difference.Sign() {
 	case 1:
-		made, err := t.q.PostFinding(ctx, sqlc.PostFindingParams{
+		made, err := t.postFinding(ctx, sqlc.PostFindingParams{
 			AddressID: id, AssetID: round.asset.String(), Since: round.since[i], Block: block, Hash: round.Block.Hash[:],
 			Difference: dbtype.Signed{Int: difference.Big()},
 		})
 		if err != nil {
-			return fmt.Errorf("post the finding: %w", err)
+			return err
 		}
 		explained = made
 		if made {
@@ -124,18 +124,43 @@ func (t txn) compare(ctx context.Context, round BalanceRound, i int, difference 
 				"chain", round.asset.Chain, "address", id, "block", block, "difference", difference.String())
 		}
 	case -1:
-		var err error
-		if shortfall, err = payment.AmountFromBig(new(big.Int).Neg(difference.Big())); err != nil {
-			return err
-		}
+		shortfall = atMostThereCanBe(new(big.Int).Neg(difference.Big()))
 		result.Shortfalls++
 		explained = false
 		t.log.ErrorContext(ctx, "an address holds less than was recorded", "chain", round.asset.Chain, "address", id,
-			"block", block, "missing", shortfall.String())
+			"block", block, "difference", difference.String())
 	}
 	return t.q.BalanceChecked(ctx, sqlc.BalanceCheckedParams{
 		AddressID: id, AssetID: round.asset.String(), Block: block, Shortfall: dbtype.Of(shortfall), Explained: explained,
 	})
+}
+
+// postFinding posts a finding, and reports false when there is one of that block already or the database refuses it: what cannot be true
+// of one address, such as more than there can be, keeps no other from being compared. It is logged as an error with every round.
+func (t txn) postFinding(ctx context.Context, params sqlc.PostFindingParams) (made bool, err error) {
+	err = pgx.BeginFunc(ctx, t.raw, func(savepoint pgx.Tx) error {
+		made, err = t.q.WithTx(savepoint).PostFinding(ctx, params)
+		return err
+	})
+	switch {
+	case err == nil:
+		return made, nil
+	case outOfRange(err):
+		t.log.ErrorContext(ctx, "the difference of a balance cannot be posted", "address", params.AddressID, "block", params.Block,
+			"difference", params.Difference.String(), "error", err)
+		return false, nil
+	default:
+		return false, fmt.Errorf("post the finding: %w", err)
+	}
+}
+
+// atMostThereCanBe is a sum as an amount. Payments that a node made up may sum up to more than one can be.
+func atMostThereCanBe(sum *big.Int) payment.Amount {
+	amount, err := payment.AmountFromBig(sum)
+	if err != nil {
+		amount, _ = payment.AmountFromBig(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))) //nolint:errcheck // it is one
+	}
+	return amount
 }
 
 // consumeFindings gives back what was found of a payment before it was known, so that its custody is not there twice. What a

@@ -147,7 +147,8 @@ func (t txn) rememberedDeep(ctx context.Context, turn chainTurn, to payment.Bloc
 	}
 }
 
-// forgetDeep forgets what is remembered about blocks above a height beyond the horizon.
+// forgetDeep forgets what is remembered about blocks above a height beyond the horizon. The blocks are forgotten: only what was found in
+// such is withdrawn.
 func (t txn) forgetDeep(ctx context.Context, chain string, above int64) error {
 	if err := t.q.CutMarks(ctx, sqlc.CutMarksParams{Chain: chain, Above: above}); err != nil {
 		return fmt.Errorf("forget marks: %w", err)
@@ -161,5 +162,5 @@ func (t txn) forgetDeep(ctx context.Context, chain string, above int64) error {
 	if err := t.q.WithdrawFindings(ctx, sqlc.WithdrawFindingsParams{Chain: chain, Above: above}); err != nil {
 		return fmt.Errorf("withdraw what balances showed: %w", err)
 	}
-	return nil
+	return t.tellOverdrawnByFindings(ctx)
 }

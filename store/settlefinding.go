@@ -102,7 +102,10 @@ func (db *DB) SettleFinding(ctx context.Context, id int64, to FindingDestination
 			return fmt.Errorf("settle finding %d: %w", id, err)
 		}
 		already = outcome == "already"
-		return refusedToSettle(outcome)
+		if err := refusedToSettle(outcome); err != nil || already {
+			return err
+		}
+		return t.tellOverdrawnByFindings(ctx)
 	})
 	return already, err
 }

@@ -15,7 +15,7 @@ const alarmEvery = 15 * time.Second
 
 // alarmGauges are the metrics that come from the database, so that every worker tells the same, whoever watches the chain.
 type alarmGauges struct {
-	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls, explained, untraced, untraceable,
+	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls, explained, overdrawn, untraced, untraceable,
 	refuted, refutedCredits *prometheus.GaugeVec
 }
 
@@ -30,6 +30,7 @@ func newAlarmGauges() alarmGauges {
 		rescans:        gauge("open_rescans", "Ranges that are still to be read again."),
 		findings:       gauge("balance_findings", "Balances above what payments and people have explained."),
 		explained:      gauge("balance_findings_explained", "Findings that turned out to be payments, ever."),
+		overdrawn:      gauge("overdrawn_settlements", "Merchants' balances below zero from which a settled finding was taken back."),
 		shortfalls:     gauge("balance_shortfalls", "Addresses that hold less than was recorded."),
 		untraced:       gauge("untraced_blocks", "Blocks that no node traced since the first one that was."),
 		untraceable:    gauge("traces_given_up_blocks", "Those among them that are not asked for any more."),
@@ -41,7 +42,7 @@ func newAlarmGauges() alarmGauges {
 
 func (g alarmGauges) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls, g.explained, g.untraced, g.untraceable,
+		g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls, g.explained, g.overdrawn, g.untraced, g.untraceable,
 		g.refuted, g.refutedCredits,
 	}
 }
@@ -63,6 +64,7 @@ func (g alarmGauges) set(a store.ChainAlarms) {
 		{g.findings, a.Findings},
 		{g.shortfalls, a.Shortfalls},
 		{g.explained, a.Explained},
+		{g.overdrawn, a.Overdrawn},
 		{g.untraced, a.Untraced},
 		{g.untraceable, a.TracesGivenUp},
 		{g.refuted, a.Refuted},

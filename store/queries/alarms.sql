@@ -22,6 +22,10 @@ SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
        (SELECT count(*) FROM balance_findings f WHERE f.chain = ch.name AND f.explained > 0)::bigint AS explained,
        (SELECT count(*) FROM balance_checks b JOIN assets a ON a.id = b.asset_id
          WHERE a.chain = ch.name AND b.shortfall > 0)::bigint AS shortfalls,
+       (SELECT count(*) FROM ledger_balances b
+         WHERE b.account_id = ANY(ARRAY(SELECT f.settled_account FROM balance_findings f
+                                         WHERE f.chain = ch.name AND f.settled_account IS NOT NULL AND f.withdrawn_at IS NOT NULL))
+           AND b.kind = 'merchant:available' AND b.balance < 0)::bigint AS overdrawn,
        (SELECT count(*) FROM inclusions i WHERE i.chain = ch.name AND i.refuted_at IS NOT NULL AND NOT i.canonical)::bigint AS refuted,
        (SELECT count(*) FROM inclusions i WHERE i.chain = ch.name AND i.refuted_at IS NOT NULL AND i.canonical)::bigint AS refuted_credits,
        COALESCE((SELECT s.found FROM second_looks s WHERE s.chain = ch.name), 0)::bigint AS second_look_found

@@ -70,6 +70,14 @@ SELECT ledger_consume_findings(@payment_id, @inclusion)::numeric;
 -- name: WithdrawFindings :exec
 SELECT ledger_withdraw_findings(@chain, sqlc.arg(above)::bigint);
 
+-- name: OverdrawnByFindings :many
+-- Merchants who have less than nothing available after this transaction took back what had been settled to them.
+SELECT b.merchant_id::text AS merchant_id, b.asset_id, b.balance::numeric AS balance
+  FROM ledger_balances b
+ WHERE b.account_id = ANY(ARRAY(SELECT f.settled_account FROM balance_findings f
+                                 WHERE f.settled_account IS NOT NULL AND f.withdrawn_at >= now()))
+   AND b.kind = 'merchant:available' AND b.balance < 0;
+
 -- name: BalanceChecked :exec
 UPDATE balance_checks SET block = @block, shortfall = @shortfall, checked_at = now(),
        agreed_block = CASE WHEN @explained::boolean THEN GREATEST(agreed_block, @block) ELSE agreed_block END

@@ -61,15 +61,16 @@ SELECT pg_advisory_xact_lock(hashtextextended('weak_credits/' || @chain::text, 0
 SELECT EXISTS (SELECT FROM single_source_limits WHERE asset_id = @asset_id);
 
 -- name: WeakCredits :many
--- What was credited on one operator's word within the last hour of each asset of a chain that has a limit, and that limit. What
--- was reversed since counts too.
+-- What was credited like that within the last hour of each asset of a chain that has a limit, and that limit. What was reversed
+-- since counts too.
 SELECT l.asset_id, l.amount AS allowed, COALESCE(c.credited, 0)::numeric AS credited
   FROM single_source_limits l
-  LEFT JOIN (SELECT po.asset_id, sum(po.amount) AS credited FROM ledger_postings po JOIN payments p ON p.id = po.payment_id
-              WHERE po.created_at > now() - interval '1 hour' AND po.kind = 'credit' AND p.chain = @chain
-                AND COALESCE(p.evidence, 'single') IN ('single', 'self_consistent')
-              GROUP BY po.asset_id) c ON c.asset_id = l.asset_id
+  LEFT JOIN (SELECT w.asset_id, sum(w.amount) AS credited FROM weak_credits w
+              WHERE w.chain = @chain AND w.created_at > now() - interval '1 hour' GROUP BY w.asset_id) c ON c.asset_id = l.asset_id
  WHERE l.chain = @chain;
+
+-- name: AddWeakCredit :exec
+INSERT INTO weak_credits (payment_id, inclusion, chain, asset_id, amount) VALUES (@payment_id, @inclusion, @chain, @asset_id, @amount);
 
 -- name: ListConfirmationTiers :many
 SELECT t.asset_id, a.code, a.decimals, t.from_amount, t.confirmations, t.finality_tag

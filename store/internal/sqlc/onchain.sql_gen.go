@@ -318,6 +318,41 @@ func (q *Queries) HeldAt(ctx context.Context, arg HeldAtParams) ([]HeldAtRow, er
 	return items, nil
 }
 
+const overdrawnByFindings = `-- name: OverdrawnByFindings :many
+SELECT b.merchant_id::text AS merchant_id, b.asset_id, b.balance::numeric AS balance
+  FROM ledger_balances b
+ WHERE b.account_id = ANY(ARRAY(SELECT f.settled_account FROM balance_findings f
+                                 WHERE f.settled_account IS NOT NULL AND f.withdrawn_at >= now()))
+   AND b.kind = 'merchant:available' AND b.balance < 0
+`
+
+type OverdrawnByFindingsRow struct {
+	MerchantID string
+	AssetID    string
+	Balance    dbtype.Signed
+}
+
+// Merchants who have less than nothing available after this transaction took back what had been settled to them.
+func (q *Queries) OverdrawnByFindings(ctx context.Context) ([]OverdrawnByFindingsRow, error) {
+	rows, err := q.db.Query(ctx, overdrawnByFindings)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OverdrawnByFindingsRow
+	for rows.Next() {
+		var i OverdrawnByFindingsRow
+		if err := rows.Scan(&i.MerchantID, &i.AssetID, &i.Balance); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const postFinding = `-- name: PostFinding :one
 SELECT ledger_post_finding($1, $2, $3, $4, $5, $6)
 `

@@ -11,6 +11,29 @@ import (
 	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
 
+const addWeakCredit = `-- name: AddWeakCredit :exec
+INSERT INTO weak_credits (payment_id, inclusion, chain, asset_id, amount) VALUES ($1, $2, $3, $4, $5)
+`
+
+type AddWeakCreditParams struct {
+	PaymentID string
+	Inclusion int32
+	Chain     string
+	AssetID   string
+	Amount    dbtype.Amount
+}
+
+func (q *Queries) AddWeakCredit(ctx context.Context, arg AddWeakCreditParams) error {
+	_, err := q.db.Exec(ctx, addWeakCredit,
+		arg.PaymentID,
+		arg.Inclusion,
+		arg.Chain,
+		arg.AssetID,
+		arg.Amount,
+	)
+	return err
+}
+
 const confirmationTiersOf = `-- name: ConfirmationTiersOf :many
 
 SELECT a.id AS asset_id, t.confirmations, t.finality_tag,
@@ -461,10 +484,8 @@ func (q *Queries) SingleSourceLimited(ctx context.Context, assetID string) (bool
 const weakCredits = `-- name: WeakCredits :many
 SELECT l.asset_id, l.amount AS allowed, COALESCE(c.credited, 0)::numeric AS credited
   FROM single_source_limits l
-  LEFT JOIN (SELECT po.asset_id, sum(po.amount) AS credited FROM ledger_postings po JOIN payments p ON p.id = po.payment_id
-              WHERE po.created_at > now() - interval '1 hour' AND po.kind = 'credit' AND p.chain = $1
-                AND COALESCE(p.evidence, 'single') IN ('single', 'self_consistent')
-              GROUP BY po.asset_id) c ON c.asset_id = l.asset_id
+  LEFT JOIN (SELECT w.asset_id, sum(w.amount) AS credited FROM weak_credits w
+              WHERE w.chain = $1 AND w.created_at > now() - interval '1 hour' GROUP BY w.asset_id) c ON c.asset_id = l.asset_id
  WHERE l.chain = $1
 `
 
@@ -474,8 +495,8 @@ type WeakCreditsRow struct {
 	Credited dbtype.Signed
 }
 
-// What was credited on one operator's word within the last hour of each asset of a chain that has a limit, and that limit. What
-// was reversed since counts too.
+// What was credited like that within the last hour of each asset of a chain that has a limit, and that limit. What was reversed
+// since counts too.
 func (q *Queries) WeakCredits(ctx context.Context, chain string) ([]WeakCreditsRow, error) {
 	rows, err := q.db.Query(ctx, weakCredits, chain)
 	if err != nil {
