@@ -158,7 +158,7 @@ func (t txn) postFinding(ctx context.Context, params sqlc.PostFindingParams) (ma
 func atMostThereCanBe(sum *big.Int) payment.Amount {
 	amount, err := payment.AmountFromBig(sum)
 	if err != nil {
-		amount, _ = payment.AmountFromBig(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))) //nolint:errcheck // it is one
+		amount, _ = payment.AmountFromBig(new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1)))
 	}
 	return amount
 }
