@@ -21,7 +21,9 @@
 //   - second look: when there is nothing else to do, read what has become final once
 //     more, and raise an alarm if it finds anything. It hears two operators one by one,
 //     where there are two, and so does a rescan that a person asked for: what both
-//     contradict was made up. When they cannot be had, three times in a row, one will
+//     contradict was made up. When the two differ, in what they show or in receipts, all
+//     are heard, and of those who hold other blocks than the others the majority, two at
+//     least. When they cannot be had, three times in a row, one will
 //     do: what it adds is worth having, and nothing is given up on its word.
 //   - compare balances: after that, and where internal transfers cannot be seen.
 //   - wait: nothing to do until the poll interval has passed or the source wakes us.

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -274,7 +275,7 @@ func (m *memory) place(batch scan.Batch) scan.Recorded {
 	for _, block := range batch.Blocks {
 		m.covered[block.Number] = batch.Filter
 		for _, c := range block.Candidates {
-			if !m.issued[c.To] || c.Resolution != chain.Resolved {
+			if !m.issued[c.To] || c.Resolution != chain.Resolved || denied(batch, block.Hash, c) {
 				continue
 			}
 			recorded.Matched++
@@ -313,6 +314,10 @@ func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan
 		if err = m.unresolved(batch); err != nil {
 			return
 		}
+		if m.twiceIn(batch) {
+			err = fmt.Errorf("%w: a transfer is in two blocks", chain.ErrInconsistent)
+			return
+		}
 		refuted := m.refute(job, batch)
 		recorded = m.place(batch)
 		recorded.Refuted = refuted
@@ -333,6 +338,24 @@ func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan
 	return recorded, err
 }
 
+// twiceIn tells whether a batch shows a transfer to one of ours twice.
+func (m *memory) twiceIn(batch scan.Batch) bool {
+	seen := map[identity]bool{}
+	for _, block := range batch.Blocks {
+		for _, c := range block.Candidates {
+			id := identity{tx: c.TxHash, native: c.Native, position: c.Position}
+			if !m.issued[c.To] || c.Resolution != chain.Resolved {
+				continue
+			}
+			if seen[id] {
+				return true
+			}
+			seen[id] = true
+		}
+	}
+	return false
+}
+
 // vouched tells whether two operators, and most of them, show a transfer in a block.
 func vouched(batch scan.Batch, hash payment.Hash, c chain.Candidate) bool {
 	shown := 0
@@ -344,6 +367,23 @@ func vouched(batch scan.Batch, hash payment.Hash, c chain.Candidate) bool {
 		}
 	}
 	return shown > 1 && 2*shown > len(batch.Views)
+}
+
+// denied tells whether two operators, and more than show it, do not show a transfer in a block in which they looked for it.
+func denied(batch scan.Batch, hash payment.Hash, c chain.Candidate) bool {
+	shown, denied := 0, 0
+	for _, view := range batch.Views {
+		for _, block := range view.Blocks {
+			switch {
+			case block.Hash != hash:
+			case slices.Contains(block.Candidates, c):
+				shown++
+			case !c.Native && slices.Contains(batch.Filter.Tokens, c.Contract) || c.Native && (c.Position == 0 || block.Traced):
+				denied++
+			}
+		}
+	}
+	return denied > 1 && denied > shown
 }
 
 // refute ends what the operators contradict.

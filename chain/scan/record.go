@@ -16,20 +16,21 @@ const maxAttempts = 10
 // recordFunc is Recorder.Record, or RecordRescan for one rescan.
 type recordFunc func(ctx context.Context, session Session, batch Batch) (Recorded, error)
 
-// record completes the candidates that concern us, each operator's from that operator's receipts, and records the blocks.
-func (r *run) record(ctx context.Context, filter chain.Filter, views []view, write recordFunc) error {
+// record completes the candidates that concern us, each operator's from that operator's receipts, and records the blocks. It returns
+// errUnheard, and records nothing, when others should be heard first.
+func (r *run) record(ctx context.Context, with reading, views []view, write recordFunc) error {
 	known, err := r.known(ctx, views)
 	if err != nil {
 		return err
 	}
 	r.pass(PointMatched)
 	for range maxAttempts {
-		if views, err = resolved(ctx, filter, views, known); err != nil {
+		if views, err = with.resolved(ctx, views, known); err != nil {
 			return err
 		}
 		r.pass(PointResolved)
 		blocks := merged(views)
-		batch := Batch{Blocks: blocks, Filter: filter}
+		batch := Batch{Blocks: blocks, Filter: with.filter}
 		for _, v := range views {
 			if v.operator != "" {
 				batch.Views = append(batch.Views, View{Operator: v.operator, Blocks: v.blocks})
@@ -85,24 +86,30 @@ func behind(filter chain.Filter) chain.Filter {
 	return filter
 }
 
-// resolved completes every view, and leaves out those without receipts that the others can do without.
-func resolved(ctx context.Context, filter chain.Filter, views []view, known []payment.Address) ([]view, error) {
+// resolved completes every view, and leaves out those without receipts as long as enough are left. Who lies in receipts only, or
+// does not give them, has looked like everybody else until now: it returns errUnheard when there is somebody who can tell.
+func (w reading) resolved(ctx context.Context, views []view, known []payment.Address) ([]view, error) {
 	complete := make([]view, 0, len(views))
 	var failed error
 	for _, v := range views {
-		switch err := resolve(ctx, v.source, filter, v.blocks, known); {
+		switch err := resolve(ctx, v.source, w.filter, v.blocks, known); {
 		case err == nil:
 			complete = append(complete, v)
-		case ctx.Err() != nil || !v.spare:
+		case ctx.Err() != nil:
 			return nil, err
 		default:
 			failed = err
 		}
 	}
-	if len(complete) == 0 {
+	switch {
+	case w.unheard() && (failed != nil || !alike(complete)):
+		w.account.all = true
+		return nil, errUnheard
+	case len(complete) < w.least():
 		return nil, failed
+	default:
+		return complete, nil
 	}
-	return complete, nil
 }
 
 // resolve completes, in place, the candidates whose recipient is known and that the filter names: the coin and its tokens. The

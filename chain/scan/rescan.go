@@ -25,6 +25,7 @@ type attempts struct {
 	failures int
 	after    time.Time // not before
 	failure  string
+	all      bool // operators differ about the next piece: all of them are heard about it
 }
 
 // of returns the account of a rescan.
@@ -137,22 +138,27 @@ func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint
 		}
 		return recorded, err
 	}
-	if err := r.sameChain(ctx, job.Next); err != nil {
+	if err := r.sameChain(ctx, with, views); err != nil {
 		return err
 	}
 	for _, part := range cut(views, r.policy.MaxBatch) {
-		if err := r.record(ctx, with.filter, part, write); err != nil {
+		if err := r.record(ctx, with, part, write); err != nil {
+			if errors.Is(err, errUnheard) {
+				return nil // at once, with everybody
+			}
 			if unreadable(err) { // of one block: come as close to it as possible
 				sizer.refused(to - job.Next + 1)
 			}
 			return err
 		}
 	}
+	with.account.all = false
 	return nil
 }
 
 // readOne reads a block by its hash, which every operator tells for itself.
 func (w reading) readOne(ctx context.Context, number uint64) ([]view, error) {
+	w.one = true
 	return w.views(ctx, func(source chain.Source) ([]chain.Block, error) {
 		header, err := source.HeaderByNumber(ctx, number)
 		if err != nil {

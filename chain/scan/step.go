@@ -145,7 +145,7 @@ func (r *run) recordByHash(ctx context.Context, filter chain.Filter, header paym
 		return fmt.Errorf("%w: block %d is not the one asked for", chain.ErrInconsistent, header.Number)
 	}
 	r.pass(PointFetched)
-	return r.record(ctx, filter, sole(r.Source, []chain.Block{block}), r.Recorder.Record)
+	return r.record(ctx, r.first(filter), sole(r.Source, []chain.Block{block}), r.Recorder.Record)
 }
 
 // catchUp records a range that ends at or below last.
@@ -164,7 +164,7 @@ func (r *run) catchUp(ctx context.Context, watch Watch, from, last uint64) (Mode
 	}
 	r.pass(PointFetched)
 	for _, part := range split(blocks, r.policy.MaxBatch) {
-		if err := r.record(ctx, behind(watch.Filter), sole(r.Source, part), r.Recorder.Record); err != nil {
+		if err := r.record(ctx, r.first(behind(watch.Filter)), sole(r.Source, part), r.Recorder.Record); err != nil {
 			return r.refused(ctx, watch, from, to, err)
 		}
 		r.progress.Cursor = &part[len(part)-1].BlockRef

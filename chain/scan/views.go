@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/sluicepay/sluice/chain"
@@ -15,7 +16,6 @@ type view struct {
 	operator string // "" when nobody knows who it is
 	source   chain.Source
 	blocks   []chain.Block
-	spare    bool // the others will do, if it cannot be completed
 }
 
 // sole is the only view of blocks.
@@ -30,16 +30,21 @@ const enoughViews = 2
 // recorded is given up on the word of one.
 const lenient = 3
 
+// errUnheard: operators show different things, and there are others who were not heard yet. Read again, with all of them.
+var errUnheard = errors.New("operators differ and others were not heard")
+
 // reading is how blocks are read again: from whom, and what is looked for.
 type reading struct {
 	witnesses []chain.Witness // asked in this order
 	filter    chain.Filter
 	account   *attempts
+	one       bool // one block, which is never too many
+	log       *slog.Logger
 }
 
 // reading prepares to read blocks again: by several operators, where there are several, or by whoever answers.
 func (r *run) reading(several bool, filter chain.Filter, account *attempts) reading {
-	with := reading{witnesses: []chain.Witness{{Source: r.Source}}, filter: filter, account: account}
+	with := reading{witnesses: []chain.Witness{{Source: r.Source}}, filter: filter, account: account, log: r.log}
 	if pool, ok := r.Source.(chain.Witnesser); ok && several {
 		if witnesses := pool.Witnesses(); len(witnesses) > 0 {
 			with.witnesses = witnesses
@@ -47,6 +52,9 @@ func (r *run) reading(several bool, filter chain.Filter, account *attempts) read
 	}
 	return with
 }
+
+// first prepares to read blocks for the first time, by whoever answers.
+func (r *run) first(filter chain.Filter) reading { return r.reading(false, filter, &attempts{}) }
 
 // least is how many operators have to answer.
 func (w reading) least() int {
@@ -56,54 +64,78 @@ func (w reading) least() int {
 	return min(enoughViews, len(w.witnesses))
 }
 
+// unheard tells whether there are operators who are only asked when others differ.
+func (w reading) unheard() bool { return !w.account.all && len(w.witnesses) > enoughViews }
+
 // alone tells whether the chain has one operator, of whom it is known who it is.
 func (w reading) alone() bool { return len(w.witnesses) == 1 && w.witnesses[0].Operator != "" }
 
-// views reads blocks from two operators, and from all of them when those two differ: who is right can then be seen.
-// Operators that do not hold the same blocks are chain.ErrDisagreement.
+// views reads blocks from two operators, and from all of them when those two differ: who is right can then be seen. Of operators
+// that do not hold the same blocks it returns the majority's views, or chain.ErrDisagreement when there is none.
 func (w reading) views(ctx context.Context, read func(chain.Source) ([]chain.Block, error)) ([]view, error) {
 	var views []view
 	var failed error
 	for _, witness := range w.witnesses {
-		if len(views) >= enoughViews && alike(views) {
-			break
+		if len(views) >= enoughViews && !w.account.all {
+			if alike(views) {
+				break
+			}
+			w.account.all = true
 		}
 		blocks, err := read(witness.Source)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case errors.Is(err, chain.ErrRangeTooLarge):
+		case errors.Is(err, chain.ErrRangeTooLarge) && !w.one:
 			return nil, err
 		case err != nil:
 			failed = err
 			continue
 		}
-		if len(views) > 0 {
-			if err := sameBlocks(views[0].blocks, blocks); err != nil {
-				return nil, err
-			}
-		}
-		views = append(views, view{operator: witness.Operator, source: witness.Source, blocks: blocks, spare: w.least() == 1})
+		views = append(views, view{operator: witness.Operator, source: witness.Source, blocks: blocks})
 	}
 	if len(views) < w.least() {
 		return nil, failed
 	}
-	return views, nil
+	return w.majority(views)
 }
 
-// sameBlocks returns chain.ErrDisagreement unless both are the same blocks.
-func sameBlocks(a, b []chain.Block) error {
-	for i := range a {
-		if len(b) != len(a) || a[i].Hash != b[i].Hash {
-			return fmt.Errorf("%w: block %d is another one for another operator", chain.ErrDisagreement, a[i].Number)
+// majority returns the views of those who hold the same blocks: of two operators at least, and of more than hold any others. Who
+// holds other blocks than they do is not heard about what is in them, and must not keep the others from being heard.
+func (w reading) majority(views []view) ([]view, error) {
+	var groups [][]view
+	for _, v := range views {
+		at := slices.IndexFunc(groups, func(group []view) bool { return sameBlocks(group[0], v) })
+		if at < 0 {
+			at, groups = len(groups), append(groups, nil)
 		}
+		groups[at] = append(groups[at], v)
 	}
-	return nil
+	if len(groups) == 1 {
+		return views, nil
+	}
+	slices.SortStableFunc(groups, func(a, b []view) int { return cmp.Compare(len(b), len(a)) })
+	first := views[0].blocks[0].Number
+	if most := len(groups[0]); most < enoughViews || most == len(groups[1]) {
+		return nil, fmt.Errorf("%w: from block %d on", chain.ErrDisagreement, first)
+	}
+	for _, v := range slices.Concat(groups[1:]...) {
+		w.log.Warn("an operator holds other blocks than most do, and is not heard about them", "operator", v.operator, "from", first)
+	}
+	return groups[0], nil
 }
 
-// alike tells whether all views show the same transfers, as far as they looked for the same.
+// sameBlocks tells whether two operators hold the same blocks.
+func sameBlocks(a, b view) bool {
+	return slices.EqualFunc(a.blocks, b.blocks, func(x, y chain.Block) bool { return x.Hash == y.Hash })
+}
+
+// alike tells whether all views show the same blocks and transfers, as far as they looked for the same.
 func alike(views []view) bool {
 	for _, other := range views[1:] {
+		if !sameBlocks(views[0], other) {
+			return false
+		}
 		for i, block := range other.blocks {
 			first := views[0].blocks[i]
 			if first.Traced != block.Traced || !slices.Equal(first.Candidates, block.Candidates) {
