@@ -32,7 +32,7 @@ const defaultSeed = 1
 
 const (
 	historiesShort = 24
-	historiesFull  = 120 // under the race detector; `make test-full` asks for thousands without it
+	historiesFull  = 40 // under the race detector; `make test-full` asks for thousands without it
 	// perDatabase is how many histories share a database. They share nothing in it but the tables.
 	perDatabase = 50
 	// One in so many has a database of its own, which is restored from a backup.
