@@ -19,11 +19,21 @@ func (r StoreRecorder) BalancesDue(ctx context.Context, s scan.Session, limit in
 }
 
 // RecordBalances implements scan.BalanceRecorder.
-func (r StoreRecorder) RecordBalances(ctx context.Context, s scan.Session, b scan.Balances, seen []payment.Amount) error {
+func (r StoreRecorder) RecordBalances(ctx context.Context, s scan.Session, b scan.Balances, seen []payment.Amount, disputed []bool) error {
 	round, ok := b.Round.(store.BalanceRound)
-	if !ok {
+	if !ok || len(disputed) != len(b.Addresses) || len(seen) != len(b.Addresses) {
 		return fmt.Errorf("%w: no round of the store's", chain.ErrInconsistent)
 	}
-	_, err := r.Store.RecordBalances(ctx, session(s), round, seen)
+	agreed, unclear := round.Divide(disputed)
+	if err := r.Store.BalancesDisputed(ctx, session(s), unclear); err != nil {
+		return translate(err)
+	}
+	var known []payment.Amount
+	for i, amount := range seen {
+		if !disputed[i] {
+			known = append(known, amount)
+		}
+	}
+	_, err := r.Store.RecordBalances(ctx, session(s), agreed, known)
 	return translate(err)
 }

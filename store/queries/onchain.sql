@@ -42,12 +42,17 @@ SELECT b.number, b.hash, b.block_time,
 
 -- name: BalancesDue :many
 -- Addresses for whom blocks were not traced since they were last found to agree, and those where something is open: less than recorded,
--- or a finding that nobody explained or settled. The longest unchecked first; each part is the head of an index of its own.
+-- or a finding that nobody explained or settled; and those that operators disagreed about. The longest unchecked first; each part is the head of an index of its own.
 WITH due AS (
   (SELECT c.address_id, c.checked_at FROM balance_checks c
-    WHERE c.asset_id = @asset_id AND c.shortfall = 0 AND c.block < sqlc.arg(block)::bigint
+    WHERE c.asset_id = @asset_id AND c.shortfall = 0 AND c.disputed_at IS NULL AND c.block < sqlc.arg(block)::bigint
       AND GREATEST(c.agreed_block, c.born_block) < sqlc.arg(untraced)::bigint
     ORDER BY GREATEST(c.agreed_block, c.born_block) LIMIT @max_rows)
+  UNION
+  (SELECT c.address_id, c.checked_at FROM balance_checks c
+    WHERE c.asset_id = @asset_id AND c.disputed_at IS NOT NULL AND c.block < sqlc.arg(block)::bigint
+      AND GREATEST(c.agreed_block, c.born_block) < sqlc.arg(untraced)::bigint
+    ORDER BY c.checked_at NULLS FIRST LIMIT @max_rows)
   UNION
   (SELECT c.address_id, c.checked_at FROM balance_checks c
     WHERE c.asset_id = @asset_id AND c.block < sqlc.arg(block)::bigint AND c.shortfall > 0
@@ -79,9 +84,14 @@ SELECT b.merchant_id::text AS merchant_id, b.asset_id, b.balance::numeric AS bal
    AND b.kind = 'merchant:available' AND b.balance < 0;
 
 -- name: BalanceChecked :exec
-UPDATE balance_checks SET block = @block, shortfall = @shortfall, checked_at = now(),
+UPDATE balance_checks SET block = @block, shortfall = @shortfall, checked_at = now(), disputed_at = NULL,
        agreed_block = CASE WHEN @explained::boolean THEN GREATEST(agreed_block, @block) ELSE agreed_block END
  WHERE address_id = @address_id AND asset_id = @asset_id;
+
+-- name: BalancesDisputed :exec
+-- Nothing was compared: only whose turn it is next changes.
+UPDATE balance_checks SET checked_at = now(), disputed_at = now()
+ WHERE asset_id = @asset_id AND address_id = ANY(@addresses::text[]);
 
 -- name: SettleFinding :one
 SELECT ledger_settle_finding(sqlc.arg(id)::bigint, sqlc.arg(destination)::text, sqlc.arg(reason)::text, sqlc.arg(actor)::text,

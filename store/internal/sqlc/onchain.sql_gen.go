@@ -80,7 +80,7 @@ func (q *Queries) BalanceBlock(ctx context.Context, arg BalanceBlockParams) (Bal
 }
 
 const balanceChecked = `-- name: BalanceChecked :exec
-UPDATE balance_checks SET block = $1, shortfall = $2, checked_at = now(),
+UPDATE balance_checks SET block = $1, shortfall = $2, checked_at = now(), disputed_at = NULL,
        agreed_block = CASE WHEN $3::boolean THEN GREATEST(agreed_block, $1) ELSE agreed_block END
  WHERE address_id = $4 AND asset_id = $5
 `
@@ -104,12 +104,33 @@ func (q *Queries) BalanceChecked(ctx context.Context, arg BalanceCheckedParams) 
 	return err
 }
 
+const balancesDisputed = `-- name: BalancesDisputed :exec
+UPDATE balance_checks SET checked_at = now(), disputed_at = now()
+ WHERE asset_id = $1 AND address_id = ANY($2::text[])
+`
+
+type BalancesDisputedParams struct {
+	AssetID   string
+	Addresses []string
+}
+
+// Nothing was compared: only whose turn it is next changes.
+func (q *Queries) BalancesDisputed(ctx context.Context, arg BalancesDisputedParams) error {
+	_, err := q.db.Exec(ctx, balancesDisputed, arg.AssetID, arg.Addresses)
+	return err
+}
+
 const balancesDue = `-- name: BalancesDue :many
 WITH due AS (
   (SELECT c.address_id, c.checked_at FROM balance_checks c
-    WHERE c.asset_id = $1 AND c.shortfall = 0 AND c.block < $3::bigint
+    WHERE c.asset_id = $1 AND c.shortfall = 0 AND c.disputed_at IS NULL AND c.block < $3::bigint
       AND GREATEST(c.agreed_block, c.born_block) < $4::bigint
     ORDER BY GREATEST(c.agreed_block, c.born_block) LIMIT $2)
+  UNION
+  (SELECT c.address_id, c.checked_at FROM balance_checks c
+    WHERE c.asset_id = $1 AND c.disputed_at IS NOT NULL AND c.block < $3::bigint
+      AND GREATEST(c.agreed_block, c.born_block) < $4::bigint
+    ORDER BY c.checked_at NULLS FIRST LIMIT $2)
   UNION
   (SELECT c.address_id, c.checked_at FROM balance_checks c
     WHERE c.asset_id = $1 AND c.block < $3::bigint AND c.shortfall > 0
@@ -139,7 +160,7 @@ type BalancesDueRow struct {
 }
 
 // Addresses for whom blocks were not traced since they were last found to agree, and those where something is open: less than recorded,
-// or a finding that nobody explained or settled. The longest unchecked first; each part is the head of an index of its own.
+// or a finding that nobody explained or settled; and those that operators disagreed about. The longest unchecked first; each part is the head of an index of its own.
 func (q *Queries) BalancesDue(ctx context.Context, arg BalancesDueParams) ([]BalancesDueRow, error) {
 	rows, err := q.db.Query(ctx, balancesDue,
 		arg.AssetID,
