@@ -21,7 +21,7 @@ import (
 // holds: of two recordings none allocates to the same order at once. The order's state is read under the order's lock.
 //
 // The choice is kept when the payment is mined again, for as much as it still carries. A payment that left the chain loses it to
-// one that replaces it.
+// one that replaces it, and what is refuted loses it at once.
 
 // inChainOrder sorts arrivals as the chain has them: by block, transaction and position, a transaction's own value before
 // what its contracts sent.
@@ -74,9 +74,10 @@ func (p *placing) lockCustomers(ctx context.Context, arrivals []arrival) error {
 	return nil
 }
 
-// firstTime is the block time that decides whether the arrival is on time: that of its first inclusion.
+// firstTime is the block time that decides whether the arrival is on time: that of its first inclusion. What was said of it and
+// is not true is none.
 func (p *placing) firstTime(a arrival) time.Time {
-	if known, ok := p.known[a.identity()]; ok {
+	if known, ok := p.known[a.identity()]; ok && known.WasMined {
 		return known.FirstIncludedAt
 	}
 	return a.block.Time

@@ -37,8 +37,10 @@ type placing struct {
 	awaited []sqlc.AwaitedSharesRow
 	orders  map[payment.OrderID]*orderRow
 	locked  map[string]sqlc.LockPaymentsRow
-	// refuted are inclusions that operators contradict, ended the payments whose inclusion ended for it.
+	// refuted are inclusions that operators contradict, lies what was refuted of the arrivals' payments before, ended the payments
+	// whose inclusion ended for it.
 	refuted  []sqlc.RecordedInBlocksRow
+	lies     map[string][]sqlc.RefutedInclusionsRow
 	ended    map[string]bool
 	batch    Batch
 	recorded Recorded
@@ -55,9 +57,11 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 	}
 	slices.SortStableFunc(arrivals, inChainOrder)
 	p := placing{txn: t, turn: turn, mode: mode, batch: batch, ended: map[string]bool{}}
+	p.recorded.Matched = len(arrivals)
 	if p.refuted, err = t.refutedBy(ctx, turn, batch); err != nil {
 		return Recorded{}, err
 	}
+	arrivals = slices.DeleteFunc(arrivals, func(a arrival) bool { return batch.refutes(a.asRecorded()) })
 	if err := p.findKnown(ctx, arrivals); err != nil {
 		return Recorded{}, err
 	}
@@ -71,7 +75,6 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 	if err := p.lock(ctx, arrivals, returns); err != nil {
 		return Recorded{}, err
 	}
-	p.recorded.Matched = len(arrivals)
 	if err := p.refute(ctx); err != nil {
 		return Recorded{}, err
 	}
@@ -110,7 +113,7 @@ func (p *placing) findKnown(ctx context.Context, arrivals []arrival) error {
 	for _, row := range rows {
 		p.known[identity{payment.Hash(row.TxHash), row.Native, uint32(row.Position)}] = row
 	}
-	return nil
+	return p.findLies(ctx, rows)
 }
 
 // lock locks every order and payment that this transaction may change.
@@ -187,16 +190,24 @@ func (p *placing) include(ctx context.Context, a arrival) (fresh bool, err error
 		if ended, err := p.moved(ctx, known, a); err != nil || !ended {
 			return false, err
 		}
-	} else if p.ended[known.ID] && a.recordedAs(known) {
-		return false, nil // too few show it
+	} else if p.isLie(known, a) && !p.batch.vouchesFor(a) {
+		p.log.WarnContext(ctx, "what was refuted is shown again", "chain", p.turn.chain, "payment", known.ID, "block", a.block.Number)
+		return false, nil
 	}
 	return true, p.again(ctx, known, a)
 }
 
 // recordedAs tells whether the arrival is the payment's newest inclusion itself.
 func (a arrival) recordedAs(known sqlc.PaymentsByTxRow) bool {
-	return bytes.Equal(known.BlockHash, a.block.Hash[:]) && known.AssetID == a.assetID && known.Amount.Amount == a.Amount &&
-		bytes.Equal(known.Recipient, a.To.Bytes()) && bytes.Equal(known.Sender, a.From.Bytes())
+	return a.says(sqlc.RefutedInclusionsRow{
+		BlockHash: known.BlockHash, AssetID: known.AssetID, Amount: known.Amount, Recipient: known.Recipient, Sender: known.Sender,
+	})
+}
+
+// says tells whether the arrival is the same transfer in the same block.
+func (a arrival) says(row sqlc.RefutedInclusionsRow) bool {
+	return bytes.Equal(row.BlockHash, a.block.Hash[:]) && row.AssetID == a.assetID && row.Amount.Amount == a.Amount &&
+		bytes.Equal(row.Recipient, a.To.Bytes()) && bytes.Equal(row.Sender, a.From.Bytes())
 }
 
 func (p *placing) order(id *string) *orderRow {
@@ -267,6 +278,7 @@ func (p *placing) again(ctx context.Context, known sqlc.PaymentsByTxRow, a arriv
 	}
 	err = p.q.ReincludePayment(ctx, sqlc.ReincludePaymentParams{
 		ID: id, Inclusion: n, AddressID: a.to.ID, OrderID: a.to.OrderID, MerchantID: a.to.MerchantID, Mode: a.to.Mode,
+		FirstIncludedAt: p.firstTime(a),
 	})
 	if err != nil {
 		return fmt.Errorf("include payment %s again: %w", id, err)

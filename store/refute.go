@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store/internal/dbtype"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
@@ -15,7 +16,7 @@ import (
 const refuters = 2
 
 // quorum is how many of the batch's views refute what was recorded, 0 when they cannot. Of a chain with one operator that is the
-// only one, when a person asked to read again: whoever asks has looked, and nobody else can be asked.
+// only one, in a rescan that was asked for: whoever asks has looked, and nobody else can be asked.
 func (t txn) quorum(ctx context.Context, chain string, rescan OpenRescan, batch Batch) (int, error) {
 	operators := make(map[string]bool, len(batch.Views))
 	for _, view := range batch.Views {
@@ -55,23 +56,55 @@ func (t txn) refutedBy(ctx context.Context, turn chainTurn, batch Batch) ([]sqlc
 	if err != nil {
 		return nil, fmt.Errorf("read what was recorded: %w", err)
 	}
-	var refuted []sqlc.RecordedInBlocksRow
-	for _, row := range rows {
-		shown, denied := 0, 0
-		for _, view := range batch.Views {
-			block := view.Blocks[row.BlockNumber-int64(batch.first().Number)]
-			switch {
-			case block.shows(row):
-				shown++
-			case bytes.Equal(block.Hash[:], row.BlockHash) && batch.looksFor(row, block):
-				denied++
-			}
-		}
-		if denied >= batch.quorum && denied > shown {
-			refuted = append(refuted, row)
+	return slices.DeleteFunc(rows, func(row sqlc.RecordedInBlocksRow) bool { return !batch.refutes(row) }), nil
+}
+
+// refutes tells whether the views contradict a transfer of one of the batch's blocks.
+func (b Batch) refutes(row sqlc.RecordedInBlocksRow) bool {
+	shown, denied := 0, 0
+	for _, view := range b.Views {
+		block := view.Blocks[row.BlockNumber-int64(b.first().Number)]
+		switch {
+		case block.shows(row):
+			shown++
+		case bytes.Equal(block.Hash[:], row.BlockHash) && b.looksFor(row, block):
+			denied++
 		}
 	}
-	return refuted, nil
+	return b.quorum > 0 && denied >= b.quorum && denied > shown
+}
+
+// asRecorded is the arrival as it would be recorded, as far as operators can contradict it.
+func (a arrival) asRecorded() sqlc.RecordedInBlocksRow {
+	return sqlc.RecordedInBlocksRow{
+		TxHash: a.TxHash[:], Native: a.Native, Position: int32(a.Position), BlockNumber: int64(a.block.Number), BlockHash: a.block.Hash[:],
+		Contract: a.Contract.Bytes(), Amount: dbtype.Of(a.Amount), Sender: a.From.Bytes(), Recipient: a.To.Bytes(),
+	}
+}
+
+// findLies reads what was refuted of payments before.
+func (p *placing) findLies(ctx context.Context, known []sqlc.PaymentsByTxRow) error {
+	p.lies = make(map[string][]sqlc.RefutedInclusionsRow)
+	if len(known) == 0 {
+		return nil
+	}
+	ids := make([]string, len(known))
+	for i, row := range known {
+		ids[i] = row.ID
+	}
+	rows, err := p.q.RefutedInclusions(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("read what was refuted: %w", err)
+	}
+	for _, row := range rows {
+		p.lies[row.PaymentID] = append(p.lies[row.PaymentID], row)
+	}
+	return nil
+}
+
+// isLie tells whether the arrival is what was refuted: it takes as many who show it to believe it after all.
+func (p *placing) isLie(known sqlc.PaymentsByTxRow, a arrival) bool {
+	return p.ended[known.ID] && a.recordedAs(known) || slices.ContainsFunc(p.lies[known.ID], a.says)
 }
 
 // looksFor tells whether the transfer would have been found in the block if it were there. What is read by topics alone, of tokens
@@ -107,12 +140,19 @@ func (b SeenBlock) shows(row sqlc.RecordedInBlocksRow) bool {
 func (p *placing) refute(ctx context.Context) error {
 	for _, row := range p.refuted {
 		lost := lostPayment{id: row.ID, orderID: row.OrderID, merchantID: row.MerchantID, inclusion: row.N}
-		err := p.contradict(ctx, lost, endRefuted, "operators who read the block again do not show this transfer")
+		err := p.contradict(ctx, lost, "operators who read the block again do not show this transfer")
 		if err != nil {
 			return err
 		}
+		if !p.ended[row.ID] {
+			continue
+		}
+		err = p.q.ReadMovedAgain(ctx, sqlc.ReadMovedAgainParams{Chain: p.turn.chain, Prefix: movedPrefix(row.ID, row.N), RefutedBlock: row.BlockNumber})
+		if err != nil {
+			return fmt.Errorf("plan to read again where payment %s was shown: %w", row.ID, err)
+		}
 		at := identity{payment.Hash(row.TxHash), row.Native, uint32(row.Position)}
-		if known, ok := p.known[at]; ok && p.ended[row.ID] {
+		if known, ok := p.known[at]; ok {
 			known.Canonical = false // what there is instead begins a new inclusion
 			p.known[at] = known
 		}
@@ -122,7 +162,7 @@ func (p *placing) refute(ctx context.Context) error {
 
 // contradict ends a payment's newest inclusion, which is not true, like that of a payment that left the chain. What was credited
 // stays: only a person takes money back that nothing on the chain took back. Either is done and told once.
-func (p *placing) contradict(ctx context.Context, lost lostPayment, reason, why string) error {
+func (p *placing) contradict(ctx context.Context, lost lostPayment, why string) error {
 	locked := p.locked[lost.id]
 	marked, err := p.q.MarkRefuted(ctx, sqlc.MarkRefutedParams{PaymentID: lost.id, N: lost.inclusion})
 	if err != nil {
@@ -138,7 +178,7 @@ func (p *placing) contradict(ctx context.Context, lost lostPayment, reason, why 
 	} else {
 		p.recorded.Refuted++
 		p.ended[lost.id] = true
-		err = p.drop(ctx, p.turn, p.order(lost.orderID), locked, lost, reason)
+		err = p.drop(ctx, p.turn, p.order(lost.orderID), locked, lost, endRefuted)
 	}
 	if err != nil {
 		return fmt.Errorf("refute payment %s: %w", lost.id, err)
@@ -161,21 +201,44 @@ func (p *placing) doubt(ctx context.Context, lost lostPayment) error {
 }
 
 // moved deals with a transfer that is recorded in another block, or otherwise, while no reorganisation undid that: the chain cannot
-// hold it twice. A new block is believed rather than an older one, and so is a block that is read again when as many operators show the
-// transfer there as it takes to refute one. It tells whether the transfer begins a new inclusion.
+// hold it twice, so one of two words is wrong. A block that is read for the first time is the word of one node, and moves nothing: both
+// blocks are read again. A block that is read again moves it when as many operators show the transfer there as it takes to refute
+// one. It tells whether the transfer begins a new inclusion.
 func (p *placing) moved(ctx context.Context, known sqlc.PaymentsByTxRow, a arrival) (bool, error) {
-	reason := endContentChanged
-	if p.mode == placeRescanned {
-		if bytes.Equal(known.BlockHash, a.block.Hash[:]) || !p.batch.vouchesFor(a) {
-			p.log.WarnContext(ctx, "a block that was read again differs from what is recorded",
-				"chain", p.turn.chain, "payment", known.ID, "block", a.block.Number)
-			return false, nil
-		}
-		reason = endRefuted
+	if p.mode == placeRecorded {
+		return false, p.readBoth(ctx, known, a)
+	}
+	if bytes.Equal(known.BlockHash, a.block.Hash[:]) || !p.batch.vouchesFor(a) {
+		p.log.WarnContext(ctx, "a block that was read again differs from what is recorded",
+			"chain", p.turn.chain, "payment", known.ID, "block", a.block.Number)
+		return false, nil
 	}
 	lost := lostPayment{id: known.ID, orderID: known.OrderID, merchantID: known.MerchantID, inclusion: known.Inclusion}
-	err := p.contradict(ctx, lost, reason, "another block holds this transfer")
+	err := p.contradict(ctx, lost, "another block holds this transfer")
 	return p.ended[known.ID], err
+}
+
+// readBoth has both blocks that a transfer was seen in read again, by several operators where there are several. If it was credited, a
+// person is asked to look, too.
+func (p *placing) readBoth(ctx context.Context, known sqlc.PaymentsByTxRow, a arrival) error {
+	p.log.ErrorContext(ctx, "a node shows a transfer that another block holds: both are read again",
+		"chain", p.turn.chain, "payment", known.ID, "recorded", known.BlockNumber, "shown", a.block.Number)
+	by := process.By{Actor: "recorder", Reason: fmt.Sprintf("two blocks hold payment %s", known.ID)}
+	for _, number := range []uint64{uint64(known.BlockNumber), a.block.Number} {
+		request := fmt.Sprintf("%s%s/%d", movedPrefix(known.ID, known.Inclusion), a.block.Hash, number)
+		if _, err := p.requestRescan(ctx, p.turn.chain, Interval{First: number, Last: number}, by, request); err != nil {
+			return fmt.Errorf("plan to read block %d again: %w", number, err)
+		}
+	}
+	if p.locked[known.ID].CreditedInclusion == nil {
+		return nil
+	}
+	return p.doubt(ctx, lostPayment{id: known.ID, inclusion: known.Inclusion})
+}
+
+// movedPrefix begins the ids of the rescans of blocks in which an inclusion's transfer was shown.
+func movedPrefix(paymentID string, inclusion int32) string {
+	return fmt.Sprintf("moved/%s/%d/", paymentID, inclusion)
 }
 
 // vouchesFor tells whether so many operators show a transfer as it takes, and fewer do not.

@@ -166,9 +166,8 @@ func (t txn) lowerBirths(ctx context.Context, orders map[payment.OrderID]*orderR
 
 // Why an inclusion ended.
 const (
-	endReorg          = "reorg"
-	endContentChanged = "content_changed"
-	endRefuted        = "refuted"
+	endReorg   = "reorg"
+	endRefuted = "refuted"
 )
 
 // drop ends the payment's newest inclusion. A credit of it is reversed first, and a person is asked to look: the merchant

@@ -287,26 +287,27 @@ func TestContentThatChangesWithoutARollback(t *testing.T) {
 			m := mine(t, storetest.New(t))
 			order := m.Order(t)
 			transfer := pay(t, order, 25_000_000)
-			m.record(t, transfer)
+			old := m.record(t, transfer)
 			if credited {
 				m.credit(t, transfer)
 			}
 			moved := transfer
 			moved.Amount = payment.AmountFromUint64(26_000_000)
-			m.record(t, moved)
-			p := m.payment(t, transfer)
+			block := m.record(t, moved)
+			require.Equal(t, []string{"canonical"}, m.reasons(t, transfer), "one word against another")
+			require.Equal(t, 2, m.count(t, `SELECT count(*) FROM rescans WHERE cause = 'requested' AND finished_at IS NULL`))
 			if credited {
-				require.Equal(t, 1, p.Inclusion)
-				require.Equal(t, "credited", p.Status)
 				require.Equal(t, 25_000_000, m.balance(t, "merchant:available"))
 				require.Equal(t, 1, m.count(t, `SELECT count(*) FROM reviews WHERE cause = 'disagreement' AND status = 'open'`))
+				// That one node said so does not keep two from being heard.
+				recorded := m.again(t, m.planned(t, old), m.heard(shown(old), shown(old)))
+				require.Equal(t, store.Recorded{Doubted: 1}, recorded)
 				require.Equal(t, 1, m.count(t, `SELECT count(*) FROM audit WHERE action = 'payment.refuted'`))
 				return
 			}
-			require.Equal(t, 2, p.Inclusion)
-			require.Equal(t, "detected", p.Status)
-			require.Nil(t, p.Returns)
-			require.Equal(t, 1, m.count(t, `SELECT count(*) FROM inclusions WHERE end_reason = 'content_changed'`))
+			require.Equal(t, store.Recorded{Matched: 1, New: 1, Refuted: 1}, m.again(t, m.planned(t, block), m.heard(block, block)))
+			require.Equal(t, []string{"refuted", "canonical"}, m.reasons(t, transfer))
+			require.Nil(t, m.payment(t, transfer).Returns)
 			require.Equal(t, store.CreditDone, m.credit(t, moved).Outcome)
 			require.Equal(t, 26_000_000, m.balance(t, "merchant:available"))
 		})

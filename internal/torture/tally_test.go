@@ -61,6 +61,7 @@ func (c *tally) String() string {
 // count adds what a history that has ended was made of.
 func (h *history) count() {
 	h.tally.add("refuted", h.model.Refuted)
+	h.tally.add("moved", h.model.Moved)
 	h.countCustomers()
 	h.countReviews()
 	for _, o := range h.model.Orders() {

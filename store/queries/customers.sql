@@ -34,10 +34,10 @@ SELECT o.id, o.address_id::text AS address_id FROM orders o
 
 -- name: AllocatedTo :many
 -- What is allocated to orders, of payments that are credited or may still be: a dropped one is waited for, and keeps its share
--- so long.
+-- so long. One that was refuted has none.
 SELECT al.order_id::text AS order_id, sum(al.amount)::base_units AS amount
-  FROM allocations al JOIN payments p ON p.id = al.payment_id
- WHERE al.order_id = ANY(@orders::text[]) AND al.payment_id <> ALL(@except_payments::text[])
+  FROM allocations al JOIN payments p ON p.id = al.payment_id JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE al.order_id = ANY(@orders::text[]) AND al.payment_id <> ALL(@except_payments::text[]) AND i.end_reason IS DISTINCT FROM 'refuted'
    AND (p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL)
  GROUP BY al.order_id;
 
@@ -47,14 +47,17 @@ SELECT al.order_id::text AS order_id, sum(al.amount)::base_units AS amount
 SELECT p.id, p.order_id::text AS order_id, p.inclusion, al.address_id, i.asset_id, i.sender, i.amount, al.amount::base_units AS share
   FROM payments p
   JOIN allocations al ON al.payment_id = p.id AND al.order_id IS NOT NULL
-  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion AND i.end_reason IS DISTINCT FROM 'refuted'
  WHERE p.chain = @chain AND p.returns_by_block IS NOT NULL AND p.status = 'dropped' AND al.address_id = ANY(@addresses::text[])
  ORDER BY i.block_number, i.tx_index, p.native DESC, p.position, p.tx_hash;
 
 -- name: AllocationOf :one
--- waited: the payment left the chain, and its place is kept for it.
+-- waited: the payment left the chain, and its place is kept for it. What was decided about what was refuted is void.
 SELECT al.address_id, al.asset_id, al.order_id, al.amount, (p.returns_by_block IS NOT NULL)::boolean AS waited
-  FROM allocations al JOIN payments p ON p.id = al.payment_id WHERE al.payment_id = @payment_id;
+  FROM allocations al
+  JOIN payments p ON p.id = al.payment_id
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE al.payment_id = @payment_id AND i.end_reason IS DISTINCT FROM 'refuted';
 
 -- name: KeepAllocation :exec
 INSERT INTO allocations AS al (payment_id, address_id, asset_id, order_id, amount)
@@ -105,7 +108,8 @@ SELECT p.id FROM payments p
 SELECT o.id FROM orders o
   JOIN allocations al ON al.order_id = o.id
   JOIN payments p ON p.id = al.payment_id
- WHERE p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE (p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL) AND i.end_reason IS DISTINCT FROM 'refuted'
  GROUP BY o.id
 HAVING sum(al.amount) > o.amount OR bool_or(al.asset_id <> o.asset_id) OR bool_or(al.address_id <> o.address_id)
  ORDER BY o.id LIMIT @max_rows;

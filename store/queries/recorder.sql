@@ -91,9 +91,11 @@ SELECT a.id, a.bytes, a.order_id, a.customer_id, a.merchant_id, a.mode FROM addr
  WHERE a.family = @family AND a.bytes = ANY(@recipients::bytea[]);
 
 -- name: PaymentsByTx :many
--- The payments already known from these transactions, each with its newest inclusion.
+-- The payments already known from these transactions, each with its newest inclusion. was_mined: one of its inclusions was undone with
+-- its block, so it was true.
 SELECT p.id, p.tx_hash, p.native, p.position, p.order_id, p.merchant_id, p.inclusion, p.first_included_at,
-       i.block_hash, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
+       i.block_number, i.block_hash, i.asset_id, i.amount, i.sender, i.recipient, i.canonical,
+       EXISTS (SELECT FROM inclusions e WHERE e.payment_id = p.id AND e.end_reason = 'reorg')::boolean AS was_mined
   FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
  WHERE p.chain = @chain AND p.tx_hash = ANY(@tx_hashes::bytea[]);
 
@@ -127,8 +129,8 @@ UPDATE payments SET status = 'dropped', credited_inclusion = NULL, dropped_at = 
  WHERE id = @id;
 
 -- name: ReincludePayment :exec
--- Mined again: possibly elsewhere in the block, for another amount, or to another address of ours. first_included_at stays.
-UPDATE payments SET status = 'detected', inclusion = @inclusion, credited_inclusion = NULL, dropped_at = NULL, returns_by_block = NULL,
+-- Mined again: possibly elsewhere in the block, for another amount, or to another address of ours.
+UPDATE payments SET status = 'detected', first_included_at = @first_included_at, inclusion = @inclusion, credited_inclusion = NULL, dropped_at = NULL, returns_by_block = NULL,
        address_id = @address_id, order_id = @order_id, merchant_id = @merchant_id, mode = @mode, last_woken_at = now(),
        settle_deadline = now() + settle_window(chain, 0)
  WHERE id = @id;

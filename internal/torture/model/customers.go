@@ -59,7 +59,7 @@ func (m *Model) attribute(p *Payment, b *Block, t transfer) (replaced *Payment) 
 func (m *Model) replaces(p *Payment, b *Block, t transfer) *Payment {
 	var first *Payment
 	for _, other := range m.payments {
-		if other == p || other.Status != dropped || other.returnsBy == nil || other.part == nil || other.part.order == "" {
+		if other == p || other.Status != dropped || other.returnsBy == nil || other.last().refuted || other.part == nil || other.part.order == "" {
 			continue
 		}
 		was := other.last()
@@ -87,7 +87,7 @@ func (in *Inclusion) before(other *Inclusion) bool {
 func (m *Model) keeps(p *Payment, t transfer) bool {
 	was := p.part
 	switch {
-	case was == nil, was.address != t.to, was.asset != t.asset:
+	case was == nil, p.last().refuted, was.address != t.to, was.asset != t.asset:
 		return false
 	case was.order == "":
 		return true
@@ -132,7 +132,7 @@ func (m *Model) choose(p *Payment, b *Block, t transfer) *Order {
 func (m *Model) Owed(id, except string) *big.Int {
 	owed := new(big.Int).Set(m.orders[id].Due)
 	for _, p := range m.payments {
-		if p.Key != except && p.part != nil && p.part.order == id && (p.Status != dropped || p.returnsBy != nil) {
+		if p.Key != except && p.part != nil && p.part.order == id && (p.Status != dropped || p.returnsBy != nil && !p.last().refuted) {
 			owed.Sub(owed, p.part.amount)
 		}
 	}

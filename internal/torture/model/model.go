@@ -31,8 +31,8 @@ type Model struct {
 	// reviews are what persons are asked to look at, and done what they decided, by its request.
 	reviews map[Subject]Review
 	done    map[string]bool
-	// Refuted counts the inclusions that operators contradicted.
-	Refuted int
+	// Refuted counts the inclusions that operators contradicted, Moved those that they showed elsewhere.
+	Refuted, Moved int
 }
 
 // chain is how far a chain is recorded.
@@ -75,6 +75,7 @@ type Inclusion struct {
 	From, To  string
 	Amount    *big.Int
 	Canonical bool
+	refuted   bool // several contradicted it
 	place     place
 }
 
@@ -89,7 +90,7 @@ func New() *Model {
 // Clone returns a copy that shares nothing that changes.
 func (m *Model) Clone() *Model {
 	c := New()
-	c.Refuted = m.Refuted
+	c.Refuted, c.Moved = m.Refuted, m.Moved
 	maps.Copy(c.dust, m.dust)
 	maps.Copy(c.tiers, m.tiers)
 	maps.Copy(c.vouched, m.vouched)
@@ -240,35 +241,11 @@ func (m *Model) refute(name string, b *Block, how Seen, at int) {
 		if p.Status != detected && p.Status != parked || in.Block != b.ID {
 			continue
 		}
-		native, inside := in.Asset.Token == "", in.place[1] == 0 && in.place[2] > 0
-		shown, denied := 0, 0
-		for _, view := range how.Views {
-			switch {
-			case view.version(b, at).shows(name, p, view.Traced[at]):
-				shown++
-			case !native && slices.Contains(how.Tokens, in.Asset.Token), native && (!inside || view.Traced[at]):
-				denied++
-			}
-		}
-		if denied > 1 && denied > shown {
+		if how.denied(name, b, at, transfer{key: p.Key, asset: in.Asset, to: in.To, amount: in.Amount, place: in.place}) {
 			m.Refuted++
-			m.drop(p, m.Cursor(name).Number)
+			m.drop(p, m.Cursor(name).Number, true)
 		}
 	}
-}
-
-// version is a block as it was told.
-func (s Seen) version(b *Block, at int) *Block {
-	if told := s.told(at); told != nil {
-		return told
-	}
-	return b
-}
-
-func (b *Block) shows(name string, p *Payment, traced bool) bool {
-	return slices.ContainsFunc(b.transfers(name, traced), func(t transfer) bool {
-		return t.key == p.Key && t.to == p.last().To && t.asset == p.last().Asset && t.amount.Cmp(p.last().Amount) == 0
-	})
 }
 
 // Quarantine takes note of a block that was passed over.
@@ -292,13 +269,12 @@ func (m *Model) Quarantine(name string, b *Block, before func(a, b string) bool)
 func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 	c := m.chains[name]
 	for i, b := range blocks {
-		if told := how.told(i); told != nil {
-			b = told
-		}
-		for _, t := range b.transfers(name, how.Traced[i]) {
+		for _, t := range how.version(b, i).transfers(name, how.Traced[i]) {
 			_, enabled := m.dust[t.asset]
 			if enabled && m.Ours(t.to) && (t.asset.Token == "" || slices.Contains(how.Tokens, t.asset.Token)) {
-				m.include(name, b, t, fresh)
+				if !how.denied(name, b, i, t) {
+					m.include(name, b, t, fresh, how.vouched(name, b, i, t))
+				}
 			}
 		}
 		for _, token := range append([]string{""}, how.Tokens...) {
@@ -311,17 +287,23 @@ func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 }
 
 // include gives a payment its place in a block.
-func (m *Model) include(name string, b *Block, t transfer, fresh bool) {
+func (m *Model) include(name string, b *Block, t transfer, fresh, vouched bool) {
 	in := Inclusion{Block: b.ID, Number: b.Number, Asset: t.asset, From: t.from, To: t.to, Amount: t.amount, Canonical: true, place: t.place}
 	p := m.payments[t.key]
 	if p == nil {
 		p = &Payment{Key: t.key, chain: name, first: b.Time}
 		m.payments[t.key] = p
 	} else if p.Status != dropped {
-		if last := p.last(); !fresh || last.Block == in.Block {
-			return // the very same, read again; or something else, which a second reading leaves alone
+		if last := p.last(); fresh || !vouched || last.Block == in.Block || p.Status == credited {
+			return // the very same, read again; or one word against another
 		}
-		m.drop(p, m.Cursor(name).Number) // no chain has it twice, so what was told before was a lie
+		m.Moved++
+		m.drop(p, m.Cursor(name).Number, true) // no chain has it twice, so what was told before was a lie
+	} else if !vouched && p.lied(in) {
+		return
+	}
+	if !p.mined() {
+		p.first = b.Time
 	}
 	old := p.Order
 	replaced := m.attribute(p, b, t)
@@ -345,7 +327,7 @@ func (m *Model) Rollback(name string, to uint64) {
 		return
 	}
 	for _, p := range m.above(name, to) {
-		m.drop(p, cursor.Number)
+		m.drop(p, cursor.Number, false)
 	}
 	for len(c.recorded) > 0 && c.recorded[len(c.recorded)-1].Number > to {
 		b := c.recorded[len(c.recorded)-1]
@@ -377,9 +359,9 @@ func (m *Model) above(name string, to uint64) []*Payment {
 func (p *Payment) last() *Inclusion { return &p.Inclusions[len(p.Inclusions)-1] }
 
 // drop ends a payment's inclusion. What was credited of it is taken back.
-func (m *Model) drop(p *Payment, cursor uint64) {
+func (m *Model) drop(p *Payment, cursor uint64, refuted bool) {
 	wasCredited, account := p.Status == credited, p.Account
-	p.last().Canonical = false
+	p.last().Canonical, p.last().refuted = false, refuted
 	p.Status, p.Credited, p.Account, p.Released = dropped, 0, "", false
 	window := m.chains[p.chain].confirmations
 	if o := m.orders[p.Order]; o != nil && o.Asset.Chain == p.chain {

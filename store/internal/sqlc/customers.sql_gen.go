@@ -14,8 +14,8 @@ import (
 
 const allocatedTo = `-- name: AllocatedTo :many
 SELECT al.order_id::text AS order_id, sum(al.amount)::base_units AS amount
-  FROM allocations al JOIN payments p ON p.id = al.payment_id
- WHERE al.order_id = ANY($1::text[]) AND al.payment_id <> ALL($2::text[])
+  FROM allocations al JOIN payments p ON p.id = al.payment_id JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE al.order_id = ANY($1::text[]) AND al.payment_id <> ALL($2::text[]) AND i.end_reason IS DISTINCT FROM 'refuted'
    AND (p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL)
  GROUP BY al.order_id
 `
@@ -31,7 +31,7 @@ type AllocatedToRow struct {
 }
 
 // What is allocated to orders, of payments that are credited or may still be: a dropped one is waited for, and keeps its share
-// so long.
+// so long. One that was refuted has none.
 func (q *Queries) AllocatedTo(ctx context.Context, arg AllocatedToParams) ([]AllocatedToRow, error) {
 	rows, err := q.db.Query(ctx, allocatedTo, arg.Orders, arg.ExceptPayments)
 	if err != nil {
@@ -54,7 +54,10 @@ func (q *Queries) AllocatedTo(ctx context.Context, arg AllocatedToParams) ([]All
 
 const allocationOf = `-- name: AllocationOf :one
 SELECT al.address_id, al.asset_id, al.order_id, al.amount, (p.returns_by_block IS NOT NULL)::boolean AS waited
-  FROM allocations al JOIN payments p ON p.id = al.payment_id WHERE al.payment_id = $1
+  FROM allocations al
+  JOIN payments p ON p.id = al.payment_id
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE al.payment_id = $1 AND i.end_reason IS DISTINCT FROM 'refuted'
 `
 
 type AllocationOfRow struct {
@@ -65,7 +68,7 @@ type AllocationOfRow struct {
 	Waited    bool
 }
 
-// waited: the payment left the chain, and its place is kept for it.
+// waited: the payment left the chain, and its place is kept for it. What was decided about what was refuted is void.
 func (q *Queries) AllocationOf(ctx context.Context, paymentID string) (AllocationOfRow, error) {
 	row := q.db.QueryRow(ctx, allocationOf, paymentID)
 	var i AllocationOfRow
@@ -83,7 +86,7 @@ const awaitedShares = `-- name: AwaitedShares :many
 SELECT p.id, p.order_id::text AS order_id, p.inclusion, al.address_id, i.asset_id, i.sender, i.amount, al.amount::base_units AS share
   FROM payments p
   JOIN allocations al ON al.payment_id = p.id AND al.order_id IS NOT NULL
-  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion AND i.end_reason IS DISTINCT FROM 'refuted'
  WHERE p.chain = $1 AND p.returns_by_block IS NOT NULL AND p.status = 'dropped' AND al.address_id = ANY($2::text[])
  ORDER BY i.block_number, i.tx_index, p.native DESC, p.position, p.tx_hash
 `
@@ -209,7 +212,8 @@ const checkOwed = `-- name: CheckOwed :many
 SELECT o.id FROM orders o
   JOIN allocations al ON al.order_id = o.id
   JOIN payments p ON p.id = al.payment_id
- WHERE p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+ WHERE (p.status IN ('detected', 'parked', 'credited') OR p.returns_by_block IS NOT NULL) AND i.end_reason IS DISTINCT FROM 'refuted'
  GROUP BY o.id
 HAVING sum(al.amount) > o.amount OR bool_or(al.asset_id <> o.asset_id) OR bool_or(al.address_id <> o.address_id)
  ORDER BY o.id LIMIT $1

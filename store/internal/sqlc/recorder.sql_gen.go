@@ -628,7 +628,8 @@ func (q *Queries) PaymentsAbove(ctx context.Context, arg PaymentsAboveParams) ([
 
 const paymentsByTx = `-- name: PaymentsByTx :many
 SELECT p.id, p.tx_hash, p.native, p.position, p.order_id, p.merchant_id, p.inclusion, p.first_included_at,
-       i.block_hash, i.asset_id, i.amount, i.sender, i.recipient, i.canonical
+       i.block_number, i.block_hash, i.asset_id, i.amount, i.sender, i.recipient, i.canonical,
+       EXISTS (SELECT FROM inclusions e WHERE e.payment_id = p.id AND e.end_reason = 'reorg')::boolean AS was_mined
   FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
  WHERE p.chain = $1 AND p.tx_hash = ANY($2::bytea[])
 `
@@ -647,15 +648,18 @@ type PaymentsByTxRow struct {
 	MerchantID      string
 	Inclusion       int32
 	FirstIncludedAt time.Time
+	BlockNumber     int64
 	BlockHash       []byte
 	AssetID         string
 	Amount          dbtype.Amount
 	Sender          []byte
 	Recipient       []byte
 	Canonical       bool
+	WasMined        bool
 }
 
-// The payments already known from these transactions, each with its newest inclusion.
+// The payments already known from these transactions, each with its newest inclusion. was_mined: one of its inclusions was undone with
+// its block, so it was true.
 func (q *Queries) PaymentsByTx(ctx context.Context, arg PaymentsByTxParams) ([]PaymentsByTxRow, error) {
 	rows, err := q.db.Query(ctx, paymentsByTx, arg.Chain, arg.TxHashes)
 	if err != nil {
@@ -674,12 +678,14 @@ func (q *Queries) PaymentsByTx(ctx context.Context, arg PaymentsByTxParams) ([]P
 			&i.MerchantID,
 			&i.Inclusion,
 			&i.FirstIncludedAt,
+			&i.BlockNumber,
 			&i.BlockHash,
 			&i.AssetID,
 			&i.Amount,
 			&i.Sender,
 			&i.Recipient,
 			&i.Canonical,
+			&i.WasMined,
 		); err != nil {
 			return nil, err
 		}
@@ -734,24 +740,26 @@ func (q *Queries) RaiseEpoch(ctx context.Context, chain string) (RaiseEpochRow, 
 }
 
 const reincludePayment = `-- name: ReincludePayment :exec
-UPDATE payments SET status = 'detected', inclusion = $1, credited_inclusion = NULL, dropped_at = NULL, returns_by_block = NULL,
-       address_id = $2, order_id = $3, merchant_id = $4, mode = $5, last_woken_at = now(),
+UPDATE payments SET status = 'detected', first_included_at = $1, inclusion = $2, credited_inclusion = NULL, dropped_at = NULL, returns_by_block = NULL,
+       address_id = $3, order_id = $4, merchant_id = $5, mode = $6, last_woken_at = now(),
        settle_deadline = now() + settle_window(chain, 0)
- WHERE id = $6
+ WHERE id = $7
 `
 
 type ReincludePaymentParams struct {
-	Inclusion  int32
-	AddressID  string
-	OrderID    *string
-	MerchantID string
-	Mode       string
-	ID         string
+	FirstIncludedAt time.Time
+	Inclusion       int32
+	AddressID       string
+	OrderID         *string
+	MerchantID      string
+	Mode            string
+	ID              string
 }
 
-// Mined again: possibly elsewhere in the block, for another amount, or to another address of ours. first_included_at stays.
+// Mined again: possibly elsewhere in the block, for another amount, or to another address of ours.
 func (q *Queries) ReincludePayment(ctx context.Context, arg ReincludePaymentParams) error {
 	_, err := q.db.Exec(ctx, reincludePayment,
+		arg.FirstIncludedAt,
 		arg.Inclusion,
 		arg.AddressID,
 		arg.OrderID,

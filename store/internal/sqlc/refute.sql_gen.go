@@ -38,12 +38,32 @@ type MayRefuteAloneParams struct {
 	Chain    string
 }
 
-// Whether what one operator shows is enough: a person asked for the rescan, and no other operator is configured.
+// Whether what one operator shows is enough: the rescan was asked for, and no other operator is configured.
 func (q *Queries) MayRefuteAlone(ctx context.Context, arg MayRefuteAloneParams) (bool, error) {
 	row := q.db.QueryRow(ctx, mayRefuteAlone, arg.RescanID, arg.Chain)
 	var column_1 bool
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const readMovedAgain = `-- name: ReadMovedAgain :exec
+INSERT INTO rescans (chain, from_block, to_block, next_block, cause, request_id, requested_by)
+SELECT r.chain, r.from_block, r.to_block, r.from_block, r.cause, r.request_id || '/again', r.requested_by FROM rescans r
+ WHERE r.chain = $1 AND starts_with(r.request_id, $2::text) AND r.finished_at IS NOT NULL
+   AND r.from_block <> $3::bigint AND NOT r.request_id LIKE '%/again'
+ON CONFLICT (request_id) DO NOTHING
+`
+
+type ReadMovedAgainParams struct {
+	Chain        string
+	Prefix       string
+	RefutedBlock int64
+}
+
+// A payment's place was refuted: where else it was shown is read once more, if that was read before and nobody could tell.
+func (q *Queries) ReadMovedAgain(ctx context.Context, arg ReadMovedAgainParams) error {
+	_, err := q.db.Exec(ctx, readMovedAgain, arg.Chain, arg.Prefix, arg.RefutedBlock)
+	return err
 }
 
 const recordedInBlocks = `-- name: RecordedInBlocks :many
@@ -101,6 +121,48 @@ func (q *Queries) RecordedInBlocks(ctx context.Context, arg RecordedInBlocksPara
 			&i.BlockHash,
 			&i.AssetID,
 			&i.Contract,
+			&i.Amount,
+			&i.Sender,
+			&i.Recipient,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const refutedInclusions = `-- name: RefutedInclusions :many
+SELECT payment_id, block_hash, asset_id, amount, sender, recipient FROM inclusions
+ WHERE payment_id = ANY($1::text[]) AND end_reason = 'refuted'
+`
+
+type RefutedInclusionsRow struct {
+	PaymentID string
+	BlockHash []byte
+	AssetID   string
+	Amount    dbtype.Amount
+	Sender    []byte
+	Recipient []byte
+}
+
+// What was said of payments and is not true.
+func (q *Queries) RefutedInclusions(ctx context.Context, payments []string) ([]RefutedInclusionsRow, error) {
+	rows, err := q.db.Query(ctx, refutedInclusions, payments)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RefutedInclusionsRow
+	for rows.Next() {
+		var i RefutedInclusionsRow
+		if err := rows.Scan(
+			&i.PaymentID,
+			&i.BlockHash,
+			&i.AssetID,
 			&i.Amount,
 			&i.Sender,
 			&i.Recipient,
