@@ -165,7 +165,7 @@ func TestWhatWasRefutedBeginsOnlyWhenTwoShowIt(t *testing.T) {
 	require.Equal(t, []string{"refuted"}, m.reasons(t, invented))
 	m.tip = block.BlockRef
 	m.advance(t, 2)
-	require.Equal(t, store.Recorded{Matched: 1, New: 1}, m.again(t, store.OpenRescan{Second: true}, m.heard(block, block)), "it is true after all")
+	require.Equal(t, store.Recorded{Matched: 1, New: 1}, m.again(t, m.planned(t, block), m.heard(block, block)), "it is true after all")
 	require.Equal(t, []string{"refuted", "canonical"}, m.reasons(t, invented))
 }
 

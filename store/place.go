@@ -18,7 +18,7 @@ import (
 type placeMode uint8
 
 const (
-	// placeRecorded: the blocks are new; what they say is true from now on.
+	// placeRecorded: the blocks are new; what they say is true from now on, unless it contradicts what is recorded.
 	placeRecorded placeMode = iota
 	// placeRescanned: the blocks were recorded before; they only add what was missed.
 	placeRescanned
@@ -191,8 +191,7 @@ func (p *placing) include(ctx context.Context, a arrival) (fresh bool, err error
 			return false, err
 		}
 	} else if p.isLie(known, a) && !p.batch.vouchesFor(a) {
-		p.log.WarnContext(ctx, "what was refuted is shown again", "chain", p.turn.chain, "payment", known.ID, "block", a.block.Number)
-		return false, nil
+		return false, p.shownAgain(ctx, known, a)
 	}
 	return true, p.again(ctx, known, a)
 }

@@ -236,6 +236,20 @@ func (p *placing) readBoth(ctx context.Context, known sqlc.PaymentsByTxRow, a ar
 	return p.doubt(ctx, lostPayment{id: known.ID, inclusion: known.Inclusion})
 }
 
+// shownAgain leaves out what was refuted before. Where its block is new again, after a reorganisation, several operators are asked.
+func (p *placing) shownAgain(ctx context.Context, known sqlc.PaymentsByTxRow, a arrival) error {
+	p.log.WarnContext(ctx, "what was refuted is shown again", "chain", p.turn.chain, "payment", known.ID, "block", a.block.Number)
+	if p.mode != placeRecorded {
+		return nil
+	}
+	by := process.By{Actor: "recorder", Reason: fmt.Sprintf("what was refuted of payment %s is shown again", known.ID)}
+	request := fmt.Sprintf("shown/%s/%d/%s", known.ID, known.Inclusion, a.block.Hash)
+	if _, err := p.requestRescan(ctx, p.turn.chain, Interval{First: a.block.Number, Last: a.block.Number}, by, request); err != nil {
+		return fmt.Errorf("plan to read block %d again: %w", a.block.Number, err)
+	}
+	return nil
+}
+
 // movedPrefix begins the ids of the rescans of blocks in which an inclusion's transfer was shown.
 func movedPrefix(paymentID string, inclusion int32) string {
 	return fmt.Sprintf("moved/%s/%d/", paymentID, inclusion)

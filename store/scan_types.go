@@ -65,7 +65,7 @@ type OpenRescan struct {
 	Next     uint64 // the first block that is not read again yet
 	// Second: it is a second look. It has no row, and what it finds had been missed.
 	Second bool
-	// Requested: a person asked for it.
+	// Requested: it was asked for, by a person or because two blocks hold one transfer.
 	Requested bool
 }
 

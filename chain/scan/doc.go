@@ -20,7 +20,7 @@
 //     for, record what was missed, leave the cursor.
 //   - second look: when there is nothing else to do, read what has become final once
 //     more, and raise an alarm if it finds anything. It hears two operators one by one,
-//     where there are two, and so does a rescan that a person asked for: what both
+//     where there are two, and so does a rescan that was asked for: what both
 //     contradict was made up. When the two differ, in what they show or in receipts, all
 //     are heard, and of those who hold other blocks than the others the majority, two at
 //     least. When they cannot be had, three times in a row, one will

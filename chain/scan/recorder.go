@@ -85,8 +85,7 @@ type Recorder interface {
 	// is, also when it is not there any more, unless it is refuted: operators that read
 	// the recorded block, and in it what the transfer is found by, do not show that
 	// transfer with that content. It takes two of batch.Views that do not show it, and
-	// fewer that do; or the only view, when batch.Alone and a person asked for the
-	// rescan. Refuted is also what as many show in another block. A refuted inclusion ends, and what is there instead begins a new one; one
+	// fewer that do; or the only view, when batch.Alone and the rescan was asked for. Refuted is also what as many show in another block. A refuted inclusion ends, and what is there instead begins a new one; one
 	// that was credited is left alone and a person is told.
 	RecordRescan(ctx context.Context, session Session, rescan Rescan, batch Batch) (Recorded, error)
 
@@ -150,7 +149,7 @@ type Rescan struct {
 	// Second: it is a second look, of which the recorder keeps account by the blocks and not by the ID. What it finds had
 	// been missed.
 	Second bool
-	// Requested: a person asked for it.
+	// Requested: it was asked for, by a person or because two blocks hold one transfer.
 	Requested bool
 }
 
