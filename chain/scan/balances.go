@@ -95,7 +95,7 @@ func (r *run) balances(ctx context.Context, source chain.Balancer, round Balance
 		if said = append(said, balances); len(said) < least {
 			continue
 		}
-		if seen, disputed = mostSay(said, least); !slices.Contains(disputed, true) {
+		if seen, disputed = mostSay(said); !slices.Contains(disputed, true) {
 			break
 		}
 	}
@@ -121,9 +121,9 @@ func tellers(source chain.Source, balancer chain.Balancer) []chain.Balancer {
 	return list
 }
 
-// mostSay returns of each address what more operators say than anything else, and whether they are fewer than least or as many say
-// something else.
-func mostSay(said [][]payment.Amount, least int) (seen []payment.Amount, disputed []bool) {
+// mostSay returns of each address what more operators say than anything else, and whether there is none such: as many say
+// something else. Of two operators or more, who is alone is outvoted or disputed.
+func mostSay(said [][]payment.Amount) (seen []payment.Amount, disputed []bool) {
 	seen, disputed = make([]payment.Amount, len(said[0])), make([]bool, len(said[0]))
 	for i := range seen {
 		votes := map[payment.Amount]int{}
@@ -138,7 +138,7 @@ func mostSay(said [][]payment.Amount, least int) (seen []payment.Amount, dispute
 				others = max(others, count)
 			}
 		}
-		disputed[i] = most < least || most == others
+		disputed[i] = most == others
 	}
 	return seen, disputed
 }

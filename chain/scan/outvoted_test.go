@@ -94,7 +94,7 @@ func TestOneOperatorKeepsNobodyFromReadingAgain(t *testing.T) {
 			b.recorded(b.fake.Head())
 			require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.twice[1] && b.memory.twice[32] }))
 			require.Len(t, b.amounts(), 40)
-			b.memory.change(func() { require.Equal(t, 40, len(b.memory.payments), "nothing is recorded on the word of one") })
+			b.memory.change(func() { require.Len(t, b.memory.payments, 40, "nothing is recorded on the word of one") })
 		})
 	}
 }
@@ -116,7 +116,7 @@ func TestTwoOperatorsWithOtherBlocksAreADisagreement(t *testing.T) {
 		{Operator: "alpha", Source: b.source}, {Operator: "beta", Source: elsewhere{b.source}},
 	}})
 	for range 5 { // also when one operator would do
-		for "operators_disagree" != <-failures {
+		for <-failures != "operators_disagree" {
 		}
 	}
 	require.ErrorIs(t, stop(), context.Canceled)
