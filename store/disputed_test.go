@@ -17,6 +17,9 @@ func TestDisputedBalancesLeaveOthersTheirTurn(t *testing.T) {
 	first, second := m.Order(t), m.Order(t)
 	m.record(t)
 	m.advance(t, 2*storetest.Confirmations)
+	require.Equal(t, 1, m.count(t, `WITH moved AS (UPDATE balance_checks SET agreed_block = born_block + 1
+		WHERE address_id = (SELECT address_id FROM orders WHERE id = $1) AND asset_id = $2 RETURNING 1) SELECT count(*) FROM moved`,
+		first.ID, payment.NativeAsset(m.session.Chain).String()), "one is behind the other")
 	due := func() store.BalanceRound {
 		round, err := m.rec.BalancesDue(t.Context(), m.session, 1)
 		require.NoError(t, err)
