@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"encoding/hex"
 	"testing"
 	"time"
@@ -102,6 +103,7 @@ func TestMigratingWhileBlocksAreRecorded(t *testing.T) {
 		require.NoError(t, err)
 		recorder, err := m.PG.Owner.Begin(t.Context())
 		require.NoError(t, err)
+		t.Cleanup(func() { _ = recorder.Rollback(context.WithoutCancel(t.Context())) }) // nothing waits for it when this fails
 		_, err = recorder.Exec(t.Context(), `UPDATE cursors SET updated_at = now()`)
 		require.NoError(t, err)
 		migrated := make(chan error, 1)
