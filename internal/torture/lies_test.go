@@ -106,8 +106,9 @@ func (h *history) contradicted(key string, n *node, seen string, err error) {
 	}
 }
 
-// awake makes sure that no honest operator seems to stand still: the word of one whose head moves counts for more.
+// awake makes sure that no honest operator is left out because of what failed before: the other one's word would be the only one.
 func (n *node) awake(ctx context.Context) {
+	n.clock.Add(int64(20 * time.Second))
 	n.mine(nil)
 	for _, source := range []activities.Source{n.source, n.judge} {
 		_, _ = source.Head(ctx, payment.TagNone)

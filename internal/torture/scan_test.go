@@ -108,7 +108,6 @@ func (h *history) scan(n *node, f scanFault) {
 		}
 	}()
 	if n.forked {
-		n.clock.Add(int64(20 * time.Second)) // nobody is left alone any more because of what failed before
 		n.awake(h.ctx)
 	}
 	if f.lie != nil {
