@@ -29,10 +29,3 @@ type Witnesser interface {
 	// the one last that most answers come from.
 	Witnesses() []Witness
 }
-
-// Seconder is a Source that can read the same chain by way of somebody else.
-type Seconder interface {
-	// Second returns a source of the same chain that prefers another operator than the one that answers now. It is the
-	// same operator when there is no other one.
-	Second() Source
-}

@@ -56,15 +56,7 @@ func (q question) plain() bool {
 }
 
 func (p *Pool) question(e effort) question {
-	q := question{effort: e, cost: 1, only: p.only}
-	if p.second {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.primary != nil {
-			q.avoid = p.primary.Operator
-		}
-	}
-	return q
+	return question{effort: e, cost: 1, only: p.only}
 }
 
 func (p *Pool) questionOf(e effort, hash payment.Hash) question {

@@ -13,7 +13,6 @@
 //	header, range         the primary; an endpoint whose head is below the block comes last
 //	block by hash         an endpoint that has shown that it has the block; with Traces one that can trace
 //	CheckInclusion        first another operator than the one the block was read from; see Agreement
-//	Second()              another operator than the primary's, for looking twice
 //	Witnesses()           each operator by itself, for comparing what they say
 //
 // An endpoint that fails is left for the next one within the same call, so failing over in the middle of a block costs a

@@ -18,7 +18,6 @@ var (
 	_ chain.Source      = (*Pool)(nil)
 	_ chain.Verifier    = (*Pool)(nil)
 	_ chain.TokenReader = (*Pool)(nil)
-	_ chain.Seconder    = (*Pool)(nil)
 	_ chain.Witnesser   = (*Pool)(nil)
 )
 
@@ -47,8 +46,7 @@ type Config struct {
 type Pool struct {
 	*core
 
-	second bool   // prefer another operator than the primary's
-	only   string // ask this operator and no other, if set
+	only string // ask this operator and no other, if set
 }
 
 // core is what a Pool, its Second and its Witnesses share.
@@ -105,9 +103,6 @@ func wait(ctx context.Context, d time.Duration) error {
 }
 
 func (c *core) now() time.Time { return c.opts.Now() }
-
-// Second implements chain.Seconder: the same endpoints, asking those of another operator than the primary's first.
-func (p *Pool) Second() chain.Source { return &Pool{core: p.core, second: true} }
 
 // Witnesses implements chain.Witnesser.
 func (p *Pool) Witnesses() []chain.Witness {

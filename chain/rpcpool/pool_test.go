@@ -383,25 +383,6 @@ func TestWorkIsSharedByWeight(t *testing.T) {
 	require.Positive(t, r.gates[2].count("number"))
 }
 
-func TestTheSecondLookIsSomebodyElses(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, "alpha", "alpha", "beta")
-	r.grow(5)
-	r.head()
-	filter := chain.Filter{Tokens: []payment.Address{r.fakes[0].Token()}}
-	_, err := r.Range(t.Context(), 1, 5, filter)
-	require.NoError(t, err)
-	require.Equal(t, 0, r.primary())
-	second := r.Second()
-	_, err = second.Range(t.Context(), 1, 5, filter)
-	require.NoError(t, err)
-	require.Equal(t, []int{1, 0, 1}, []int{r.gates[0].count("range"), r.gates[1].count("range"), r.gates[2].count("range")})
-	require.Equal(t, 0, r.primary(), "and changes nothing for the first")
-	r.gates[2].fails(chain.ErrUnavailable)
-	_, err = second.Range(t.Context(), 1, 5, filter)
-	require.NoError(t, err, "better the same operator than nobody")
-}
-
 // What an operator is heard about is said by nobody else, also when it cannot answer.
 func TestWitnessesAnswerForThemselves(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,14 @@ func (r *run) rollBack(ctx context.Context, cursor, header payment.BlockRef) (Mo
 	if err != nil {
 		return "", err
 	}
-	ancestor, err := r.commonAncestor(ctx, cursor, header)
+	ancestor, lowest, err := r.commonAncestor(ctx, cursor, header)
+	// That the cursor's block is gone does not say how far down: who shows the longer chain may have left it earlier than the others
+	// did. Whoever has any of the blocks that would be undone has the lowest of them.
+	if lowest.Number != 0 && lowest.Number != cursor.Number {
+		if _, err := r.undisputed(ctx, lowest); err != nil {
+			return "", err
+		}
+	}
 	if err == nil {
 		r.pass(PointAncestor)
 		err = r.Recorder.Rollback(ctx, r.session, ancestor)
@@ -46,67 +53,67 @@ func (r *run) rollBack(ctx context.Context, cursor, header payment.BlockRef) (Mo
 	return ModeRollback, nil
 }
 
-// undisputed asks another operator, where there is one, whether the cursor's block is canonical there. What several
+// undisputed asks every operator, where there are several, whether a recorded block is canonical there. What several
 // operators may have vouched for is not undone on the word of one, which is wrong or lies or sits on a fork of its own: the
 // step fails until they agree. An operator that cannot tell, because it lags or does not answer, disputes nothing; silent is
-// why it did not answer.
-func (r *run) undisputed(ctx context.Context, cursor payment.BlockRef) (silent, err error) {
-	operators, ok := r.Source.(chain.Seconder)
+// why one did not answer.
+func (r *run) undisputed(ctx context.Context, block payment.BlockRef) (silent, err error) {
+	operators, ok := r.Source.(chain.Witnesser)
 	if !ok {
 		return nil, nil
 	}
-	// Either of them may have shown the longer chain, so both are asked.
-	here, err := r.Source.HeaderByNumber(ctx, cursor.Number)
-	if err == nil && here.Hash == cursor.Hash {
-		return nil, r.disputed(cursor)
+	for _, witness := range operators.Witnesses() {
+		there, err := witness.HeaderByNumber(ctx, block.Number)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, chain.ErrBlockUnknown):
+		case err != nil:
+			silent = err
+		case there.Hash == block.Hash:
+			r.log.Error("operators disagree about the chain: nothing is undone until they agree", "operator", witness.Operator,
+				"block", block.Number, "hash", block.Hash.String())
+			return nil, fmt.Errorf("%w: block %d is canonical for an operator", chain.ErrDisagreement, block.Number)
+		}
 	}
-	there, err := operators.Second().HeaderByNumber(ctx, cursor.Number)
-	switch {
-	case errors.Is(err, chain.ErrBlockUnknown):
-		return nil, ctx.Err()
-	case err != nil:
-		return err, ctx.Err()
-	case there.Hash != cursor.Hash:
-		return nil, ctx.Err()
-	}
-	return nil, r.disputed(cursor)
-}
-
-func (r *run) disputed(cursor payment.BlockRef) error {
-	r.log.Error("operators disagree about the chain: nothing is undone until they agree", "block", cursor.Number, "hash", cursor.Hash.String())
-	return fmt.Errorf("%w: block %d is canonical for an operator", chain.ErrDisagreement, cursor.Number)
+	return silent, nil
 }
 
 // commonAncestor walks down from header, parent by parent and by hash, to the first
 // block that is recorded. Reading by hash keeps the walk on one chain even when
-// every answer comes from another node.
-func (r *run) commonAncestor(ctx context.Context, cursor, header payment.BlockRef) (payment.BlockRef, error) {
+// every answer comes from another node. lowest is the lowest block known by its hash that is above the ancestor, also when that is
+// ErrHorizon; its number is 0 when nothing is known.
+func (r *run) commonAncestor(ctx context.Context, cursor, header payment.BlockRef) (ancestor, lowest payment.BlockRef, err error) {
 	recorded, oldest, err := r.recorded(ctx, cursor)
 	if err != nil {
-		return payment.BlockRef{}, err
+		return payment.BlockRef{}, payment.BlockRef{}, err
 	}
 	child := header
 	for child.Number > 0 {
 		parent, err := r.Source.HeaderByHash(ctx, child.Parent)
 		if err != nil {
-			return payment.BlockRef{}, fmt.Errorf("read the parent of block %d: %w", child.Number, err)
+			return payment.BlockRef{}, payment.BlockRef{}, fmt.Errorf("read the parent of block %d: %w", child.Number, err)
 		}
 		if parent.Hash != child.Parent || parent.Number != child.Number-1 {
-			return payment.BlockRef{}, fmt.Errorf("%w: block %d has an impossible parent", chain.ErrInconsistent, child.Number)
+			return payment.BlockRef{}, payment.BlockRef{}, fmt.Errorf("%w: block %d has an impossible parent", chain.ErrInconsistent, child.Number)
 		}
+		hash, known := recorded[parent.Number]
 		switch {
-		case recorded[parent.Number] == parent.Hash:
-			return parent, nil
+		case known && hash == parent.Hash:
+			return parent, lowest, nil
 		case cursor.Number-parent.Number > r.session.Horizon:
-			return payment.BlockRef{}, ErrHorizon
+			return payment.BlockRef{}, lowest, ErrHorizon
 		case parent.Number+1 == r.session.Start && oldest == r.session.Start:
-			return parent, nil // everything that was ever recorded is undone
+			return parent, lowest, nil // everything that was ever recorded is undone
 		case parent.Number < oldest:
-			return payment.BlockRef{}, ErrHorizon
+			return payment.BlockRef{}, lowest, ErrHorizon
+		}
+		if known {
+			lowest = payment.BlockRef{Number: parent.Number, Hash: hash}
 		}
 		child = parent
 	}
-	return payment.BlockRef{}, ErrHorizon
+	return payment.BlockRef{}, lowest, ErrHorizon
 }
 
 // recorded returns the remembered blocks by number, and the lowest number.

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,13 +33,21 @@ func (l *loyal) HeaderByNumber(ctx context.Context, number uint64) (payment.Bloc
 	return l.block, nil
 }
 
+func witnesses(sources ...chain.Source) []chain.Witness {
+	list := make([]chain.Witness, len(sources))
+	for i, source := range sources {
+		list[i] = chain.Witness{Operator: fmt.Sprint("operator ", i), Source: source}
+	}
+	return list
+}
+
 // operators are two of them, of which the loyal one is asked second.
 type operators struct {
 	chain.Source
 	other *loyal
 }
 
-func (o operators) Second() chain.Source { return o.other }
+func (o operators) Witnesses() []chain.Witness { return witnesses(o.Source, o.other) }
 
 // firstIsLoyal are two operators, of which the loyal one is asked first. The block above the cursor is the other's nevertheless, as
 // it is when the first does not have one yet.
@@ -47,7 +56,7 @@ type firstIsLoyal struct {
 	other chain.Source
 }
 
-func (o firstIsLoyal) Second() chain.Source { return o.other }
+func (o firstIsLoyal) Witnesses() []chain.Witness { return witnesses(o.loyal, o.other) }
 
 // Whoever still has the block says so, also when it was somebody else who showed the longer chain.
 func TestTheOperatorThatIsAskedFirstIsHeardToo(t *testing.T) {
@@ -70,6 +79,33 @@ func TestTheOperatorThatIsAskedFirstIsHeardToo(t *testing.T) {
 	first.told.Store(true)
 	b.recorded(refs[1])
 	require.Empty(t, b.amounts())
+}
+
+// A reorganisation that all operators see is followed as far down as all of them see it, and not to where one has left the chain.
+func TestOneOperatorDoesNotDeepenAReorganisation(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ours := chaintest.Account(1)
+	b.memory.issue(ours)
+	var refs []payment.BlockRef
+	for i := range uint64(4) {
+		b.pay(ours, 100+i)
+		refs = append(refs, b.fake.Head())
+	}
+	other := &loyal{Source: b.source, block: refs[1], asked: make(chan struct{})} // it has left only what is above
+	b.startOn(operators{Source: b.source, other: other})
+	b.recorded(refs[3])
+	before := b.amounts()
+
+	again := b.fake.Reorg(t, 3, 4, chaintest.DropTxs)
+	for range 3 {
+		asked(t, other.asked) // each time the step failed
+	}
+	require.Equal(t, before, b.amounts())
+
+	other.told.Store(true)
+	b.recorded(again[3])
+	require.Len(t, b.amounts(), 1)
 }
 
 // What several operators may have vouched for is not undone on the word of one.
@@ -144,7 +180,7 @@ type secondIsQuiet struct {
 	other *quiet
 }
 
-func (o secondIsQuiet) Second() chain.Source { return o.other }
+func (o secondIsQuiet) Witnesses() []chain.Witness { return witnesses(o.Source, o.other) }
 
 // An operator that does not answer holds up no reorganisation within the horizon. Below it, where nothing limits how much is
 // undone, it has to answer first.
