@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,11 +190,12 @@ func slowly(t *testing.T, blockTime time.Duration, urls ...string) (s activities
 	d.settings.BlockTime = blockTime
 	nodes := activities.NewNodes(d, d.keys, discard())
 	t.Cleanup(nodes.Close)
-	now := time.Now()
-	nodes.SetClock(func() time.Time { return now })
+	start := time.Now()
+	var passed atomic.Int64 // the nodes ask in the background, too
+	nodes.SetClock(func() time.Time { return start.Add(time.Duration(passed.Load())) })
 	s, err := nodes.Source(t.Context(), "dev")
 	require.NoError(t, err)
-	return s, func(d time.Duration) { now = now.Add(d) }
+	return s, func(d time.Duration) { passed.Add(int64(d)) }
 }
 
 func head(t *testing.T, s activities.Source) uint64 {
