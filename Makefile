@@ -43,7 +43,7 @@ test: ## Run the tests (under ten minutes warm; needs nothing running)
 	@$(TESTRUN) -- go test -short -timeout 8m ./... -- -C devstack go test -p 1 -short -timeout 8m ./...
 
 .PHONY: test-full
-test-full: ## Run what takes longer: race detector, thousands of histories, long end-to-end tests, the demo (under 25 minutes warm)
+test-full: ## Run what takes longer: race detector, thousands of histories, long end-to-end tests, the demo (about half an hour)
 	@$(TESTRUN) \
 		-- go test -race -timeout 20m ./... \
 		-- env TORTURE_N=2000 TORTURE_SEED=2 go test -count=1 -parallel 4 -timeout 30m -run '^TestTorture$$' ./internal/torture \
