@@ -44,9 +44,7 @@ CREATE TABLE balance_findings (
   consumed     base_units NOT NULL DEFAULT 0 CHECK (consumed <= amount),
   posting_key  text NOT NULL UNIQUE REFERENCES ledger_postings (key),
   created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-  -- Set when a reorganisation undid its block: what was left of it is taken back, and the balance is compared anew.
-  withdrawn_at timestamptz,
-  UNIQUE (address_id, asset_id, block, block_hash),
+  UNIQUE (address_id, asset_id, block),
   CHECK (after_block < block)
 );
 CREATE INDEX balance_findings_open ON balance_findings (address_id, asset_id) WHERE consumed < amount;
@@ -107,10 +105,10 @@ BEGIN
   IF NOT FOUND OR difference IS NULL OR difference <= 0 OR since >= at_block THEN
     RAISE EXCEPTION 'finding at block % is not about a recorded block, or of nothing', at_block USING ERRCODE = 'check_violation';
   END IF;
-  IF EXISTS (SELECT FROM balance_findings f WHERE f.address_id = of_address AND f.asset_id = of_asset AND f.block >= at_block AND f.withdrawn_at IS NULL) THEN
+  IF EXISTS (SELECT FROM balance_findings f WHERE f.address_id = of_address AND f.asset_id = of_asset AND f.block >= at_block) THEN
     RETURN false;
   END IF;
-  posting := 'finding/' || on_chain || '/' || of_address || '/' || of_asset || '/' || at_block || '/' || encode(at_hash, 'hex');
+  posting := 'finding/' || on_chain || '/' || of_address || '/' || of_asset || '/' || at_block;
   INSERT INTO ledger_accounts (kind, asset_id, address_id) VALUES ('custody', of_asset, of_address) ON CONFLICT DO NOTHING;
   INSERT INTO ledger_accounts (kind, asset_id) VALUES ('suspense:unattributed', of_asset) ON CONFLICT DO NOTHING;
   INSERT INTO ledger_postings (key, kind, debit_account, credit_account, asset_id, amount)
@@ -136,7 +134,6 @@ DECLARE
   part numeric;
   total numeric := 0;
 BEGIN
-  PERFORM FROM payments WHERE id = of_payment FOR NO KEY UPDATE;
   SELECT i.amount, i.asset_id, i.block_number, i.created_at, p.address_id, l.debit_account INTO seen
     FROM inclusions i JOIN payments p ON p.id = i.payment_id
     JOIN ledger_postings l ON l.payment_id = i.payment_id AND l.inclusion = i.n AND l.kind = 'credit'
@@ -166,36 +163,12 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- Takes back what is left of findings in blocks that a reorganisation undid, and has the balances compared again from there. What they
--- found may be mined again in another block, where no payment would consume it.
--- +goose StatementBegin
-CREATE FUNCTION ledger_withdraw_findings(of_chain text, above bigint) RETURNS void
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-  finding balance_findings;
-BEGIN
-  FOR finding IN SELECT * FROM balance_findings f
-     WHERE f.chain = of_chain AND f.block > above AND f.withdrawn_at IS NULL ORDER BY f.id FOR UPDATE
-  LOOP
-    INSERT INTO ledger_postings (key, kind, debit_account, credit_account, asset_id, amount)
-    SELECT finding.posting_key || '/withdrawn', 'finding', l.credit_account, l.debit_account, l.asset_id, finding.amount - finding.consumed
-      FROM ledger_postings l WHERE l.key = finding.posting_key AND finding.consumed < finding.amount;
-    UPDATE balance_findings SET consumed = amount, withdrawn_at = clock_timestamp() WHERE id = finding.id;
-  END LOOP;
-  UPDATE balance_checks b SET block = above, shortfall = 0
-    FROM assets a WHERE a.id = b.asset_id AND a.chain = of_chain AND b.block > above;
-END $$;
--- +goose StatementEnd
-
-REVOKE ALL ON FUNCTION ledger_withdraw_findings(text, bigint) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION ledger_withdraw_findings(text, bigint) TO sluice_app;
 REVOKE ALL ON FUNCTION ledger_post_finding(text, text, bigint, bigint, bytea, numeric), ledger_consume_findings(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ledger_post_finding(text, text, bigint, bigint, bytea, numeric), ledger_consume_findings(text, integer) TO sluice_app;
 GRANT SELECT ON balance_findings TO sluice_app;
 GRANT SELECT, INSERT, UPDATE (block, shortfall, checked_at) ON balance_checks TO sluice_app;
 
 -- +goose Down
-DROP FUNCTION ledger_withdraw_findings(text, bigint);
 DROP FUNCTION ledger_consume_findings(text, integer);
 DROP FUNCTION ledger_post_finding(text, text, bigint, bigint, bytea, numeric);
 DROP TRIGGER balance_checks_of_asset ON assets;

@@ -65,6 +65,22 @@ func TestFindingsOfTheReleaseBeforeAreTrueAfterwards(t *testing.T) {
 	}
 }
 
+// TestAFindingOfAnOlderReleaseIsOpenAfterwards: the releases before version 14 knew no withdrawing.
+func TestAFindingOfAnOlderReleaseIsOpenAfterwards(t *testing.T) {
+	t.Parallel()
+	m, _, _, _ := found(t)
+	migrator := m.migrator(t)
+	_, err := migrator.DownTo(t.Context(), 13)
+	require.NoError(t, err)
+	require.Zero(t, m.count(t, `SELECT count(*) FROM information_schema.columns WHERE table_name = 'balance_findings' AND column_name = 'withdrawn_at'`))
+	_, err = migrator.Up(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, m.count(t, `SELECT count(*) FROM balance_findings WHERE withdrawn_at IS NULL AND consumed = 0`))
+	report, err := m.DB.LedgerCheck(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+}
+
 // TestThereIsNoWayBackFromASettlement: the release before would take it back from where it is not.
 func TestThereIsNoWayBackFromASettlement(t *testing.T) {
 	t.Parallel()
