@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
@@ -30,7 +31,7 @@ func TestAChainIsReadOnAfterAReorganisationBelowTheHorizon(t *testing.T) {
 	e.fake.MineBlocks(3)
 	eventually := func(what string, done func() bool) {
 		t.Helper()
-		require.Eventually(t, done, 20*time.Second, 10*time.Millisecond, what)
+		await.Until(t, done, what)
 	}
 	eventually("it is seen", func() bool {
 		view, err = e.orders.ReadOrder(t.Context(), process.OrderInput{OrderID: view.ID})
@@ -103,16 +104,11 @@ func TestASecondLookFindsWhatANodeLeftOut(t *testing.T) {
 			return storetest.Value[int64](t, e.Bundle, `SELECT COALESCE(block_number, 0) FROM cursors WHERE chain = 'dev'`) >= int64(number)
 		}
 	}
-	require.Eventually(t, recorded(paid.Number), 20*time.Second, 10*time.Millisecond)
+	await.Until(t, recorded(paid.Number))
 	require.Zero(t, storetest.Value[int](t, e.Bundle, `SELECT count(*) FROM payments`))
 	e.fake.SetFaults(chaintest.Faults{})
 	e.fake.MineBlocks(70)
-	select {
-	case n := <-found:
-		require.Equal(t, 1, n)
-	case <-time.After(30 * time.Second):
-		require.Fail(t, "nothing was found")
-	}
+	require.Equal(t, 1, await.Receive(t, found, "that it was found"))
 	require.Equal(t, 1, storetest.Value[int](t, e.Bundle, `SELECT count(*) FROM payments`))
 	require.Equal(t, 1, storetest.Value[int](t, e.Bundle, `SELECT count(*) FROM audit WHERE action = 'chain.second_look_found'`))
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicepay/sluice/activities"
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
@@ -143,11 +144,11 @@ func (e *engine) subscribe(t *testing.T) {
 	require.NoError(t, err)
 	targets, err := webhook.ParseTargets(at.Host)
 	require.NoError(t, err)
-	sender := webhook.NewSender(webhook.Config{Targets: targets, Timeout: 2 * time.Second})
+	sender := webhook.NewSender(webhook.Config{Targets: targets, Timeout: await.Broken})
 	t.Cleanup(sender.Close)
 	schedule, err := webhook.ParseSchedule("0s,1ms,1ms,1ms")
 	require.NoError(t, err)
-	e.callbacks = &activities.Callbacks{Store: e.DB, Keys: e.Keys, Sender: sender, Schedule: schedule, Timeout: 2 * time.Second, Log: discard()}
+	e.callbacks = &activities.Callbacks{Store: e.DB, Keys: e.Keys, Sender: sender, Schedule: schedule, Timeout: await.Broken, Log: discard()}
 }
 
 // watch runs the chain's watcher until the test ends, and returns when the chain takes orders.
@@ -164,21 +165,21 @@ func (e *engine) watch(t *testing.T) {
 		close(stopping)
 		<-done
 	})
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		lag, err := e.DB.ChainLag(t.Context(), storetest.Chain)
 		return err == nil && lag.TakesOrders()
-	}, 20*time.Second, 10*time.Millisecond)
+	})
 }
 
 // deliver runs attempts of the activity as the server would, until one comes to an end.
 func (e *engine) deliver(t *testing.T, id payment.OrderID) process.DeliverResult {
 	t.Helper()
 	var result process.DeliverResult
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		var err error
 		result, err = run[process.DeliverResult](t, e.callbacks.DeliverCallbacks, process.DeliverInput{OrderID: id, EndpointID: e.endpoint})
 		return err == nil
-	}, 20*time.Second, 10*time.Millisecond)
+	})
 	return result
 }
 
@@ -193,10 +194,10 @@ func TestMoneyGoesAllTheWay(t *testing.T) {
 	require.NoError(t, err)
 
 	e.fake.Mine(t, chaintest.TokenTransfer{Token: e.fake.Token(), To: to, Amount: 25_000_000})
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		view, err = e.orders.ReadOrder(t.Context(), process.OrderInput{OrderID: id})
 		return err == nil && len(view.Payments) == 1
-	}, 20*time.Second, 10*time.Millisecond)
+	})
 	require.Equal(t, payment.StateConfirming, view.State)
 	seen := view.Payments[0]
 	require.Equal(t, "25", seen.Amount)
@@ -238,20 +239,20 @@ func TestAPaymentThatIsMinedAgainIsCreditedOnce(t *testing.T) {
 	e.fake.Mine(t, chaintest.TokenTransfer{Token: e.fake.Token(), To: to, Amount: 25_000_000})
 	read := func(done func(process.OrderView) bool) process.OrderView {
 		t.Helper()
-		require.Eventually(t, func() bool {
+		await.Until(t, func() bool {
 			view, err = e.orders.ReadOrder(t.Context(), process.OrderInput{OrderID: view.ID})
 			return err == nil && done(view)
-		}, 20*time.Second, 10*time.Millisecond)
+		})
 		return view
 	}
 	first := read(func(v process.OrderView) bool { return len(v.Payments) == 1 }).Payments[0]
 	e.fake.Reorg(t, 1, 4, chaintest.KeepTxs)
 	read(func(v process.OrderView) bool { return len(v.Payments) == 1 && v.Payments[0].Inclusion == 2 })
 	var settled process.SettleResult
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		settled, err = run[process.SettleResult](t, e.chain.SettlePayment, process.SettleInput{PaymentID: first.ID})
 		return err == nil
-	}, 20*time.Second, 10*time.Millisecond)
+	})
 	require.Equal(t, process.SettleCredited, settled.Outcome)
 	require.Equal(t, 2, settled.Inclusion)
 	require.Equal(t, 1, storetest.Value[int](t, e.Bundle, `SELECT count(*) FROM ledger_postings`))

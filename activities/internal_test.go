@@ -2,12 +2,12 @@ package activities_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/evm"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
@@ -47,15 +47,15 @@ func TestOneContractPaysManyOrdersAtOnce(t *testing.T) {
 			FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
 			WHERE i.canonical AND p.native AND p.position BETWEEN 2 AND 5 AND p.inclusion = $1`, inclusion)
 	}
-	require.Eventually(t, func() bool { return len(payments(1)) == 4 }, 20*time.Second, 10*time.Millisecond)
+	await.Until(t, func() bool { return len(payments(1)) == 4 })
 	geth.Reorg(t, 1, 4, chaintest.KeepTxs)
-	require.Eventually(t, func() bool { return len(payments(2)) == 4 }, 20*time.Second, 10*time.Millisecond)
+	await.Until(t, func() bool { return len(payments(2)) == 4 })
 
 	for _, id := range payments(2) {
-		require.Eventually(t, func() bool {
+		await.Until(t, func() bool {
 			settled, err := run[process.SettleResult](t, e.chain.SettlePayment, process.SettleInput{PaymentID: id})
 			return err == nil && settled.Outcome == process.SettleCredited
-		}, 20*time.Second, 10*time.Millisecond)
+		})
 	}
 	for _, id := range orders {
 		view, err := e.orders.ReadOrder(t.Context(), process.OrderInput{OrderID: id})

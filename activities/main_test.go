@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgtest"
 	"github.com/sluicepay/sluice/payment"
 )
@@ -32,7 +33,7 @@ func environment(fn any) *testsuite.TestActivityEnvironment {
 	suite := &testsuite.WorkflowTestSuite{}
 	suite.SetLogger(quiet{})
 	env := suite.NewTestActivityEnvironment()
-	env.SetTestTimeout(time.Minute)
+	env.SetTestTimeout(await.Broken)
 	env.RegisterActivity(fn)
 	return env
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/api"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -136,13 +137,13 @@ func TestGracefulShutdown(t *testing.T) {
 	<-entered
 	stopped := make(chan error, 1)
 	go func() { stopped <- stop() }()
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
 		if err == nil {
 			_ = connection.Close()
 		}
 		return err != nil
-	}, 10*time.Second, 5*time.Millisecond)
+	})
 	require.Equal(t, http.StatusServiceUnavailable, k.get(t, "/readyz").status, "it says so, to whoever still reaches it")
 	close(proceed)
 	require.Equal(t, http.StatusCreated, <-answered)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/sluicepay/sluice/api"
 	"github.com/sluicepay/sluice/chain/hd"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgtest"
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
@@ -68,7 +68,7 @@ func setupWith(t testing.TB, o options) *kit {
 	k.key, _ = k.newKey(t, k.Merchant, payment.ModeTest)
 	k.temporal = &fakeTemporal{db: k.DB, xpub: k.xpub}
 	config := api.Config{
-		Store: k.DB, Temporal: k.temporal, Verifier: verifier{k.Keys}, OpenTimeout: 5 * time.Second,
+		Store: k.DB, Temporal: k.temporal, Verifier: verifier{k.Keys}, OpenTimeout: await.Broken,
 		Logger: slog.New(slog.NewJSONHandler(k.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if o.config != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/api"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
@@ -253,10 +254,10 @@ func TestClientGoesAway(t *testing.T) {
 	leave()
 	require.Error(t, <-gone)
 	<-left
-	require.Eventually(t, func() bool { return strings.Contains(k.logs.String(), `"client_gone":true`) }, 5*time.Second, 5*time.Millisecond)
+	await.Until(t, func() bool { return strings.Contains(k.logs.String(), `"client_gone":true`) })
 	require.NotContains(t, k.logs.String(), `"status":500`)
 	k.temporal.set(nil)
-	require.Eventually(t, func() bool { return k.post(t, "k", simple).status == http.StatusCreated }, 5*time.Second, 10*time.Millisecond)
+	await.Until(t, func() bool { return k.post(t, "k", simple).status == http.StatusCreated })
 	k.requireOneOrder(t, k.create(t, "k"))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
@@ -304,7 +305,7 @@ func TestReserveIndicesHelper(t *testing.T) { //nolint:paralleltest // a process
 	if url == "" {
 		t.Skip("runs as a child only")
 	}
-	db, err := store.Open(t.Context(), url, store.Options{})
+	db, err := store.Open(t.Context(), url, store.Options{StatementTimeout: await.Broken})
 	require.NoError(t, err)
 	defer db.Close()
 	require.NoError(t, db.Ping(t.Context()))

@@ -2,11 +2,11 @@ package store_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
@@ -26,7 +26,7 @@ func TestCostDoesNotGrowWithOrders(t *testing.T) {
 	m := mine(t, b)
 
 	before := tuples(t, b)
-	db, err := store.Open(t.Context(), b.PG.AppURL, store.Options{ApplicationName: "counted"})
+	db, err := store.Open(t.Context(), b.PG.AppURL, store.Options{ApplicationName: "counted", StatementTimeout: await.Broken})
 	require.NoError(t, err)
 	worker := *b
 	worker.DB = db
@@ -138,7 +138,7 @@ func crowd(t *testing.T, b *storetest.Bundle, n int) {
 // gone waits until the connections of an application have ended, and with them what they still had to count.
 func gone(t *testing.T, b *storetest.Bundle, application string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		return storetest.Value[bool](t, b, `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database())`, application)
-	}, 5*time.Second, 5*time.Millisecond)
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
@@ -164,9 +165,9 @@ func TestACoinAndAnAddressOfTheSameMomentAreCompared(t *testing.T) {
 				done <- err
 			}()
 			// The second one is over, or waits for the first.
-			require.Eventually(t, func() bool {
+			await.Until(t, func() bool {
 				return len(done) == 1 || storetest.Value[bool](t, b, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)`)
-			}, 10*time.Second, 5*time.Millisecond)
+			})
 			require.NoError(t, tx.Commit(t.Context()))
 			require.NoError(t, <-done)
 			require.Equal(t, 2, storetest.Value[int](t, b, `SELECT count(*) FROM balance_checks WHERE asset_id = 'late/native'`))

@@ -3,11 +3,11 @@ package store_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
@@ -181,9 +181,9 @@ func TestSnapshotWaitsForPostingsUnderWay(t *testing.T) {
 		}
 		taken <- through
 	}()
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		return storetest.Value[bool](t, b, `SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'ledger_postings'::regclass)`)
-	}, 5*time.Second, 5*time.Millisecond, "the snapshot waits")
+	}, "the snapshot waits")
 	require.NoError(t, tx.Commit(t.Context()))
 	require.Equal(t, storetest.Value[int64](t, b, `SELECT max(id) FROM ledger_postings`), <-taken)
 	require.Equal(t, [2]string{"75000000", "0"}, balances(t, b, b.Token.ID))

@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/hex"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/migrations"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
@@ -124,9 +124,9 @@ func TestMigratingWhileBlocksAreRecorded(t *testing.T) {
 		require.NoError(t, err)
 		migrated := make(chan error, 1)
 		go func() { _, err := migrator.UpTo(t.Context(), from+1); migrated <- err }()
-		require.Eventually(t, func() bool {
+		await.Until(t, func() bool {
 			return m.count(t, `SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) > 0
-		}, 10*time.Second, 10*time.Millisecond, "the migration waits")
+		}, "the migration waits")
 		_, err = recorder.Exec(t.Context(), `UPDATE `+table+` SET amount = amount`)
 		require.NoError(t, err)
 		require.NoError(t, recorder.Commit(t.Context()))

@@ -1,12 +1,11 @@
 package store_test
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
 )
@@ -22,7 +21,7 @@ func TestGoneSticksWhateverBecomesOfTheRest(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `SELECT FROM callbacks WHERE order_id = $1 FOR UPDATE`, held)
 	require.NoError(t, err)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := await.Context(t.Context())
 	defer cancel()
 	result, err := c.DB.RecordAttempt(ctx, d, attempt(store.ReplyGone), store.Next{Park: store.ParkGone})
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
@@ -207,12 +208,12 @@ func TestASessionIsFencedWhileItWaits(t *testing.T) {
 // awaitLockWaiters waits until so many connections to the test's database wait for a lock.
 func awaitLockWaiters(t *testing.T, b *storetest.Bundle, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		var waiting int
 		err := b.PG.Owner.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
 			WHERE NOT granted AND datname = current_database()`).Scan(&waiting)
 		return err == nil && waiting >= n
-	}, 10*time.Second, 2*time.Millisecond, "nobody waits for the lock")
+	}, "nobody waits for the lock")
 }
 
 func TestTwoRunnersAtOnceRecordEachBlockOnce(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
@@ -15,7 +16,7 @@ import (
 // owner is the store as the role that owns the ledger.
 func (m *miner) owner(t *testing.T) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), m.PG.OwnerURL, store.Options{MaxConns: 2})
+	db, err := store.Open(t.Context(), m.PG.OwnerURL, store.Options{MaxConns: 2, StatementTimeout: await.Broken})
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	return db

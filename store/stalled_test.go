@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
 )
@@ -19,7 +20,7 @@ func TestSweepingDoesNotReadEveryOrder(t *testing.T) {
 	overdue := b.Order(t)
 	b.Exec(t, `UPDATE orders SET expires_at = now() - interval '1 hour', last_woken_at = now() - interval '1 hour' WHERE id = $1`, overdue.ID)
 	before := tuples(t, b)["orders"]
-	db, err := store.Open(t.Context(), b.PG.AppURL, store.Options{ApplicationName: "counted"})
+	db, err := store.Open(t.Context(), b.PG.AppURL, store.Options{ApplicationName: "counted", StatementTimeout: await.Broken})
 	require.NoError(t, err)
 	found, err := db.SweepOrders(t.Context(), time.Minute, 10)
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
@@ -68,7 +69,7 @@ func TestWithdrawingASettlementByHandIsTold(t *testing.T) {
 	t.Parallel()
 	m, order, _, finding := found(t)
 	var log bytes.Buffer
-	owner, err := store.Open(t.Context(), m.PG.OwnerURL, store.Options{MaxConns: 2, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	owner, err := store.Open(t.Context(), m.PG.OwnerURL, store.Options{MaxConns: 2, StatementTimeout: await.Broken, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	require.NoError(t, err)
 	t.Cleanup(owner.Close)
 	_, err = owner.SettleFinding(t.Context(), finding.ID, store.FindingMerchant, storetest.By(), "")

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -120,9 +119,7 @@ func TestAFloodOfATokenThatNobodyEnabled(t *testing.T) {
 	}
 	transfers = append(transfers, pay(t, order, 25_000_000))
 	block := m.seeAll(transfers...)
-	began := time.Now()
 	m.recordBlocks(t, block)
-	require.Less(t, time.Since(began), 5*time.Second, "as long as a statement may take")
 	require.Equal(t, [2]int{100, flood}, m.unknown(t, contract))
 	require.Equal(t, payment.StateConfirming, m.state(t, order.ID))
 	require.Equal(t, 1, m.count(t, `SELECT count(*) FROM payments`))

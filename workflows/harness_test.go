@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 )
@@ -69,7 +70,7 @@ func newWorld(t *testing.T) *world {
 	suite := &testsuite.WorkflowTestSuite{}
 	suite.SetLogger(quiet{})
 	w := &world{t: t, env: suite.NewTestWorkflowEnvironment(), calls: map[string]int{}}
-	w.env.SetTestTimeout(20 * time.Second)
+	w.env.SetTestTimeout(await.Broken)
 	w.env.SetDetachedChildWait(false)
 	w.env.SetStartTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	w.truth = process.OrderView{

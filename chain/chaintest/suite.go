@@ -3,11 +3,11 @@ package chaintest
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/chain"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -301,11 +301,7 @@ func (s *suite) subscribe() {
 	}
 	// The first wake-up says that the subscription is made.
 	for range 3 {
-		select {
-		case <-wake:
-		case <-time.After(10 * time.Second):
-			require.Fail(s, "no wake-up")
-		}
+		await.Receive(s, wake, "a wake-up")
 		s.mine()
 	}
 }

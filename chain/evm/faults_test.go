@@ -17,6 +17,7 @@ import (
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/evm"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -396,7 +397,12 @@ func TestHTTPFaults(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, func(o *evm.Options) { o.MaxAnswer, o.Timeout = 1<<20, 300*time.Millisecond })
+			b := setup(t, func(o *evm.Options) {
+				o.MaxAnswer, o.Timeout = 1<<20, await.Broken
+				if name == "slow drip" {
+					o.Timeout = 300 * time.Millisecond
+				}
+			})
 			mined := b.pay()
 			b.fake.SetFaults(chaintest.Faults{HTTP: test.http})
 			_, err := b.read(mined.Hash)
@@ -571,10 +577,6 @@ func TestASubscriptionComesBack(t *testing.T) {
 	defer cancel()
 	wake := geth.Source().SubscribeHeads(ctx)
 	for range 2 { // each subscription begins with one; silence makes a new one
-		select {
-		case <-wake:
-		case <-time.After(20 * time.Second):
-			require.Fail(t, "no wake-up")
-		}
+		await.Receive(t, wake, "a wake-up")
 	}
 }

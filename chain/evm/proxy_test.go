@@ -11,6 +11,7 @@ import (
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/chaintest/faultproxy"
 	"github.com/sluicepay/sluice/chain/evm"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -229,9 +230,5 @@ func TestADroppedWebSocketIsMadeAnew(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, block.Candidates, 1)
 	}
-	select {
-	case <-wake:
-	case <-time.After(30 * time.Second):
-		require.Fail(t, "the subscription is not made anew")
-	}
+	await.Receive(t, wake, "for the subscription to be made anew")
 }

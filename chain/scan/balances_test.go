@@ -14,6 +14,7 @@ import (
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -81,7 +82,7 @@ func TestComparingBalancesDelaysNothing(t *testing.T) {
 	for i := range uint64(5) {
 		b.recorded(b.pay(ours, 10+i).BlockRef)
 	}
-	require.Eventually(t, func() bool { return m.asked.Load() > 1 }, 20*time.Second, time.Millisecond)
+	await.Until(t, func() bool { return m.asked.Load() > 1 })
 	require.Empty(t, m.seen)
 	m.failing.Store(false)
 	require.Len(t, <-m.seen, 2)
@@ -146,12 +147,12 @@ func TestABalanceIsWhatTwoOperatorsSay(t *testing.T) {
 			}
 			b.memory.issue(chaintest.Account(1))
 			scanner := &scan.Scanner{Chain: "dev", Source: pool, Recorder: bankRecorder{memory: b.memory, bank: m}, Options: b.options}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := await.Context(t.Context())
 			defer cancel()
 			ended := make(chan error, 1)
 			go func() { ended <- scanner.Run(ctx) }()
 			if test.nothing {
-				require.Eventually(t, warned.Load, 10*time.Second, time.Millisecond)
+				await.Until(t, warned.Load)
 				cancel()
 				require.ErrorIs(t, <-ended, context.Canceled)
 				require.Empty(t, m.seen)

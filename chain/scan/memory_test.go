@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -513,7 +514,7 @@ func (m *memory) until(ctx context.Context, condition func() bool) bool {
 		case <-ctx.Done():
 			return false
 		case <-changed:
-		case <-time.After(20 * time.Second):
+		case <-time.After(await.Broken):
 			return false
 		}
 	}

@@ -5,20 +5,20 @@ import (
 	"maps"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
 // crash runs a scanner that dies at the n-th time it passes a point, without any
 // cleaning up, and returns when it is dead or has nothing more to do.
 func (b *bundle) crash(at scan.Point, n int) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := await.Context(context.Background())
 	defer cancel()
 	options := b.options
 	options.Fault = func(p scan.Point) {

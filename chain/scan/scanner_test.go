@@ -15,6 +15,7 @@ import (
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/evm"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -83,7 +84,7 @@ func (b *bundle) startOn(source chain.Source) (stop func() error) {
 // runToEnd runs a scanner until it ends by itself.
 func (b *bundle) runToEnd() error {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Second)
+	ctx, cancel := await.Context(b.Context())
 	defer cancel()
 	scanner := &scan.Scanner{Chain: "dev", Source: b.source, Recorder: b.memory, Options: b.options}
 	return scanner.Run(ctx)
@@ -217,7 +218,7 @@ func TestWaitsForALaggingNode(t *testing.T) {
 	b.start()
 	b.recorded(top)
 	b.fake.SetFaults(chaintest.Faults{Lag: 4, EmptyAhead: true})
-	require.Eventually(t, func() bool { p := <-waited; return p.Head < top.Number && p.Mode == scan.ModeWait }, 10*time.Second, time.Millisecond)
+	await.Until(t, func() bool { p := await.Receive(t, waited); return p.Head < top.Number && p.Mode == scan.ModeWait })
 	require.Equal(t, map[uint64]uint64{1: 1}, b.amounts())
 	b.fake.SetFaults(chaintest.Faults{})
 	b.recorded(b.pay(ours, 2).BlockRef)
@@ -422,7 +423,7 @@ func TestFailuresAreNamedAndPass(t *testing.T) {
 	b.recorded(b.fake.MineBlocks(1))
 
 	b.memory.change(func() { b.memory.failing = errors.New("database is away") })
-	require.Eventually(t, func() bool { p := <-progress; return p.Failure == "internal" }, 10*time.Second, time.Millisecond)
+	await.Until(t, func() bool { p := await.Receive(t, progress); return p.Failure == "internal" })
 	b.memory.change(func() { b.memory.failing = nil })
 	b.recorded(b.fake.MineBlocks(1))
 }

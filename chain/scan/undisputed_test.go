@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/chaintest"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -143,11 +143,7 @@ func TestOneOperatorAloneUndoesNothing(t *testing.T) {
 // asked waits until an operator was asked.
 func asked(t *testing.T, operator <-chan struct{}) {
 	t.Helper()
-	select {
-	case <-operator:
-	case <-time.After(20 * time.Second):
-		t.Fatal("nobody asked the other operator")
-	}
+	await.Receive(t, operator, "for somebody to ask the other operator")
 }
 
 func endedContext(t *testing.T) context.Context {

@@ -13,13 +13,14 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 )
 
 const (
-	// patience bounds every wait. It is for a machine that does other things too; nothing takes this long.
-	patience = 2 * time.Minute
+	// patience bounds every wait.
+	patience = await.Broken
 	// lookEvery is how often a condition is looked at that nobody tells of.
 	lookEvery = 50 * time.Millisecond
 )
@@ -126,7 +127,7 @@ func (w *world) mine(t *testing.T, blocks int) {
 // update sends an update as support would from Temporal's UI, and returns its result or refusal.
 func (w *world) update(t *testing.T, workflowID, name string, arg any) (process.UpdateResult, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := await.Context(t.Context())
 	defer cancel()
 	var result process.UpdateResult
 	handle, err := w.temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{

@@ -95,7 +95,7 @@ func newCanaries(t *testing.T) *canaries {
 	c.metrics = "http://" + loopback.Addr(ports[0]) + "/metrics"
 	c.world = private(t, options{
 		blockTime: -1,
-		env:       []string{"SLUICE_LOG_LEVEL=DEBUG", "SLUICE_API_METRICS_LISTEN=" + loopback.Addr(ports[0])},
+		env:       []string{"SLUICE_LOG_LEVEL=DEBUG", "SLUICE_OPEN_TIMEOUT=" + patience.String(), "SLUICE_API_METRICS_LISTEN=" + loopback.Addr(ports[0])},
 		endpoints: func(chain, rpc, ws string) []stack.Endpoint {
 			if chain != dev {
 				return nil

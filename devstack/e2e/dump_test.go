@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 // dumpWhenFailed shows what a failed test left, because its world will be gone.
@@ -17,7 +19,7 @@ func (m *merchant) dumpWhenFailed(t *testing.T) {
 		if !t.Failed() {
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := await.Context(context.Background())
 		defer cancel()
 		w := m.w
 		orders := w.show(ctx, t, `SELECT id, state, labels::text, blocked_step, expires_at, now() FROM orders WHERE merchant_id = $1`, m.id)

@@ -10,14 +10,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 // How often the worker is killed, and how many payments are under way meanwhile.
 const (
 	kills        = 50
 	killedOrders = 200
-	// killsWithin bounds the whole test on a machine that does other things too.
-	killsWithin = 5 * time.Minute
+	// killsWithin bounds the whole test.
+	killsWithin = 3 * await.Broken
 )
 
 // TestWorkerIsKilledAgainAndAgain ends the worker with SIGKILL at random moments while orders are opened, paid, confirmed and

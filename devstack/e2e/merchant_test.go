@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 // What orders are made in.
@@ -127,7 +129,7 @@ func (a answer) into(t *testing.T, status int, value any) {
 }
 
 // httpPatience is longer than the API takes to say that it cannot.
-const httpPatience = time.Minute
+const httpPatience = await.Broken
 
 // try sends a request. The error is that no answer came.
 func (m *merchant) try(ctx context.Context, method, path, idempotencyKey string, body any) (answer, error) {
@@ -179,7 +181,7 @@ func (m *merchant) order(t *testing.T, r request) order {
 		r.Chain = dev
 	}
 	var o order
-	m.post(t, newKey(t), r).into(t, http.StatusCreated, &o)
+	m.repeat(t, newKey(t), r).into(t, http.StatusCreated, &o)
 	require.Equal(t, "awaiting_payment", o.State)
 	require.Empty(t, o.Labels)
 	return o
@@ -188,29 +190,35 @@ func (m *merchant) order(t *testing.T, r request) order {
 func (m *merchant) get(t *testing.T, id string) order {
 	t.Helper()
 	var o order
-	m.call(t, http.MethodGet, "/v1/orders/"+id, "", nil).into(t, http.StatusOK, &o)
+	m.insist(t, http.MethodGet, "/v1/orders/"+id, "", nil).into(t, http.StatusOK, &o)
 	return o
 }
 
 func (m *merchant) payments(t *testing.T, id string) []paymentView {
 	t.Helper()
 	var page struct{ Data []paymentView }
-	m.call(t, http.MethodGet, "/v1/orders/"+id+"/payments", "", nil).into(t, http.StatusOK, &page)
+	m.insist(t, http.MethodGet, "/v1/orders/"+id+"/payments", "", nil).into(t, http.StatusOK, &page)
 	return page.Data
 }
 
 func (m *merchant) cancel(t *testing.T, id string) answer {
 	t.Helper()
-	return m.call(t, http.MethodPost, "/v1/orders/"+id+"/cancel", "", nil)
+	return m.insist(t, http.MethodPost, "/v1/orders/"+id+"/cancel", "", nil)
 }
 
-// repeat sends the same creation again and again, as long apart as it is told to, until there is another answer than
-// "later".
+// repeat sends the same creation until it is decided.
 func (m *merchant) repeat(t *testing.T, key string, r request) answer {
+	t.Helper()
+	return m.insist(t, http.MethodPost, "/v1/orders", key, r)
+}
+
+// insist sends the same request again and again, as long apart as it is told to, until there is another answer than "later":
+// what a busy machine says, too.
+func (m *merchant) insist(t *testing.T, method, path, key string, body any) answer {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		a, err := m.try(t.Context(), http.MethodPost, "/v1/orders", key, r)
+		a, err := m.try(t.Context(), method, path, key, body)
 		if err == nil && a.status != http.StatusServiceUnavailable && a.problem() != "idempotency_in_flight" {
 			return a
 		}

@@ -187,6 +187,9 @@ func TestMoneyAfterTheLateWindow(t *testing.T) {
 	m := w.merchant(t, merchantOptions{create: []string{"--late-window", "2s", "--late-policy", "fulfil"}})
 	o := m.order(t, request{Asset: token, Amount: "25", ExpiresIn: shortLife})
 	m.requireEnd(t, o.ID, ending{state: "expired", events: []string{"order.created", "order.expired"}, closed: true})
+	// A block's time is in whole seconds: the next one may still carry the window's last.
+	w.awaitRow(t, "the chain is past the late window", `SELECT c.block_time > o.late_until
+		FROM orders o JOIN cursors c ON c.chain = 'dev' WHERE o.id = $1`, o.ID)
 	w.pay(t, o, "25")
 	m.requireEnd(t, o.ID, ending{
 		state: "expired", labels: []string{"late"}, received: "25", closed: true,

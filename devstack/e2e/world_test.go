@@ -20,6 +20,7 @@ import (
 
 	"github.com/sluicepay/sluice/chain/chaintest/gethnode"
 	"github.com/sluicepay/sluice/devstack/stack"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgcluster"
 )
 
@@ -30,10 +31,10 @@ const (
 	callbackSchedule = "0s,200ms,200ms,200ms,400ms,400ms"
 	attempts         = 6
 	// callbackTimeout is long enough for a busy machine to answer in.
-	callbackTimeout = 8 * time.Second
+	callbackTimeout = 30 * time.Second
 	// maxReceivers is how many merchants a world can have.
 	maxReceivers = 48
-	startTimeout = 4 * time.Minute
+	startTimeout = 2 * await.Broken
 )
 
 // world is a running stack and what tests reach it by.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/devstack/proc"
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 // parentLog makes this test binary act as a parent that starts one child and waits to be killed.
@@ -67,7 +68,7 @@ func TestStopAsksThenKills(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "deaf.log")
 	deaf, err := proc.Start(shell("deaf", log, "trap '' TERM; echo ready; while :; do sleep 1; done"))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return strings.Contains(proc.Tail(log), "ready") }, 10*time.Second, 5*time.Millisecond)
+	await.Until(t, func() bool { return strings.Contains(proc.Tail(log), "ready") })
 	require.ErrorContains(t, deaf.Stop(50*time.Millisecond), "was killed")
 	require.False(t, deaf.Running())
 }
@@ -78,10 +79,10 @@ func TestKillTakesGrandchildren(t *testing.T) {
 	p, err := proc.Start(shell("part", log, "sleep 600 & echo $!; wait"))
 	require.NoError(t, err)
 	var grandchild int
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		grandchild, _ = strconv.Atoi(strings.TrimSpace(proc.Tail(log)))
 		return grandchild > 0
-	}, 10*time.Second, 5*time.Millisecond)
+	})
 	p.Kill()
 	gone(t, grandchild)
 }
@@ -123,12 +124,12 @@ func TestLargeLogIsSetAside(t *testing.T) {
 // gone waits until a process that is not our child is no more than a zombie that its new parent will collect.
 func gone(t *testing.T, pid int) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			return true
 		}
 		_, state, _ := strings.Cut(string(stat), ") ")
 		return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
-	}, 10*time.Second, 5*time.Millisecond)
+	})
 }

@@ -88,7 +88,7 @@ func (s *Stack) SetUpChains(ctx context.Context) error {
 }
 
 // chainsTimeout is how long a start waits for the chains. One that cannot be read by then is no reason not to start.
-const chainsTimeout = 20 * time.Second
+const chainsTimeout = 2 * time.Minute
 
 // awaitChains waits until orders are taken on every chain: until the worker has recorded the first block, or what was
 // mined while the stack was away, an order would be refused.

@@ -14,7 +14,7 @@ import (
 const (
 	// readyPatience bounds how long a program may take until it says that it is ready; readyPoll is how often it is
 	// asked, because it has no other way to tell.
-	readyPatience = 90 * time.Second
+	readyPatience = 5 * time.Minute
 	readyPoll     = 20 * time.Millisecond
 	// stopPatience is longer than the programs' own limit for finishing what they do.
 	stopPatience = 30 * time.Second

@@ -16,13 +16,13 @@ const (
 	nativeAmount = "0.01"
 )
 
-// How long the orders run, and how long the watcher waits for their ends: a paid order takes a few blocks, the unpaid
-// one its whole life (the shortest that the API takes) and the blocks that prove that its time has passed.
+// How long the orders run, and how long their ends are waited for before something must be broken: a paid order takes a few
+// blocks, the unpaid one its whole life (the shortest that the API takes) and the blocks that prove that its time has passed.
 const (
 	shortLife  = 60 * time.Second
 	paidLife   = 15 * time.Minute
-	paidWithin = 90 * time.Second
-	endsWithin = shortLife + 60*time.Second
+	paidWithin = 5 * time.Minute
+	endsWithin = shortLife + paidWithin
 )
 
 var (

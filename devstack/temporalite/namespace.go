@@ -19,7 +19,7 @@ import (
 // settleTime bounds how long a new namespace or attribute may take to be known everywhere; pollInterval is how often
 // it is asked. The service has no signal for it.
 const (
-	settleTime   = 30 * time.Second
+	settleTime   = 3 * time.Minute
 	pollInterval = 25 * time.Millisecond
 )
 

@@ -23,6 +23,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/sluicepay/sluice/devstack/temporalite"
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 const queue = "greetings"
@@ -179,10 +180,10 @@ func TestEnsuresNamespaceAndAttributes(t *testing.T) {
 		),
 	}, greet)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		found, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: `Merchant = "mer_1"`})
 		return err == nil && len(found.GetExecutions()) == 1
-	}, 10*time.Second, 50*time.Millisecond)
+	})
 	require.NoError(t, server.Stop())
 
 	_, err = temporalite.Start(t.Context(), temporalite.Options{Dir: dir, NoUI: true,

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicepay/sluice/activities"
 	"github.com/sluicepay/sluice/chain/evm"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgtest"
 	"github.com/sluicepay/sluice/store"
 )
@@ -99,7 +100,7 @@ func victim(text string) int {
 	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	db, err := store.Open(ctx, e.AppURL, store.Options{MaxConns: 2, ApplicationName: "victim", Tracer: e})
+	db, err := store.Open(ctx, e.AppURL, store.Options{MaxConns: 2, ApplicationName: "victim", Tracer: e, StatementTimeout: await.Broken})
 	if err != nil {
 		return failed(err)
 	}

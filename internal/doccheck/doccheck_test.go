@@ -43,6 +43,28 @@ func TestLinksOfDocumentsLeadSomewhere(t *testing.T) {
 	}
 }
 
+// `make test` leaves tests of the local stack out that take minutes; `make test-full` names them, and runs no other ones of it again.
+func TestLongTestsOfTheLocalStackAreRun(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	require.NoError(t, err)
+	named := regexp.MustCompile(`(?m)^LONG = \^\((.*)\)\$\$$`).FindSubmatch(makefile)
+	require.NotNil(t, named)
+	var skipped []string
+	walk(t, "_test.go", func(path, text string) {
+		if !strings.Contains(filepath.ToSlash(path), "/devstack/") {
+			return
+		}
+		for _, function := range strings.Split(text, "\nfunc ")[1:] {
+			if strings.Contains(function, "testing.Short()") {
+				require.Contains(t, path, "e2e", "where LONG is looked for")
+				skipped = append(skipped, function[:strings.Index(function, "(")])
+			}
+		}
+	})
+	require.ElementsMatch(t, skipped, strings.Split(string(named[1]), "|"))
+}
+
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}

@@ -14,10 +14,13 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"github.com/sluicepay/sluice/internal/await"
 )
 
-// timeout bounds the tests of one mutant. Whoever waits for ever shows nothing: it may be the machine.
-const timeout = 3 * time.Minute
+// timeout bounds the tests of one mutant, and is longer than a test waits. Whoever waits for ever shows nothing: it may be the
+// machine.
+const timeout = 2 * await.Broken
 
 func main() {
 	only := flag.String("run", "", "only mutants whose name contains `words`")

@@ -109,4 +109,4 @@ func lastLines(text string) string {
 }
 
 // How long a server may take to come up; a crash recovery of a large cluster is what takes time.
-const startTimeout = 2 * time.Minute
+const startTimeout = 5 * time.Minute

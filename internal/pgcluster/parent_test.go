@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 // With envParent set the test binary is a program that starts a cluster, tells about it and waits to be killed.
@@ -89,7 +91,7 @@ func TestServerEndsWithAKilledParent(t *testing.T) {
 	p := startParent(t, os.Args[0], dir, nil)
 	require.True(t, alive(p.pid))
 	p.kill(t)
-	require.Eventually(t, func() bool { return !alive(p.pid) }, 20*time.Second, 10*time.Millisecond)
+	await.Until(t, func() bool { return !alive(p.pid) })
 	requirePortFree(t, p.port)
 	start(t, Options{DataDir: dir, Persistent: true})
 }
@@ -116,7 +118,7 @@ func TestLeftoverFoldersAreSwept(t *testing.T) {
 	p := startParent(t, os.Args[0], "", nil)
 	require.DirExists(t, p.dir)
 	p.kill(t)
-	require.Eventually(t, func() bool { return !alive(p.pid) }, 20*time.Second, 10*time.Millisecond)
+	await.Until(t, func() bool { return !alive(p.pid) })
 	start(t, Options{})
 	require.NoDirExists(t, p.dir)
 }

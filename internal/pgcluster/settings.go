@@ -4,7 +4,7 @@ package pgcluster
 // errors on purpose.
 func TestSettings() map[string]string {
 	return map[string]string{
-		"max_connections":           "400", // several test binaries, each with parallel tests, each with two pools
+		"max_connections":           "1000", // several test binaries, each with parallel tests, each with a few pools
 		"max_locks_per_transaction": "128",
 		"autovacuum":                "off",
 		"wal_level":                 "minimal",

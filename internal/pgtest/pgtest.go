@@ -3,27 +3,30 @@ package pgtest
 import (
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgcluster"
 )
 
 // EnvURL names a superuser's URL of a running cluster to use instead of a private one.
 const EnvURL = "SLUICE_TEST_PG_URL"
 
-const setupTimeout = 3 * time.Minute
+const setupTimeout = await.Broken
 
 // DB is one test's database.
 type DB struct {
@@ -73,12 +76,26 @@ func Run(m *testing.M) int {
 		_ = shared.close()
 		os.Exit(128 + int(sig))
 	}()
+	limitParallel()
 	code := m.Run()
 	if err := shared.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest:", err)
 		code = max(code, 1)
 	}
 	return code
+}
+
+// atOnce is how many tests of a package run side by side at most: a machine with more processors has no more connections.
+const atOnce = 8
+
+// limitParallel changes nothing when somebody chose a number.
+func limitParallel() {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if n := runtime.GOMAXPROCS(0); n > atOnce && !chosen {
+		_ = flag.Set("test.parallel", strconv.Itoa(atOnce))
+	}
 }
 
 // server is a cluster that this process may administer.
@@ -189,7 +206,8 @@ func (s *server) roleURL(role, db string) string {
 func (s *server) create(ctx context.Context, t testing.TB, template string) *DB {
 	t.Helper()
 	name := "sluice_test_" + strings.ToLower(rand.Text()[:16])
-	_, err := s.admin.Exec(ctx, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s OWNER %s`,
+	// Copying files costs a third of writing every page to the log first.
+	_, err := s.admin.Exec(ctx, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s OWNER %s STRATEGY file_copy`,
 		pgx.Identifier{name}.Sanitize(), pgx.Identifier{template}.Sanitize(), pgcluster.OwnerRole))
 	require.NoError(t, err, "clone the template database")
 	t.Cleanup(func() {

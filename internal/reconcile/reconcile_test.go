@@ -12,6 +12,7 @@ import (
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/evm"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgtest"
 	"github.com/sluicepay/sluice/internal/reconcile"
 	"github.com/sluicepay/sluice/payment"
@@ -101,7 +102,7 @@ func (w *world) watch(t *testing.T, source chain.Source) (stop func()) {
 
 func (w *world) await(t *testing.T, sql string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return storetest.Value[bool](t, w.Bundle, sql) }, 30*time.Second, 10*time.Millisecond, sql)
+	await.Until(t, func() bool { return storetest.Value[bool](t, w.Bundle, sql) }, sql)
 }
 
 // empty mines blocks until what was mined before is deep enough for a comparison.

@@ -34,7 +34,7 @@ func newRunner(hurry <-chan struct{}) *runner { return &runner{hurry: hurry} }
 
 // run returns the exit status of the first thing that failed.
 func (r *runner) run(ctx context.Context, commands []command) int {
-	code := 0
+	code, passed, began := 0, 0, time.Now()
 	fail := func(status int) {
 		if code == 0 {
 			code = status
@@ -47,10 +47,16 @@ func (r *runner) run(ctx context.Context, commands []command) int {
 		fail(exitFailed)
 	} else {
 		for _, c := range commands {
-			if ctx.Err() == nil {
-				fail(r.runCommand(ctx, c))
+			if ctx.Err() != nil {
+				break
 			}
+			status := r.runCommand(ctx, c)
+			if status == 0 {
+				passed++
+			}
+			fail(status)
 		}
+		say("%d of %d commands passed in %s", passed, len(commands), time.Since(began).Round(time.Second))
 	}
 	if err := r.tearDown(); err != nil {
 		say("%v", err)
@@ -103,7 +109,7 @@ func (r *runner) runCommand(ctx context.Context, c command) int {
 		say("%v", err)
 		return 127
 	}
-	group := -cmd.Process.Pid
+	group, began := -cmd.Process.Pid, time.Now()
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	var err error
@@ -115,8 +121,12 @@ func (r *runner) runCommand(ctx context.Context, c command) int {
 	}
 	_ = syscall.Kill(group, syscall.SIGKILL)
 	status := statusOf(err)
-	if status != 0 && ctx.Err() == nil {
-		say("failed with status %d: %s", status, c)
+	switch took := time.Since(began).Round(time.Second); {
+	case ctx.Err() != nil:
+	case status == 0:
+		say("passed in %s: %s", took, c)
+	default:
+		say("failed with status %d after %s: %s", status, took, c)
 	}
 	return status
 }

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 // With envRole set the test binary plays another part: testrun itself, a parent of testrun, or what testrun runs.
@@ -191,7 +193,7 @@ func awaitReady(t *testing.T, out *output) observed {
 		require.NoError(t, portAnswers(seen.ports[0]))
 		require.NoError(t, portAnswers(seen.ports[1]))
 		return seen
-	case <-time.After(2 * time.Minute):
+	case <-time.After(await.Broken):
 		require.FailNow(t, "not ready in time", out.String())
 		return observed{}
 	}
@@ -278,13 +280,12 @@ func TestNothingIsLeftHoweverItEnds(t *testing.T) {
 				seen = awaitReady(t, out)
 				for i, sig := range c.signals {
 					require.NoError(t, cmd.Process.Signal(sig))
-					require.Eventually(t, func() bool { return i > 0 || strings.Contains(out.String(), "ending everything") },
-						time.Minute, 5*time.Millisecond) // a second one too early would be one with the first
+					await.Until(t, func() bool { return i > 0 || strings.Contains(out.String(), "ending everything") }) // a second one too early would be one with the first
 				}
 				require.Equal(t, c.status, status(t, cmd), out)
 			}
 			requireNothingLeft(t, seen, base)
-			require.Eventually(t, func() bool { return strings.Contains(out.String(), "left behind") }, time.Minute, 5*time.Millisecond)
+			await.Until(t, func() bool { return strings.Contains(out.String(), "left behind") })
 		})
 	}
 }
@@ -309,10 +310,10 @@ func TestItEndsWithItsParent(t *testing.T) {
 func TestInterruptedWhileStarting(t *testing.T) {
 	t.Parallel()
 	cmd, out, base := start(t, "testrun", append([]string{"--"}, messy("wait")...)...)
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		entries, err := os.ReadDir(base)
 		return err == nil && len(entries) == 1
-	}, time.Minute, time.Millisecond)
+	})
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, 128+15, status(t, cmd), out)
 	entries, err := os.ReadDir(base)
@@ -329,7 +330,8 @@ func TestAllCommandsRunAndTheFirstFailureCounts(t *testing.T) {
 		continue // until the output is complete
 	}
 	require.Contains(t, out.String(), dir)
-	require.Contains(t, out.String(), "failed with status 5")
+	require.Contains(t, out.String(), "failed with status 5 after")
+	require.Contains(t, out.String(), "1 of 4 commands passed in")
 	require.Contains(t, out.String(), "no such file")
 }
 

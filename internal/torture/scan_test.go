@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -15,6 +14,7 @@ import (
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/scan"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/torture/model"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -95,7 +95,7 @@ func (h *history) nodeFault() chaintest.Faults {
 
 // scan runs a scanner until it is done, stopped, or dead.
 func (h *history) scan(n *node, f scanFault) {
-	ctx, cancel := context.WithTimeout(h.ctx, 30*time.Second)
+	ctx, cancel := await.Context(h.ctx)
 	defer cancel()
 	for i, fake := range n.fakes {
 		if i <= f.others {

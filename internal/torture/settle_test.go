@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/sluicepay/sluice/activities"
 	"github.com/sluicepay/sluice/chain/chaintest"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store"
@@ -50,7 +50,7 @@ func newSettler(h *history) *settler {
 	suite := &testsuite.WorkflowTestSuite{}
 	suite.SetLogger(quiet{})
 	s.env = suite.NewTestActivityEnvironment()
-	s.env.SetTestTimeout(time.Minute)
+	s.env.SetTestTimeout(await.Broken)
 	s.env.RegisterActivity(s.chain.SettlePayment)
 	return s
 }

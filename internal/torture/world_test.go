@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgtest"
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
@@ -38,7 +39,7 @@ func openWorld(t *testing.T, pg *pgtest.DB, tally *tally) *world {
 func reopen(t *testing.T, like *world, pg *pgtest.DB) *world {
 	t.Helper()
 	db, err := store.Open(t.Context(), pg.AppURL, store.Options{
-		MaxConns: 8, ApplicationName: "torture", Tracer: saboteur{}, Logger: slog.New(slog.DiscardHandler),
+		MaxConns: 8, ApplicationName: "torture", StatementTimeout: await.Broken, Tracer: saboteur{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	t.Cleanup(db.Close)

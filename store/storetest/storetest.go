@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgtest"
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
@@ -69,7 +70,7 @@ func New(tb testing.TB, change ...func(*store.NewMerchant)) *Bundle {
 // Open opens a store on the database as the application role, closed when the test ends.
 func Open(tb testing.TB, pg *pgtest.DB) *store.DB {
 	tb.Helper()
-	db, err := store.Open(tb.Context(), pg.AppURL, store.Options{MaxConns: 16, ApplicationName: "test"})
+	db, err := store.Open(tb.Context(), pg.AppURL, store.Options{MaxConns: 16, ApplicationName: "test", StatementTimeout: await.Broken})
 	require.NoError(tb, err)
 	tb.Cleanup(db.Close)
 	return db

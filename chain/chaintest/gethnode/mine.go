@@ -124,7 +124,7 @@ func (n *Node) seal() (common.Hash, error) {
 // Bounds of awaitPromotion.
 const (
 	promotionPoll = 200 * time.Microsecond
-	promotionWait = 250 * time.Millisecond
+	promotionWait = 30 * time.Second
 )
 
 // awaitPromotion waits until the pool has made every transaction executable that

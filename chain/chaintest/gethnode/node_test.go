@@ -12,6 +12,8 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 type bundle struct {
@@ -244,7 +246,7 @@ func TestSealsByTimeUntilPaused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, at+1, b.node.Head().Number.Uint64())
 	b.node.Resume()
-	require.Eventually(t, func() bool { return b.node.Head().Number.Uint64() > at+1 }, 5*time.Second, 5*time.Millisecond)
+	await.Until(t, func() bool { return b.node.Head().Number.Uint64() > at+1 })
 }
 
 func TestRestartGoesOnWhereItWas(t *testing.T) {

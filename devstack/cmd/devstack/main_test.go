@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/rpc"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/sluicepay/sluice/devstack/internal/fakesluice"
 	"github.com/sluicepay/sluice/devstack/stack"
+	"github.com/sluicepay/sluice/internal/await"
 )
 
 // actAsCommand turns this test binary into the devstack command.
@@ -104,19 +104,19 @@ func (b *bench) processes() []int {
 // nothingLeft waits for the death of what the kernel may still be ending.
 func (b *bench) nothingLeft() {
 	b.t.Helper()
-	require.Eventually(b.t, func() bool { return len(b.processes()) == 0 }, 20*time.Second, 20*time.Millisecond)
+	await.Until(b.t, func() bool { return len(b.processes()) == 0 })
 }
 
 // postmaster waits for PostgreSQL to run and returns its process.
 func (b *bench) postmaster() int {
 	b.t.Helper()
 	var pid int
-	require.Eventually(b.t, func() bool {
+	await.Until(b.t, func() bool {
 		content, err := os.ReadFile(filepath.Join(b.dir, "postgres", "data", "postmaster.pid"))
 		first, _, _ := strings.Cut(string(content), "\n")
 		pid, _ = strconv.Atoi(first)
 		return err == nil && pid > 0
-	}, 30*time.Second, 5*time.Millisecond)
+	})
 	return pid
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 // payTimeout is far more than a few blocks of a second each.
-const payTimeout = time.Minute
+const payTimeout = 5 * time.Minute
 
 type payCmd struct {
 	URI    string `arg:"" name:"payment-uri" help:"What to pay: the payment_uri of an order."`

@@ -178,7 +178,7 @@ func (*runCmd) Run(ctx context.Context, c *cli) error {
 type downCmd struct{}
 
 // downPatience is how long an orderly stop may take before the stack is killed.
-const downPatience = 90 * time.Second
+const downPatience = 5 * time.Minute
 
 func (*downCmd) Run(ctx context.Context, c *cli, out *term.Printer) error {
 	cfg, err := c.config()
