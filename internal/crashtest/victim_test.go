@@ -33,9 +33,9 @@ func TestMain(m *testing.M) {
 
 // orders tell a victim what to do, and when to die.
 type orders struct {
-	AppURL string
-	RPCURL string
-	Chain  string
+	DatabaseURL string
+	RPCURL      string
+	Chain       string
 	// Statement is the number of the statement, counted from one, before which it dies; 0 for never.
 	Statement int
 	// InCommit dies so long after sending the Commits-th COMMIT, while it is on its way.
@@ -99,7 +99,7 @@ func victim(text string) int {
 	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	db, err := store.Open(ctx, e.AppURL, store.Options{MaxConns: 2, ApplicationName: "victim", Tracer: e})
+	db, err := store.Open(ctx, e.DatabaseURL, store.Options{MaxConns: 2, ApplicationName: "victim", Tracer: e})
 	if err != nil {
 		return failed(err)
 	}
