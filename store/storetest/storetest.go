@@ -33,7 +33,7 @@ type Bundle struct {
 	PG *pgtest.DB
 	// DB has the rights of a chain worker, which may do what every program does. App has those of the others.
 	DB, App *store.DB
-	Keys seal.Keyring
+	Keys    seal.Keyring
 	// Merchant has the default policies, an API key of all scopes and a wallet. Mode is its orders' mode.
 	Merchant  payment.MerchantID
 	Principal store.Principal
