@@ -52,7 +52,7 @@ BEGIN
     SELECT c.relname, a.privilege_type, string_agg(quote_ident(t.attname), ', ')
       FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid, aclexplode(t.attacl) a
      WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY(recorded) AND a.grantee = 'sluice_app'::regrole
-       AND a.privilege_type IN ('INSERT', 'UPDATE')
+       AND a.privilege_type IN ('INSERT', 'UPDATE') AND NOT t.attisdropped
      GROUP BY 1, 2
   LOOP
     EXECUTE format('GRANT %s %s ON %I TO sluice_chain', held.privilege_type, '(' || held.columns || ')', held.relname);
@@ -142,7 +142,7 @@ BEGIN
     UNION ALL
     SELECT c.relname, a.privilege_type, string_agg(quote_ident(t.attname), ', ')
       FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid, aclexplode(t.attacl) a
-     WHERE c.relnamespace = 'public'::regnamespace AND a.grantee = 'sluice_chain'::regrole GROUP BY 1, 2
+     WHERE c.relnamespace = 'public'::regnamespace AND a.grantee = 'sluice_chain'::regrole AND NOT t.attisdropped GROUP BY 1, 2
   LOOP
     EXECUTE format('GRANT %s %s ON %I TO sluice_app', held.privilege_type, '(' || held.columns || ')', held.relname);
     EXECUTE format('REVOKE %s ON %I FROM sluice_chain', held.privilege_type, held.relname);

@@ -60,7 +60,7 @@ func printReport(out io.Writer, report store.LedgerReport) {
 		fmt.Fprintf(out, "  %-22s %24s %s (%s)\n", b.Account, b.Balance.Decimal(b.Decimals), b.Code, b.AssetID)
 	}
 	if u := report.Unverifiable; u != (store.Unverifiable{}) {
-		fmt.Fprintf(out, "  UNVERIFIABLE without nodes: whether %d payments and %d findings are on the chain (--on-chain asks)\n", u.Payments, u.Findings)
+		fmt.Fprintf(out, "  UNVERIFIABLE without nodes: payments %d, open findings %d (--on-chain asks for them)\n", u.Payments, u.Findings)
 	}
 	for _, f := range report.Findings {
 		fmt.Fprintf(out, "  BROKEN %s: %s\n", f.Rule, f.Subject)

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -35,7 +36,7 @@ func (p PlainDatabase) protected(variable string, url seal.Secret) error {
 // verified tells whether nobody can be between: on this machine, or by a certificate that is checked. For sslmode=verify-ca the driver checks
 // in a function of its own.
 func verified(host string, settings *tls.Config) bool {
-	if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || loopback(host) {
+	if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || loopback(net.JoinHostPort(host, "0")) {
 		return true
 	}
 	return settings != nil && (!settings.InsecureSkipVerify || settings.VerifyPeerCertificate != nil)
