@@ -148,7 +148,7 @@ func (e *engine) subscribe(t *testing.T) {
 	t.Cleanup(sender.Close)
 	schedule, err := webhook.ParseSchedule("0s,1ms,1ms,1ms")
 	require.NoError(t, err)
-	e.callbacks = &activities.Callbacks{Store: e.DB, Keys: e.Keys, Sender: sender, Schedule: schedule, Timeout: await.Broken, Log: discard()}
+	e.callbacks = &activities.Callbacks{Store: e.App, Keys: e.Keys, Sender: sender, Schedule: schedule, Timeout: await.Broken, Log: discard()}
 }
 
 // watch runs the chain's watcher until the test ends, and returns when the chain takes orders.

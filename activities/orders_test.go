@@ -35,7 +35,7 @@ func newOrders(t *testing.T) (*storetest.Bundle, *activities.Orders, hd.Extended
 	w.MAC = w.Sign(b.Keys)
 	require.NoError(t, b.DB.AddWallet(t.Context(), w, storetest.By()))
 	b.Wallet = w.ID
-	return b, &activities.Orders{Store: b.DB, Keys: b.Keys, Log: discard()}, key
+	return b, &activities.Orders{Store: b.App, Keys: b.Keys, Log: discard()}, key
 }
 
 func TestAllocateGivesEachOrderAnAddressOfItsOwn(t *testing.T) {

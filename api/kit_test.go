@@ -66,9 +66,9 @@ func setupWith(t testing.TB, o options) *kit {
 	k.Bundle = storetest.New(t, o.merchant)
 	k.addWallet(t)
 	k.key, _ = k.newKey(t, k.Merchant, payment.ModeTest)
-	k.temporal = &fakeTemporal{db: k.DB, xpub: k.xpub}
+	k.temporal = &fakeTemporal{db: k.App, xpub: k.xpub}
 	config := api.Config{
-		Store: k.DB, Temporal: k.temporal, Verifier: verifier{k.Keys}, OpenTimeout: await.Broken,
+		Store: k.App, Temporal: k.temporal, Verifier: verifier{k.Keys}, OpenTimeout: await.Broken,
 		Logger: slog.New(slog.NewJSONHandler(k.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if o.config != nil {

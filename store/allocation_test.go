@@ -256,7 +256,7 @@ const (
 func TestIndicesAreSharedByNobody(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t)
-	second := storetest.Open(t, b.PG)
+	second := storetest.Open(t, b.PG.ChainURL)
 
 	helper := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestReserveIndicesHelper$", "-test.count=1")
 	helper.Env = append(os.Environ(), helperURL+"="+b.PG.AppURL, helperWallet+"="+string(b.Wallet))

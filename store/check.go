@@ -29,6 +29,7 @@ const (
 	RuleReleases  = "release_has_its_credit"
 	RuleKinds     = "posting_is_about_a_payment"
 	RuleFindings  = "finding_is_what_was_found"
+	RulePayments  = "payment_is_its_addresses"
 	// RuleAllocated, RuleOwed and RuleDeposits are about customers' addresses.
 	RuleAllocated = "allocation_is_the_payments"
 	RuleOwed      = "order_takes_what_it_owes"
@@ -48,11 +49,19 @@ type LedgerBalance struct {
 type LedgerReport struct {
 	Postings, Accounts, CreditedPayments int64
 	Balances                             []LedgerBalance
+	// Unverifiable is what the books rest on and only nodes can tell: see package reconcile.
+	Unverifiable Unverifiable
 	// Findings are at most 100 of each rule.
 	Findings []Finding
 }
 
-// OK tells whether the books are right.
+// Unverifiable is what was recorded of a chain. That the books add up says nothing about whether it is there.
+type Unverifiable struct {
+	// Payments are recorded as being on the chain, and Findings are open.
+	Payments, Findings int64
+}
+
+// OK tells whether the books add up, given what was recorded of the chains.
 func (r LedgerReport) OK() bool { return len(r.Findings) == 0 }
 
 // maxFindings bounds the findings of one rule.
@@ -62,8 +71,8 @@ const maxFindings = 100
 // are the sums of all postings; every asset sums up to zero; every credited payment has exactly one credit that was not
 // reversed, for what its inclusion carried, and the other way round; custody is what was credited; every release has its
 // credit; no posting is about anything but a payment or a difference that was found on chain; of payments to customers'
-// addresses, no order takes more than it asks for, and what no order takes was told as a deposit. It reads everything and takes
-// as long as that takes; nothing waits for it.
+// addresses, no order takes more than it asks for, and what no order takes was told as a deposit; every payment is its address's merchant's. Whether the
+// chain shows what was recorded it cannot know, and counts as unverifiable. It reads everything and takes as long as that takes; nothing waits for it.
 func (db *DB) LedgerCheck(ctx context.Context) (LedgerReport, error) {
 	var report LedgerReport
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly} // one snapshot for all queries
@@ -74,7 +83,7 @@ func (db *DB) LedgerCheck(ctx context.Context) (LedgerReport, error) {
 		}
 		for _, rule := range []func(context.Context) error{
 			c.assets, c.balances, c.snapshots, c.totals, c.credited, c.credits, c.custody, c.releases, c.kinds, c.findings,
-			c.allocations, c.owed, c.deposits, c.size, c.sums,
+			c.payments, c.allocations, c.owed, c.deposits, c.size, c.sums,
 		} {
 			if err := rule(ctx); err != nil {
 				return err
@@ -163,6 +172,11 @@ func (c *checker) findings(ctx context.Context) error {
 	return each(c, RuleFindings, rows, err, func(key string) string { return key })
 }
 
+func (c *checker) payments(ctx context.Context) error {
+	rows, err := c.q.CheckPayments(ctx, maxFindings)
+	return each(c, RulePayments, rows, err, func(id string) string { return id })
+}
+
 func (c *checker) allocations(ctx context.Context) error {
 	rows, err := c.q.CheckAllocations(ctx, maxFindings)
 	return each(c, RuleAllocated, rows, err, func(id string) string { return id })
@@ -181,6 +195,7 @@ func (c *checker) deposits(ctx context.Context) error {
 func (c *checker) size(ctx context.Context) error {
 	row, err := c.q.CheckSize(ctx)
 	c.report.Postings, c.report.Accounts, c.report.CreditedPayments = row.Postings, row.Accounts, row.Credited
+	c.report.Unverifiable = Unverifiable{Payments: row.Inclusions, Findings: row.Findings}
 	return err
 }
 

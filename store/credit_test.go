@@ -69,7 +69,7 @@ func TestCreditFulfilsTheOrder(t *testing.T) {
 func TestCreditAtOnceIsOneCredit(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t)
-	second := storetest.Open(t, b.PG)
+	second := storetest.Open(t, b.PG.ChainURL)
 	order := b.Order(t)
 	p := b.Pay(t, order, 25_000_000)
 	in := store.CreditInput{PaymentID: p.ID, Inclusion: 1, BlockHash: p.Block.Hash, Amount: p.Amount}

@@ -30,11 +30,13 @@ type Options struct {
 	ApplicationName string
 	// Logger is told of retried transactions; slog.Default when nil.
 	Logger *slog.Logger
+	// Role is what the connections must have the rights of, and no more; empty asks nothing.
+	Role Role
 	// Tracer sees every statement, BEGIN and COMMIT included; nil for none.
 	Tracer pgx.QueryTracer
 }
 
-// DB is a pool of connections as the application role. It is safe for concurrent use.
+// DB is a pool of connections as one role. It is safe for concurrent use.
 type DB struct {
 	pool *pgxpool.Pool
 	q    *sqlc.Queries
@@ -72,8 +74,13 @@ func Open(ctx context.Context, url string, opts Options) (*DB, error) {
 	params := config.ConnConfig.RuntimeParams
 	params["application_name"] = opts.ApplicationName
 	params["timezone"] = "UTC"
+	// A role may change what its own sessions look into first.
+	params["search_path"] = "pg_catalog, public, pg_temp"
 	params["statement_timeout"] = strconv.FormatInt(opts.StatementTimeout.Milliseconds(), 10)
 	params["idle_in_transaction_session_timeout"] = strconv.FormatInt(idleTransactionTimeout.Milliseconds(), 10)
+	if opts.Role != "" {
+		config.AfterConnect = opts.Role.checkRights
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("store: open the pool: %w", err)

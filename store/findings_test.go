@@ -169,7 +169,7 @@ func TestTheApplicationCannotMakeUpFindings(t *testing.T) {
 		"nothing":       `SELECT ledger_post_finding((SELECT id FROM addresses LIMIT 1), 'dev/native', 1, 101, (SELECT hash FROM chain_blocks WHERE chain = 'dev' AND number = 101), 0)`,
 		"more of one":   `UPDATE balance_findings SET amount = amount + 1`,
 	} {
-		_, err := m.PG.App.Exec(t.Context(), sql)
+		_, err := m.PG.Chain.Exec(t.Context(), sql)
 		require.Error(t, err, name)
 	}
 }

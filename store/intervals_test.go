@@ -125,7 +125,7 @@ func TestAPaymentThatWaitedForTheComparisonIsLaterThanIt(t *testing.T) {
 	order := m.Order(t)
 	unseen := m.record(t).BlockRef
 	m.advance(t, 2*storetest.Confirmations)
-	tx, err := m.PG.App.Begin(t.Context())
+	tx, err := m.PG.Chain.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	var began time.Time
@@ -154,14 +154,14 @@ func TestACoinAndAnAddressOfTheSameMomentAreCompared(t *testing.T) {
 			b := storetest.New(t)
 			b.Exec(t, `INSERT INTO chains (name, family, chain_id, display_name, block_time_ms, confirmations) VALUES ('late', 'evm', 9, 'late', 1000, 3)`)
 			b.Order(t)
-			tx, err := b.PG.App.Begin(t.Context())
+			tx, err := b.PG.Chain.Begin(t.Context())
 			require.NoError(t, err)
 			defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 			_, err = tx.Exec(t.Context(), order[0])
 			require.NoError(t, err)
 			done := make(chan error, 1)
 			go func() {
-				_, err := b.PG.App.Exec(t.Context(), order[1])
+				_, err := b.PG.Chain.Exec(t.Context(), order[1])
 				done <- err
 			}()
 			// The second one is over, or waits for the first.

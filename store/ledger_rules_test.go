@@ -14,7 +14,8 @@ import (
 	"github.com/sluicepay/sluice/store/storetest"
 )
 
-// The application's role tries to break each rule of the books with SQL of its own, as a defect or an intruder would.
+// The roles of programs try to break each rule of the books with SQL of their own, as a defect or an intruder would. Those of the
+// postings are the chain worker's to break: the other role posts none of them.
 func TestTheApplicationCannotBreakTheBooks(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t)
@@ -71,8 +72,10 @@ func TestTheApplicationCannotBreakTheBooks(t *testing.T) {
 		"available without merchant":  `INSERT INTO ledger_accounts (kind, asset_id) VALUES ('merchant:available', 'dev/native')`,
 		"read the migration's tables": `DELETE FROM goose_db_version`,
 	} {
-		_, err := b.PG.App.Exec(t.Context(), sql)
-		require.Error(t, err, name)
+		for _, pool := range []execer{b.PG.App, b.PG.Chain} {
+			_, err := pool.Exec(t.Context(), sql)
+			require.Error(t, err, name)
+		}
 	}
 
 	token, native := b.Token.ID.String(), b.Native.ID.String()
@@ -135,14 +138,14 @@ func TestTheApplicationCannotBreakTheBooks(t *testing.T) {
 		"a payment that there isn't": {"pay_x/1/credit", "credit", token, amount, "pay_x", 1, "", custody(fresh) + available},
 	} {
 		before := storetest.Value[int](t, b, `SELECT count(*) FROM ledger_postings`)
-		tag, err := b.PG.App.Exec(t.Context(), post+p.accounts, p.key, p.kind, p.asset, p.amount, p.payment, p.inclusion, p.reverses)
+		tag, err := b.PG.Chain.Exec(t.Context(), post+p.accounts, p.key, p.kind, p.asset, p.amount, p.payment, p.inclusion, p.reverses)
 		require.Error(t, err, "%s: wrote %d", name, tag.RowsAffected())
 		require.NotContains(t, err.Error(), "syntax", name)
 		require.Equal(t, before, storetest.Value[int](t, b, `SELECT count(*) FROM ledger_postings`), name)
 	}
 
 	// The same statement with nothing wrong in it is taken: the attempts above failed for their reasons.
-	_, err = b.PG.App.Exec(t.Context(), post+custody(fresh)+available, credit(fresh), "credit", token, amount, fresh.ID, 1, "")
+	_, err = b.PG.Chain.Exec(t.Context(), post+custody(fresh)+available, credit(fresh), "credit", token, amount, fresh.ID, 1, "")
 	require.NoError(t, err)
 	require.Equal(t, payment.StatePaid, order.State)
 }
@@ -167,7 +170,7 @@ func TestSnapshotWaitsForPostingsUnderWay(t *testing.T) {
 	b.Paid(t)
 
 	// A posting with a low number, not committed.
-	tx, err := b.PG.App.Begin(t.Context())
+	tx, err := b.PG.Chain.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	post(t, tx, b, slow)

@@ -45,6 +45,48 @@ func (db *DB) AddressPage(ctx context.Context, chain string, after payment.Addre
 	return ids, nil
 }
 
+// RecordedInclusion is what is recorded as being on a chain of one payment.
+type RecordedInclusion struct {
+	payment.InclusionRef
+
+	Block    payment.BlockRef // without its parent and time
+	TxHash   payment.Hash
+	Position uint32
+	Asset    payment.AssetID
+	From, To payment.Address
+	Amount   payment.Amount
+}
+
+// InclusionPage lists what is recorded of a chain up to a block, by payment, after the given one.
+func (db *DB) InclusionPage(
+	ctx context.Context, family payment.Family, chain string, block uint64, after payment.PaymentID, limit int,
+) ([]RecordedInclusion, error) {
+	rows, err := db.q.InclusionPage(ctx, sqlc.InclusionPageParams{Chain: chain, Block: int64(block), After: string(after), MaxRows: int32(limit)})
+	if err != nil {
+		return nil, fmt.Errorf("list payments of chain %s: %w", chain, classify(err))
+	}
+	list := make([]RecordedInclusion, len(rows))
+	for i, row := range rows {
+		r := RecordedInclusion{
+			InclusionRef: payment.InclusionRef{Payment: payment.PaymentID(row.PaymentID), Inclusion: int(row.N)},
+			Block:        payment.BlockRef{Number: uint64(row.BlockNumber), Hash: payment.Hash(row.BlockHash)},
+			TxHash:       payment.Hash(row.TxHash), Position: uint32(row.Position), Amount: row.Amount.Amount,
+		}
+		err := r.Asset.UnmarshalText([]byte(row.AssetID))
+		if err == nil {
+			r.From, err = payment.AddressFromBytes(family, row.Sender)
+		}
+		if err == nil {
+			r.To, err = payment.AddressFromBytes(family, row.Recipient)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("payment %s: %w", row.PaymentID, err)
+		}
+		list[i] = r
+	}
+	return list, nil
+}
+
 // HeldAt says what addresses should hold of assets of one chain after a block at or below the cursor, as of one moment, by
 // asset and address.
 func (db *DB) HeldAt(ctx context.Context, family payment.Family, assets []payment.AssetID, addresses []payment.AddressID, block uint64) ([]Held, error) {

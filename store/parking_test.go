@@ -16,7 +16,7 @@ func TestGoneSticksWhateverBecomesOfTheRest(t *testing.T) {
 	c := setupCourier(t)
 	order, held, free := c.cancelled(t), c.Order(t).ID, c.Order(t).ID
 	d := c.take(t, order, "w")
-	tx, err := c.PG.App.Begin(t.Context())
+	tx, err := c.PG.Chain.Begin(t.Context())
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `SELECT FROM callbacks WHERE order_id = $1 FOR UPDATE`, held)
 	require.NoError(t, err)

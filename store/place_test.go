@@ -22,7 +22,7 @@ func lateAddress(t *testing.T, b *storetest.Bundle, id payment.OrderID) (process
 	require.NoError(t, err)
 	index, err := b.DB.ReserveIndex(t.Context(), b.Wallet)
 	require.NoError(t, err)
-	tx, err := b.PG.App.Begin(t.Context())
+	tx, err := b.PG.Chain.Begin(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
 	// The lowest id there is: whoever reads on from the last id that it saw never finds it.

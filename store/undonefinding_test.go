@@ -91,15 +91,15 @@ func TestTheApplicationWithdrawsNoFindingOfARecordedBlock(t *testing.T) {
 	_, err := m.owner(t).SettleFinding(t.Context(), finding.ID, store.FindingMerchant, storetest.By(), "")
 	require.NoError(t, err)
 	for _, above := range []int64{-1, int64(unseen.Number), int64(m.tip.Number) - 1} {
-		_, err = m.PG.App.Exec(t.Context(), `SELECT ledger_withdraw_findings('dev', $1)`, above)
+		_, err = m.PG.Chain.Exec(t.Context(), `SELECT ledger_withdraw_findings('dev', $1)`, above)
 		require.ErrorContains(t, err, "are recorded", above)
 	}
-	_, err = m.PG.App.Exec(t.Context(), `SELECT ledger_withdraw_findings('dev', NULL)`)
+	_, err = m.PG.Chain.Exec(t.Context(), `SELECT ledger_withdraw_findings('dev', NULL)`)
 	require.Error(t, err)
 	m.books(t, map[string]int{"custody": -1000, "merchant:available": 1000})
 
 	// Above the cursor there is nothing to withdraw, and a reorganisation does it as it ever did.
-	_, err = m.PG.App.Exec(t.Context(), `SELECT ledger_withdraw_findings('dev', $1)`, int64(m.tip.Number))
+	_, err = m.PG.Chain.Exec(t.Context(), `SELECT ledger_withdraw_findings('dev', $1)`, int64(m.tip.Number))
 	require.NoError(t, err)
 	m.books(t, map[string]int{"custody": -1000, "merchant:available": 1000})
 	m.rollback(t, payment.BlockRef{Number: unseen.Number - 1, Hash: unseen.Parent, Time: unseen.Time})

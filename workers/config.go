@@ -28,13 +28,15 @@ const (
 // Roles lists every role.
 func Roles() []Role { return []Role{RoleOrders, RoleCallbacks, RoleChains} }
 
-// Config is what a process of workers needs. Client, Namespace, Store and Keys are required and stay the caller's to
-// close.
+// Config is what a process of workers needs. Client, Namespace, Store and Keys are required, for RoleChains ChainStore too, and stay the
+// caller's to close.
 type Config struct {
 	Client    client.Client // a lazy one lets workers start while Temporal is away
 	Namespace string
 	Store     *store.DB
-	Keys      *seal.Keyring
+	// ChainStore may record what chains show. Only RoleChains uses it, and nothing else.
+	ChainStore *store.DB
+	Keys       *seal.Keyring
 	// Roles are what this process does; all of them when empty.
 	Roles []Role
 	// Chains limits RoleChains to these; empty means every configured one.
@@ -71,6 +73,9 @@ func (c Config) withDefaults() (Config, error) {
 		if !slices.Contains(Roles(), role) {
 			return c, fmt.Errorf("workers: there is no role %q", role)
 		}
+	}
+	if slices.Contains(c.Roles, RoleChains) && c.ChainStore == nil {
+		return c, errors.New("workers: the role chains needs ChainStore")
 	}
 	if c.Callbacks.Schedule.Attempts() == 0 {
 		schedule, err := webhook.ParseSchedule(webhook.DefaultSchedule)

@@ -210,26 +210,26 @@ func register(w worker.ActivityRegistry, byName map[string]any) {
 // serveChains runs watchers, receipt checks, the relay and the upkeep. It returns when the chains that there are have their
 // workers.
 func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) error {
-	nodes := activities.NewNodes(p.Store, p.Keys, p.Log)
+	nodes := activities.NewNodes(p.ChainStore, p.Keys, p.Log)
 	p.Metrics.watchNodes(nodes.Stats)
 	watch := p.WatchOptions
-	watch.Recorder = activities.StoreRecorder{Store: store.NewRecorder(p.Store)}
+	watch.Recorder = activities.StoreRecorder{Store: store.NewRecorder(p.ChainStore)}
 	watch.OnProgress = p.Metrics.progress
-	tokens := &activities.Tokens{Store: p.Store, Keys: p.Keys, Log: p.Log}
+	tokens := &activities.Tokens{Store: p.ChainStore, Keys: p.Keys, Log: p.Log}
 	a := &activities.Chain{
-		Settle: p.Store, Watch: p.Store, Sources: nodes, Tokens: tokens, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
+		Settle: p.ChainStore, Watch: p.ChainStore, Sources: nodes, Tokens: tokens, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
 		Alarm: p.Metrics.settleAlarm,
 	}
 	fleet := &chainFleet{
-		list: p.Store.ListChains, only: p.Chains, start: startWatcher(p.Client), log: p.Log,
+		list: p.ChainStore.ListChains, only: p.Chains, start: startWatcher(p.Client), log: p.Log,
 		newWorker: func(chain string) worker.Worker { return p.chainWorker(chain, a) },
 	}
 	to := temporalSignaller{client: p.Client, namespace: p.Namespace, identity: p.owner}
 	relay := &Relay{
-		Outbox: p.Store, To: to, Owner: p.owner, Chains: fleet.Chains, Log: p.Log, Metrics: p.Metrics,
+		Outbox: p.ChainStore, To: to, Owner: p.owner, Chains: fleet.Chains, Log: p.Log, Metrics: p.Metrics,
 	}
-	keeper := upkeep{store: p.Store, to: to, chains: fleet.Chains, log: p.Log}
-	tokenCare := tokenKeeper{store: p.Store, tokens: tokens, chains: fleet.Chains, metrics: p.Metrics, log: p.Log}
+	keeper := upkeep{store: p.ChainStore, to: to, chains: fleet.Chains, log: p.Log}
+	tokenCare := tokenKeeper{store: p.ChainStore, tokens: tokens, chains: fleet.Chains, metrics: p.Metrics, log: p.Log}
 	served := make(chan struct{})
 	group.Go(func() error {
 		defer nodes.Close() // after the workers that use them have stopped
@@ -237,7 +237,7 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) err
 	})
 	group.Go(func() error { return relay.Run(ctx) })
 	group.Go(func() error { return keeper.Run(ctx) })
-	told := &alarms{list: p.Store.ListChainAlarms, metrics: p.Metrics, log: p.Log}
+	told := &alarms{list: p.ChainStore.ListChainAlarms, metrics: p.Metrics, log: p.Log}
 	group.Go(func() error { return told.Run(ctx) })
 	group.Go(func() error {
 		select { // not before the chains are known

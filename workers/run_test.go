@@ -47,6 +47,9 @@ func TestConfigIsCompleted(t *testing.T) {
 	_, err := Config{}.withDefaults()
 	require.Error(t, err)
 	full := Config{Client: &temporalClient{}, Namespace: "sluice", Store: &store.DB{}, Keys: keys()}
+	_, err = full.withDefaults()
+	require.ErrorContains(t, err, "ChainStore", "what records has a role of its own")
+	full.ChainStore = &store.DB{}
 	c, err := full.withDefaults()
 	require.NoError(t, err)
 	require.ElementsMatch(t, Roles(), c.Roles)
@@ -69,7 +72,7 @@ func TestRunEndsWhenAskedWhileTemporalIsAway(t *testing.T) {
 	}}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	err := Run(ctx, Config{Client: &temporalClient{service: s}, Namespace: "sluice", Store: &store.DB{}, Keys: keys(), Log: discard()},
+	err := Run(ctx, Config{Client: &temporalClient{service: s}, Namespace: "sluice", Store: &store.DB{}, ChainStore: &store.DB{}, Keys: keys(), Log: discard()},
 		func() { t.Error("it is not ready") })
 	require.NoError(t, err)
 }

@@ -60,7 +60,7 @@ func withAdmin(ctx context.Context, who audited, fn func(admin) error) error {
 		return fmt.Errorf("SLUICE_MASTER_KEYS: %w", err)
 	}
 	db, err := store.Open(ctx, settings.Database.URL.Reveal(), store.Options{
-		MaxConns: 2, ApplicationName: "sluice-cli", Logger: settings.Logger(),
+		MaxConns: 2, ApplicationName: "sluice-cli", Logger: settings.Logger(), Role: store.RoleApp,
 	})
 	if err != nil {
 		return err

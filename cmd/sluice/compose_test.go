@@ -55,7 +55,7 @@ func TestComposeIsTrueToThePrograms(t *testing.T) {
 	set := regexp.MustCompile(`(?m)^\s+(SLUICE_[A-Z_]+):`).FindAllStringSubmatch(text, -1)
 	require.NotEmpty(t, set)
 	// What the PostgreSQL container's own script reads.
-	known := append(allVariables(), "SLUICE_OWNER_PASSWORD", "SLUICE_APP_PASSWORD")
+	known := append(allVariables(), "SLUICE_OWNER_PASSWORD", "SLUICE_APP_PASSWORD", "SLUICE_CHAIN_PASSWORD")
 	for _, match := range set {
 		require.Contains(t, known, match[1], "no program takes this variable")
 	}

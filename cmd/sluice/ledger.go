@@ -10,7 +10,7 @@ import (
 )
 
 type ledgerCommands struct {
-	Check    ledgerCheck    `cmd:"" help:"Prove the books; exit code 3 when something is wrong."`
+	Check    ledgerCheck    `cmd:"" help:"Prove that the books add up, and with --on-chain that the chain has what they say; exit code 3 when something is wrong."`
 	Snapshot ledgerSnapshot `cmd:"" help:"Take a snapshot of all balances, so that reading them stays quick."`
 
 	Findings      ledgerFindings `cmd:"" help:"List money on the chain that neither a payment nor a person has explained."`
@@ -18,7 +18,7 @@ type ledgerCommands struct {
 }
 
 type ledgerCheck struct {
-	OnChain bool   `help:"Also compare every asset's balances on chain with the books: one question per asset and address."`
+	OnChain bool   `help:"Also compare with the chain: every asset's balances, one question per asset and address, and every payment that was recorded."`
 	Chain   string `help:"With --on-chain: of this chain only." placeholder:"NAME"`
 	printed
 }
@@ -50,7 +50,7 @@ func (l ledgerCheck) Run(ctx context.Context, c console) error {
 }
 
 func printReport(out io.Writer, report store.LedgerReport) {
-	verdict := "the books are right"
+	verdict := "the books add up"
 	if !report.OK() {
 		verdict = fmt.Sprintf("%d FINDINGS", len(report.Findings))
 	}
@@ -58,6 +58,9 @@ func printReport(out io.Writer, report store.LedgerReport) {
 		verdict, report.Postings, report.Accounts, report.CreditedPayments)
 	for _, b := range report.Balances {
 		fmt.Fprintf(out, "  %-22s %24s %s (%s)\n", b.Account, b.Balance.Decimal(b.Decimals), b.Code, b.AssetID)
+	}
+	if u := report.Unverifiable; u != (store.Unverifiable{}) {
+		fmt.Fprintf(out, "  UNVERIFIABLE without nodes: payments %d, open findings %d (--on-chain asks for them)\n", u.Payments, u.Findings)
 	}
 	for _, f := range report.Findings {
 		fmt.Fprintf(out, "  BROKEN %s: %s\n", f.Rule, f.Subject)

@@ -28,6 +28,7 @@ func setup(t *testing.T) *bench {
 	pg := pgtest.New(t)
 	_, masterKeys := seal.NewRandomKeyring()
 	t.Setenv("SLUICE_DATABASE_URL", pg.AppURL)
+	t.Setenv("SLUICE_CHAIN_DATABASE_URL", pg.ChainURL)
 	t.Setenv("SLUICE_MIGRATE_DATABASE_URL", pg.OwnerURL)
 	t.Setenv("SLUICE_MASTER_KEYS", masterKeys.Reveal())
 	return &bench{T: t, pg: pg}
@@ -184,7 +185,7 @@ func TestLedgerCheck(t *testing.T) {
 	b := setup(t)
 	r := b.run("", "ledger", "check")
 	require.Zero(t, r.code, r.err)
-	require.Contains(t, r.out, "the books are right: 0 postings")
+	require.Contains(t, r.out, "the books add up: 0 postings")
 	require.Zero(t, b.run("", "ledger", "snapshot").code)
 }
 

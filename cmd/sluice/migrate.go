@@ -48,6 +48,29 @@ func (m migrateCommand) Run(ctx context.Context, c console) error {
 	if len(results) == 0 {
 		fmt.Fprintln(c.out, "the schema is up to date")
 	}
+	return restrict(ctx, settings.URL.Reveal())
+}
+
+// restrict takes the right to make objects from everybody else, at each run: a database that was restored has that of a new one.
+func restrict(ctx context.Context, databaseURL string) error {
+	conn, err := pgx.Connect(ctx, databaseURL)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	statement := migrations.Restrict(conn.Config().Database)
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	var open bool
+	err = conn.QueryRow(ctx, `SELECT bool_or(has_database_privilege(role, current_database(), 'CREATE, TEMPORARY') OR has_schema_privilege(role, 'public', 'CREATE'))
+		FROM unnest(ARRAY['sluice_app', 'sluice_chain']) AS role`).Scan(&open)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if open { // somebody else owns the database, and a REVOKE of what another one granted takes nothing
+		return fmt.Errorf("migrate: the programs' roles may still make objects in the database; as its owner run: REVOKE CREATE ON SCHEMA public FROM PUBLIC; %s", statement)
+	}
 	return nil
 }
 

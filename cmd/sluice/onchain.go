@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/big"
 
+	nodes "github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/evm"
 	"github.com/sluicepay/sluice/internal/reconcile"
 	"github.com/sluicepay/sluice/payment"
@@ -59,6 +60,7 @@ func compareChain(ctx context.Context, a admin, chain store.Chain) (reconcile.Re
 		return reconcile.Report{}, err
 	}
 	failures := []error{errors.New("no node could tell the balances")}
+	sources := make([]reconcile.Source, 0, len(endpoints))
 	for _, endpoint := range endpoints {
 		url, err := a.keys.Open(endpoint.URL, endpoint.URLPlace(chain.Name))
 		if err != nil {
@@ -68,8 +70,17 @@ func compareChain(ctx context.Context, a admin, chain store.Chain) (reconcile.Re
 		if err != nil {
 			return reconcile.Report{}, err
 		}
-		report, err := reconcile.Chain(ctx, a.db, source, chain.Name)
-		source.Close()
+		defer source.Close()
+		sources = append(sources, source)
+	}
+	for i, endpoint := range endpoints {
+		var others []nodes.Verifier
+		for j := range sources {
+			if j != i {
+				others = append(others, sources[j])
+			}
+		}
+		report, err := reconcile.Chain(ctx, a.db, sources[i], chain.Name, others...)
 		if err == nil || payment.CodeOf(err) == payment.CodeUnknownChain {
 			return report, err
 		}
@@ -83,7 +94,13 @@ func printComparison(out io.Writer, report reconcile.Report) {
 	if !report.OK() {
 		verdict = "DIFFERS from the books"
 	}
-	fmt.Fprintf(out, "%s %s: %d addresses at block %d\n", report.Chain, verdict, report.Addresses, report.Block.Number)
+	fmt.Fprintf(out, "%s %s: %d addresses and %d payments at block %d\n", report.Chain, verdict, report.Addresses, report.Payments, report.Block.Number)
+	for _, p := range report.Unseen {
+		fmt.Fprintf(out, "  NOT THERE %s/%d: %s base units of %s (%s)\n", p.Payment, p.Inclusion, p.Amount, p.Asset, p.Outcome)
+	}
+	if more := report.Missing - len(report.Unseen); more > 0 {
+		fmt.Fprintf(out, "  and %d more payments\n", more)
+	}
 	for _, asset := range report.Assets {
 		amount := func(v *big.Int) string { return store.SignedFromBig(v).Decimal(asset.Decimals) }
 		fmt.Fprintf(out, "  %s (%s): on chain %s, custody %s (of it findings %s), not posted yet %s, difference %s\n", asset.Code, asset.ID,

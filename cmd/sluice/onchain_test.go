@@ -52,5 +52,20 @@ func TestLedgerCheckOnChainExitsWithThreeWhenTheChainDiffers(t *testing.T) {
 	r = b.run("", "ledger", "check", "--on-chain", "--json")
 	require.Zero(t, r.code, r.out)
 	require.Contains(t, r.out, `"Difference":0`)
+
+	// A payment that only the database knows.
+	b.exec(fmt.Sprintf(`BEGIN;
+		INSERT INTO payments (id, chain, tx_hash, native, position, address_id, merchant_id, mode, inclusion, status, first_included_at)
+		SELECT 'pay_x', 'dev', decode(repeat('ab', 32), 'hex'), true, 0, id, merchant_id, mode, 1, 'detected', now() FROM addresses;
+		INSERT INTO inclusions (payment_id, n, chain, block_number, block_hash, block_time, tx_index, asset_id, amount, sender, recipient)
+		SELECT 'pay_x', 1, 'dev', %d, '\x%x', now(), 0, 'dev/native', 5, bytes, bytes FROM addresses;
+		INSERT INTO allocations (payment_id, address_id, asset_id) SELECT 'pay_x', id, 'dev/native' FROM addresses;
+		COMMIT`, block.Number, block.Hash[:]))
+	r = b.run("", "ledger", "check")
+	require.Zero(t, r.code, r.out)
+	require.Contains(t, r.out, "UNVERIFIABLE without nodes: payments 1, open findings 1")
+	r = b.run("", "ledger", "check", "--on-chain")
+	require.Equal(t, exitFindings, r.code, r.out)
+	require.Contains(t, r.out, "NOT THERE pay_x/1: 5 base units of dev/native (missing_receipt)")
 	require.NotZero(t, b.run("", "ledger", "check", "--on-chain", "--chain", "nowhere").code)
 }

@@ -30,7 +30,7 @@ type service struct {
 	client client.Client
 }
 
-// openService connects to nothing yet: both programs start while PostgreSQL or Temporal is away, and say so in /readyz.
+// openService needs nothing to be there yet: both programs start while PostgreSQL or Temporal is away, and say so in /readyz.
 func openService(ctx context.Context, name string, settings config.Common, described any) (*service, error) {
 	log := settings.Logger().With(slog.String("program", name))
 	log.LogAttrs(ctx, slog.LevelInfo, "starting", config.Describe(described)...)
@@ -42,8 +42,8 @@ func openService(ctx context.Context, name string, settings config.Common, descr
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, settings.Database.URL.Reveal(), store.Options{
-		MaxConns: settings.MaxConns, ApplicationName: "sluice-" + name, Logger: log,
+	db, err := openStore(ctx, settings.Database.URL, store.Options{
+		MaxConns: settings.MaxConns, ApplicationName: "sluice-" + name, Logger: log, Role: store.RoleApp,
 	})
 	if err != nil {
 		return nil, err
@@ -58,6 +58,26 @@ func openService(ctx context.Context, name string, settings config.Common, descr
 		return nil, fmt.Errorf("temporal: %w", err)
 	}
 	return &service{log: log, keys: keys, db: db, client: c}, nil
+}
+
+// rightsPatience is how long a program waits at its start to hear what it may do in the database.
+const rightsPatience = 5 * time.Second
+
+// openStore opens a pool, and refuses one that has other rights than its role. While the database is away nothing is known of that: every connection
+// is asked again.
+func openStore(ctx context.Context, url seal.Secret, opts store.Options) (*store.DB, error) {
+	db, err := store.Open(ctx, url.Reveal(), opts)
+	if err != nil {
+		return nil, err
+	}
+	asked, cancel := context.WithTimeout(ctx, rightsPatience)
+	defer cancel()
+	var rights *store.RightsError
+	if err := db.CheckRights(asked); errors.As(err, &rights) {
+		db.Close()
+		return nil, rights
+	}
+	return db, nil
 }
 
 func (s *service) close() {

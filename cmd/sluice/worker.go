@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/sluicepay/sluice/internal/config"
 	"github.com/sluicepay/sluice/migrations"
+	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/webhook"
 	"github.com/sluicepay/sluice/workers"
 )
@@ -45,6 +48,16 @@ func (workerCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
+	var recorded *store.DB
+	if slices.Contains(settings.Roles, string(workers.RoleChains)) {
+		recorded, err = openStore(ctx, settings.ChainURL, store.Options{
+			MaxConns: settings.MaxConns, ApplicationName: "sluice-chains", Logger: s.log, Role: store.RoleChain,
+		})
+		if err != nil {
+			return fmt.Errorf("SLUICE_CHAIN_DATABASE_URL: %w", err)
+		}
+		defer recorded.Close()
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics, err := workers.NewMetrics(registry)
@@ -64,7 +77,7 @@ func (workerCommand) Run(ctx context.Context) error {
 	group.Go(func() error { return serveInternal(ctx, listener, state.handler(registry)) })
 	group.Go(func() error {
 		return workers.Run(ctx, workers.Config{
-			Client: s.client, Namespace: settings.Namespace, Store: s.db, Keys: s.keys, Roles: roles, Chains: settings.Chains,
+			Client: s.client, Namespace: settings.Namespace, Store: s.db, ChainStore: recorded, Keys: s.keys, Roles: roles, Chains: settings.Chains,
 			Callbacks:       workers.CallbackConfig{Schedule: schedule, Targets: targets, Timeout: settings.CallbackTimeout},
 			ShutdownTimeout: settings.ShutdownTimeout, Log: s.log, Metrics: metrics,
 		}, func() {
@@ -102,7 +115,10 @@ func (h *workerHealth) unready(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	version, err := h.service.db.SchemaVersion(ctx)
+	var rights *store.RightsError
 	switch {
+	case errors.As(err, &rights):
+		return rights.Error()
 	case err != nil:
 		return "the database does not answer"
 	case version < migrations.Latest():

@@ -94,6 +94,7 @@ func (s *Stack) settings() []string {
 	if s.Postgres != nil {
 		settings = append(settings,
 			"SLUICE_DATABASE_URL="+s.Postgres.URL(pgcluster.AppRole, Database),
+			"SLUICE_CHAIN_DATABASE_URL="+s.Postgres.URL(pgcluster.ChainRole, Database),
 			"SLUICE_MIGRATE_DATABASE_URL="+s.Postgres.URL(pgcluster.OwnerRole, Database))
 	}
 	return settings

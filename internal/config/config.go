@@ -22,11 +22,19 @@ import (
 type Database struct {
 	URL      seal.Secret `env:"SLUICE_DATABASE_URL,required,notEmpty"`
 	MaxConns int32       `env:"SLUICE_DATABASE_MAX_CONNS" envDefault:"10"`
+	PlainDatabase
+}
+
+// PlainDatabase is shared by everything that connects to PostgreSQL.
+type PlainDatabase struct {
+	// DatabaseInsecure admits a connection that proves no server, to an address that is not loopback, for a private network of containers.
+	DatabaseInsecure bool `env:"SLUICE_DATABASE_INSECURE" envDefault:"false"`
 }
 
 // Migrate is how the owner role reaches PostgreSQL. Only `sluice migrate` and `sluice ledger settle-finding` have it.
 type Migrate struct {
 	URL seal.Secret `env:"SLUICE_MIGRATE_DATABASE_URL,required,notEmpty"`
+	PlainDatabase
 }
 
 // Temporal is where workflows run.
@@ -79,6 +87,8 @@ type Worker struct {
 	Common
 	// Listen serves health and metrics.
 	Listen string `env:"SLUICE_WORKER_LISTEN" envDefault:"127.0.0.1:8081"`
+	// ChainURL is how the role chains reaches PostgreSQL: as the only role that may record what a chain shows.
+	ChainURL seal.Secret `env:"SLUICE_CHAIN_DATABASE_URL"`
 	// Roles are the groups of task queues this process serves.
 	Roles []string `env:"SLUICE_WORKER_ROLES" envDefault:"orders,callbacks,chains"`
 	// Chains limits the role chains to these; empty means every enabled one.
@@ -149,13 +159,28 @@ func (c *Worker) validate() error {
 			return fmt.Errorf("config: SLUICE_WORKER_ROLES: roles are %s", strings.Join(known, ", "))
 		}
 	}
+	if slices.Contains(c.Roles, "chains") {
+		if c.ChainURL.Reveal() == "" {
+			return errors.New("config: the role chains needs SLUICE_CHAIN_DATABASE_URL, which logs in as sluice_chain")
+		}
+		if err := c.protected("SLUICE_CHAIN_DATABASE_URL", c.ChainURL); err != nil {
+			return err
+		}
+	}
 	if c.CallbackTimeout <= 0 || c.CallbackTimeout > time.Minute {
 		return errors.New("config: SLUICE_CALLBACK_TIMEOUT must be between 0 and 1m")
 	}
 	return c.Common.validate()
 }
 
+func (c *Migrate) validate() error { return c.protected("SLUICE_MIGRATE_DATABASE_URL", c.URL) }
+
+func (c *Admin) validate() error { return c.protected("SLUICE_DATABASE_URL", c.Database.URL) }
+
 func (c *Common) validate() error {
+	if err := c.protected("SLUICE_DATABASE_URL", c.Database.URL); err != nil {
+		return err
+	}
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		return errors.New("config: SLUICE_LOG_FORMAT is json or text")
 	}

@@ -13,6 +13,7 @@ import (
 func setRequired(t *testing.T) {
 	t.Helper()
 	t.Setenv("SLUICE_DATABASE_URL", "postgres://app:canary-password@127.0.0.1/sluice")
+	t.Setenv("SLUICE_CHAIN_DATABASE_URL", "postgres://chain:canary-password@127.0.0.1/sluice")
 	t.Setenv("SLUICE_MASTER_KEYS", "k1:canary-key")
 }
 
@@ -51,6 +52,7 @@ func TestRejectedCombinations(t *testing.T) {
 		{"SLUICE_TEMPORAL_ADDRESS", "temporal.internal:7233", "SLUICE_TEMPORAL_INSECURE"},
 		{"SLUICE_TEMPORAL_TLS_CERT", "cert.pem", "go together"},
 		{"SLUICE_CALLBACK_TIMEOUT", "2m", "SLUICE_CALLBACK_TIMEOUT"},
+		{"SLUICE_CHAIN_DATABASE_URL", "", "logs in as sluice_chain"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			setRequired(t)

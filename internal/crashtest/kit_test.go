@@ -112,7 +112,7 @@ type running struct {
 // start starts a victim.
 func (b *bundle) start(t *testing.T, o orders) *running {
 	t.Helper()
-	o.AppURL, o.RPCURL, o.Chain = b.PG.AppURL, b.fake.URL(), storetest.Chain
+	o.DatabaseURL, o.RPCURL, o.Chain = b.PG.ChainURL, b.fake.URL(), storetest.Chain
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
 	r := &running{command: exec.CommandContext(t.Context(), os.Args[0])}

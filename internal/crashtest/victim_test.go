@@ -34,9 +34,9 @@ func TestMain(m *testing.M) {
 
 // orders tell a victim what to do, and when to die.
 type orders struct {
-	AppURL string
-	RPCURL string
-	Chain  string
+	DatabaseURL string
+	RPCURL      string
+	Chain       string
 	// Statement is the number of the statement, counted from one, before which it dies; 0 for never.
 	Statement int
 	// InCommit dies so long after sending the Commits-th COMMIT, while it is on its way.
@@ -100,7 +100,7 @@ func victim(text string) int {
 	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	db, err := store.Open(ctx, e.AppURL, store.Options{MaxConns: 2, ApplicationName: "victim", Tracer: e, StatementTimeout: await.Broken})
+	db, err := store.Open(ctx, e.DatabaseURL, store.Options{MaxConns: 2, ApplicationName: "victim", Tracer: e, StatementTimeout: await.Broken})
 	if err != nil {
 		return failed(err)
 	}

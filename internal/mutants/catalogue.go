@@ -12,7 +12,40 @@ const (
 
 // catalogue lists the bugs. Each is as small as it can be and still the real thing.
 func catalogue() []mutant {
-	return slices.Concat(identities(), crediting(), matching(), allocating(), covering(), trusting())
+	return slices.Concat(identities(), crediting(), matching(), allocating(), covering(), trusting(), guarding())
+}
+
+// guarding: what keeps whoever speaks SQL as a program from the books.
+func guarding() []mutant {
+	return []mutant{
+		{
+			name: "functions look where the session says", breaks: "a temporary table stands in front of no table that a function names",
+			edits: []edit{{
+				file: "migrations/00040_roles.sql",
+				old:  "EXECUTE format('ALTER FUNCTION %s SET search_path = pg_catalog, public, pg_temp', f.name);",
+				new:  "EXECUTE format('ALTER FUNCTION %s RESET search_path', f.name);",
+			}},
+			tests: []suite{{inStore, "^TestEveryFunctionHasItsPath$"}},
+		},
+		{
+			name: "temporary tables for everybody", breaks: "nobody but the owner makes objects in the database",
+			edits: []edit{{
+				file: "migrations/restrict.go",
+				old:  "REVOKE CREATE, TEMPORARY ON",
+				new:  "REVOKE CREATE ON",
+			}},
+			tests: []suite{{inStore, "^TestRightsThatNobodyNeeds$"}},
+		},
+		{
+			name: "any role records", breaks: "money is recorded and credited by the chain worker's role alone",
+			edits: []edit{{
+				file: "migrations/00040_roles.sql",
+				old:  "  EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM sluice_app', array_to_string(recorded, ', '));\n",
+				new:  "",
+			}},
+			tests: []suite{{inStore, "^TestOnlyTheChainWorkerRecords$"}},
+		},
+	}
 }
 
 // identities: what makes a payment that payment, and an effect that effect.

@@ -50,6 +50,9 @@ func (m mutant) apply(root string) (map[string]string, error) {
 		changed[e.file] = strings.Replace(text, e.old, e.new, 1)
 	}
 	for name, text := range changed {
+		if filepath.Ext(name) != ".go" {
+			continue
+		}
 		if _, err := parser.ParseFile(token.NewFileSet(), name, text, 0); err != nil {
 			return nil, err
 		}
@@ -65,7 +68,7 @@ func (m mutant) overlay(root, folder string) (string, error) {
 	}
 	replace := map[string]string{}
 	for name, text := range changed {
-		copied := filepath.Join(folder, fmt.Sprintf("%d.go", len(replace)))
+		copied := filepath.Join(folder, fmt.Sprintf("%d%s", len(replace), filepath.Ext(name)))
 		if err := os.WriteFile(copied, []byte(text), 0o600); err != nil {
 			return "", err
 		}

@@ -11,13 +11,16 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sluicepay/sluice/migrations"
 )
 
 // The roles of a cluster.
 const (
 	Superuser = "postgres"     // creates databases and roles; used by the launcher and the test kit only
 	OwnerRole = "sluice_owner" // runs migrations and owns every object
-	AppRole   = "sluice_app"   // what the API and the workers log in as; owns nothing
+	AppRole   = "sluice_app"   // what programs log in as; owns nothing
+	ChainRole = "sluice_chain" // what chain workers log in as: AppRole's rights, and recording what a chain shows
 )
 
 // URL is how role connects to database db. It holds the role's password: do not log it.
@@ -46,7 +49,7 @@ func RolePassword(superuserPassword, role string) string {
 // rolesLock serialises changes to roles, which PostgreSQL refuses when they happen at once.
 const rolesLock = 0x736c75696365 // "sluice"
 
-// EnsureRoles creates the owner and the application role, or sets their passwords and rights again. conn is a
+// EnsureRoles creates the owner and the two roles of programs, or sets their passwords and rights again. conn is a
 // superuser's. Idempotent; safe to run from several processes at once, as long as all use database `postgres`.
 func EnsureRoles(ctx context.Context, conn *pgx.Conn, superuserPassword string) error {
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(rolesLock)); err != nil {
@@ -55,7 +58,7 @@ func EnsureRoles(ctx context.Context, conn *pgx.Conn, superuserPassword string) 
 	defer func() {
 		_, _ = conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(rolesLock))
 	}()
-	for _, role := range []string{OwnerRole, AppRole} {
+	for _, role := range []string{OwnerRole, AppRole, ChainRole} {
 		var exists bool
 		err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)`, role).Scan(&exists)
 		if err != nil {
@@ -71,6 +74,9 @@ func EnsureRoles(ctx context.Context, conn *pgx.Conn, superuserPassword string) 
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("%s role %s: %w", verb, role, err)
 		}
+	}
+	if _, err := conn.Exec(ctx, `GRANT `+AppRole+` TO `+ChainRole); err != nil {
+		return fmt.Errorf("make %s a member of %s: %w", ChainRole, AppRole, err)
 	}
 	return nil
 }
@@ -90,12 +96,14 @@ func (c *Cluster) EnsureDatabase(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("look for database %s: %w", name, err)
 	}
-	if exists {
-		return nil
+	if !exists {
+		sql := fmt.Sprintf(`CREATE DATABASE %s OWNER %s`, pgx.Identifier{name}.Sanitize(), OwnerRole)
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("create database %s: %w", name, err)
+		}
 	}
-	sql := fmt.Sprintf(`CREATE DATABASE %s OWNER %s`, pgx.Identifier{name}.Sanitize(), OwnerRole)
-	if _, err := conn.Exec(ctx, sql); err != nil {
-		return fmt.Errorf("create database %s: %w", name, err)
+	if _, err := conn.Exec(ctx, migrations.Restrict(name)); err != nil {
+		return fmt.Errorf("restrict database %s: %w", name, err)
 	}
 	return nil
 }

@@ -17,5 +17,6 @@ func (db *DB) Copy(t testing.TB) *DB {
 	require.NoError(t, err)
 	db.Owner.Reset()
 	db.App.Reset()
+	db.Chain.Reset()
 	return s.create(ctx, t, db.Name)
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/pgcluster"
+	"github.com/sluicepay/sluice/migrations"
 )
 
 // EnvURL names a superuser's URL of a running cluster to use instead of a private one.
@@ -32,9 +33,11 @@ const setupTimeout = await.Broken
 type DB struct {
 	Name     string
 	OwnerURL string // as the role that owns every object
-	AppURL   string // as the role of the API and the workers
+	AppURL   string // as the role of the API and of workers
+	ChainURL string // as the role of chain workers, which may do all that the other may
 	Owner    *pgxpool.Pool
 	App      *pgxpool.Pool
+	Chain    *pgxpool.Pool
 }
 
 // New clones the migrated template and drops the clone when the test ends. The pools connect on first use.
@@ -210,6 +213,8 @@ func (s *server) create(ctx context.Context, t testing.TB, template string) *DB 
 	_, err := s.admin.Exec(ctx, fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s OWNER %s STRATEGY file_copy`,
 		pgx.Identifier{name}.Sanitize(), pgx.Identifier{template}.Sanitize(), pgcluster.OwnerRole))
 	require.NoError(t, err, "clone the template database")
+	_, err = s.admin.Exec(ctx, migrations.Restrict(name))
+	require.NoError(t, err, "restrict the clone")
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 		defer cancel()
@@ -218,9 +223,13 @@ func (s *server) create(ctx context.Context, t testing.TB, template string) *DB 
 			t.Errorf("drop the test's database: %v", err)
 		}
 	})
-	db := &DB{Name: name, OwnerURL: s.roleURL(pgcluster.OwnerRole, name), AppURL: s.roleURL(pgcluster.AppRole, name)}
+	db := &DB{
+		Name: name, OwnerURL: s.roleURL(pgcluster.OwnerRole, name), AppURL: s.roleURL(pgcluster.AppRole, name),
+		ChainURL: s.roleURL(pgcluster.ChainRole, name),
+	}
 	db.Owner = openPool(t, db.OwnerURL, 4)
 	db.App = openPool(t, db.AppURL, 10)
+	db.Chain = openPool(t, db.ChainURL, 10)
 	return db
 }
 

@@ -207,3 +207,52 @@ func TestTheBooksAgreeWithTheChain(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, report.OK(), "%v", report.Findings)
 }
+
+// TestForgedMoneyIsFound: whoever writes to the database can make books that add up, and no node has what they are made of.
+func TestForgedMoneyIsFound(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.watch(t, untraced{w.source})
+	w.await(t, `SELECT COALESCE(block_number >= 1, false) FROM cursors WHERE chain = 'dev'`)
+	token := func(n *store.NewOrder) { n.Asset = "TUSD" }
+	paid, forged := w.Order(t, token), w.Order(t, token)
+	const million = 1_000_000
+	mined := w.geth.Mine(t, chaintest.TokenTransfer{Token: w.geth.Token(), To: w.address(t, paid), Amount: 25 * million})
+	w.await(t, `SELECT EXISTS (SELECT FROM payments)`)
+	w.creditAll(t)
+
+	compare := func(witnesses ...chain.Verifier) reconcile.Report {
+		books, err := w.DB.LedgerCheck(t.Context())
+		require.NoError(t, err)
+		require.True(t, books.OK(), "they add up: %v", books.Findings)
+		report, err := reconcile.Chain(t.Context(), w.DB, w.source, storetest.Chain, witnesses...)
+		require.NoError(t, err)
+		require.EqualValues(t, report.Payments, books.Unverifiable.Payments)
+		return report
+	}
+	report := compare()
+	require.True(t, report.OK())
+	require.Equal(t, 1, report.Payments)
+
+	p := w.Pay(t, forged, 99*million, func(p *storetest.Payment) { p.Asset, p.Block = w.token.ID, mined.BlockRef })
+	require.Equal(t, store.CreditDone, w.Credit(t, p).Outcome)
+	report = compare()
+	require.False(t, report.OK())
+	require.Equal(t, 1, report.Missing)
+	require.Equal(t, p.Ref(), report.Unseen[0].InclusionRef)
+	require.Equal(t, chain.MissingReceipt, report.Unseen[0].Outcome)
+	require.Equal(t, 1, compare(w.source).Missing, "no node has it")
+	require.Zero(t, compare(believer{}).Missing, "a node has what the first one has forgotten")
+
+	// The sums of each address agree, and what they are made of is another transaction.
+	w.owner(t, `UPDATE payments SET tx_hash = decode(repeat('ab', 32), 'hex') WHERE id <> '`+string(p.ID)+`'`)
+	report = compare()
+	require.Equal(t, 2, report.Missing)
+}
+
+// believer says that everything is there.
+type believer struct{}
+
+func (believer) CheckInclusion(context.Context, chain.Inclusion, chain.Demand) (chain.Check, error) {
+	return chain.Check{Outcome: chain.Included}, nil
+}

@@ -38,7 +38,7 @@ func openWorld(t *testing.T, pg *pgtest.DB, tally *tally) *world {
 // reopen opens a world on another database.
 func reopen(t *testing.T, like *world, pg *pgtest.DB) *world {
 	t.Helper()
-	db, err := store.Open(t.Context(), pg.AppURL, store.Options{
+	db, err := store.Open(t.Context(), pg.ChainURL, store.Options{
 		MaxConns: 8, ApplicationName: "torture", StatementTimeout: await.Broken, Tracer: saboteur{}, Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

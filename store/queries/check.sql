@@ -86,7 +86,18 @@ SELECT p.id, p.key, p.kind FROM ledger_postings p
 
 -- name: CheckSize :one
 SELECT (SELECT count(*) FROM ledger_postings) AS postings, (SELECT count(*) FROM ledger_accounts) AS accounts,
-       (SELECT count(*) FROM payments WHERE status = 'credited') AS credited;
+       (SELECT count(*) FROM payments WHERE status = 'credited') AS credited,
+       (SELECT count(*) FROM inclusions WHERE canonical) AS inclusions,
+       (SELECT count(*) FROM balance_findings WHERE consumed < amount) AS findings;
+
+-- name: CheckPayments :many
+-- Payments that are not their address's: another merchant's, to other bytes, or in an asset of another kind or chain.
+SELECT p.id FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+  JOIN assets a ON a.id = i.asset_id
+  JOIN addresses adr ON adr.id = p.address_id
+ WHERE p.merchant_id <> adr.merchant_id OR i.recipient <> adr.bytes OR a.chain <> p.chain OR p.native <> (a.contract IS NULL)
+ ORDER BY p.id LIMIT @max_rows;
 
 -- name: BooksBalances :many
 -- What each kind of account holds of each asset.

@@ -26,6 +26,13 @@ SELECT adr.id AS address_id, adr.bytes, a.id AS asset_id,
 SELECT a.id FROM addresses a JOIN chains ch ON ch.name = @chain AND ch.family = a.family
  WHERE a.id > @after::text ORDER BY a.id LIMIT @max_rows;
 
+-- name: InclusionPage :many
+-- What is recorded as being on the chain up to a block, one of each payment.
+SELECT i.payment_id, i.n, i.block_number, i.block_hash, p.tx_hash, p.native, p.position, i.asset_id, i.sender, i.recipient, i.amount
+  FROM inclusions i JOIN payments p ON p.id = i.payment_id
+ WHERE i.chain = @chain AND i.canonical AND i.block_number <= @block::bigint AND i.payment_id > @after::text
+ ORDER BY i.payment_id LIMIT @max_rows;
+
 -- name: CursorBlock :one
 SELECT block_number, block_hash FROM cursors WHERE chain = @chain AND block_number IS NOT NULL;
 

@@ -58,7 +58,7 @@ func (b *Bundle) Pay(tb testing.TB, order process.OrderView, amount uint64, chan
 	for _, f := range change {
 		f(&p)
 	}
-	tx, err := b.PG.App.Begin(tb.Context())
+	tx, err := b.PG.Chain.Begin(tb.Context())
 	require.NoError(tb, err)
 	defer func() { _ = tx.Rollback(tb.Context()) }()
 	_, err = tx.Exec(tb.Context(), `INSERT INTO payments (id, chain, tx_hash, native, position, address_id, order_id, merchant_id, mode,
@@ -105,10 +105,10 @@ func (b *Bundle) Reinclude(tb testing.TB, p Payment, change ...func(*Payment)) P
 	return p
 }
 
-// Exec runs a statement as the application role.
+// Exec runs a statement as the chain worker's role.
 func (b *Bundle) Exec(tb testing.TB, sql string, args ...any) {
 	tb.Helper()
-	_, err := b.PG.App.Exec(tb.Context(), sql, args...)
+	_, err := b.PG.Chain.Exec(tb.Context(), sql, args...)
 	require.NoError(tb, err)
 }
 

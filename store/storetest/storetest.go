@@ -31,9 +31,10 @@ const Confirmations = 3
 
 // Bundle is a database of a test's own, with a merchant, two chains, their coins and a token.
 type Bundle struct {
-	PG   *pgtest.DB
-	DB   *store.DB
-	Keys seal.Keyring
+	PG *pgtest.DB
+	// DB has the rights of a chain worker, which may do what every program does. App has those of the others.
+	DB, App *store.DB
+	Keys    seal.Keyring
 	// Merchant has the default policies, an API key of all scopes and a wallet. Mode is its orders' mode.
 	Merchant  payment.MerchantID
 	Principal store.Principal
@@ -51,7 +52,7 @@ func New(tb testing.TB, change ...func(*store.NewMerchant)) *Bundle {
 	tb.Helper()
 	pg := pgtest.New(tb)
 	keys, _ := seal.NewRandomKeyring()
-	b := &Bundle{PG: pg, DB: Open(tb, pg), Keys: *keys, Mode: payment.ModeTest}
+	b := &Bundle{PG: pg, DB: Open(tb, pg.ChainURL), App: Open(tb, pg.AppURL), Keys: *keys, Mode: payment.ModeTest}
 	token, err := payment.AddressFromBytes(payment.FamilyEVM, Bytes(20))
 	require.NoError(tb, err)
 	b.Native = payment.Asset{ID: payment.NativeAsset(Chain), Symbol: "ETH", Decimals: 18}
@@ -67,10 +68,10 @@ func New(tb testing.TB, change ...func(*store.NewMerchant)) *Bundle {
 	return b
 }
 
-// Open opens a store on the database as the application role, closed when the test ends.
-func Open(tb testing.TB, pg *pgtest.DB) *store.DB {
+// Open opens a store, closed when the test ends.
+func Open(tb testing.TB, url string) *store.DB {
 	tb.Helper()
-	db, err := store.Open(tb.Context(), pg.AppURL, store.Options{MaxConns: 16, ApplicationName: "test", StatementTimeout: await.Broken})
+	db, err := store.Open(tb.Context(), url, store.Options{MaxConns: 16, ApplicationName: "test", StatementTimeout: await.Broken})
 	require.NoError(tb, err)
 	tb.Cleanup(db.Close)
 	return db

@@ -280,6 +280,36 @@ func (q *Queries) CheckKinds(ctx context.Context, maxRows int32) ([]CheckKindsRo
 	return items, nil
 }
 
+const checkPayments = `-- name: CheckPayments :many
+SELECT p.id FROM payments p
+  JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+  JOIN assets a ON a.id = i.asset_id
+  JOIN addresses adr ON adr.id = p.address_id
+ WHERE p.merchant_id <> adr.merchant_id OR i.recipient <> adr.bytes OR a.chain <> p.chain OR p.native <> (a.contract IS NULL)
+ ORDER BY p.id LIMIT $1
+`
+
+// Payments that are not their address's: another merchant's, to other bytes, or in an asset of another kind or chain.
+func (q *Queries) CheckPayments(ctx context.Context, maxRows int32) ([]string, error) {
+	rows, err := q.db.Query(ctx, checkPayments, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const checkReleases = `-- name: CheckReleases :many
 SELECT l.id, l.key FROM ledger_postings l
   LEFT JOIN ledger_postings c ON c.payment_id = l.payment_id AND c.inclusion = l.inclusion AND c.kind = 'credit'
@@ -318,19 +348,29 @@ func (q *Queries) CheckReleases(ctx context.Context, maxRows int32) ([]CheckRele
 
 const checkSize = `-- name: CheckSize :one
 SELECT (SELECT count(*) FROM ledger_postings) AS postings, (SELECT count(*) FROM ledger_accounts) AS accounts,
-       (SELECT count(*) FROM payments WHERE status = 'credited') AS credited
+       (SELECT count(*) FROM payments WHERE status = 'credited') AS credited,
+       (SELECT count(*) FROM inclusions WHERE canonical) AS inclusions,
+       (SELECT count(*) FROM balance_findings WHERE consumed < amount) AS findings
 `
 
 type CheckSizeRow struct {
-	Postings int64
-	Accounts int64
-	Credited int64
+	Postings   int64
+	Accounts   int64
+	Credited   int64
+	Inclusions int64
+	Findings   int64
 }
 
 func (q *Queries) CheckSize(ctx context.Context) (CheckSizeRow, error) {
 	row := q.db.QueryRow(ctx, checkSize)
 	var i CheckSizeRow
-	err := row.Scan(&i.Postings, &i.Accounts, &i.Credited)
+	err := row.Scan(
+		&i.Postings,
+		&i.Accounts,
+		&i.Credited,
+		&i.Inclusions,
+		&i.Findings,
+	)
 	return i, err
 }
 

@@ -339,6 +339,72 @@ func (q *Queries) HeldAt(ctx context.Context, arg HeldAtParams) ([]HeldAtRow, er
 	return items, nil
 }
 
+const inclusionPage = `-- name: InclusionPage :many
+SELECT i.payment_id, i.n, i.block_number, i.block_hash, p.tx_hash, p.native, p.position, i.asset_id, i.sender, i.recipient, i.amount
+  FROM inclusions i JOIN payments p ON p.id = i.payment_id
+ WHERE i.chain = $1 AND i.canonical AND i.block_number <= $2::bigint AND i.payment_id > $3::text
+ ORDER BY i.payment_id LIMIT $4
+`
+
+type InclusionPageParams struct {
+	Chain   string
+	Block   int64
+	After   string
+	MaxRows int32
+}
+
+type InclusionPageRow struct {
+	PaymentID   string
+	N           int32
+	BlockNumber int64
+	BlockHash   []byte
+	TxHash      []byte
+	Native      bool
+	Position    int32
+	AssetID     string
+	Sender      []byte
+	Recipient   []byte
+	Amount      dbtype.Amount
+}
+
+// What is recorded as being on the chain up to a block, one of each payment.
+func (q *Queries) InclusionPage(ctx context.Context, arg InclusionPageParams) ([]InclusionPageRow, error) {
+	rows, err := q.db.Query(ctx, inclusionPage,
+		arg.Chain,
+		arg.Block,
+		arg.After,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []InclusionPageRow
+	for rows.Next() {
+		var i InclusionPageRow
+		if err := rows.Scan(
+			&i.PaymentID,
+			&i.N,
+			&i.BlockNumber,
+			&i.BlockHash,
+			&i.TxHash,
+			&i.Native,
+			&i.Position,
+			&i.AssetID,
+			&i.Sender,
+			&i.Recipient,
+			&i.Amount,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const overdrawnByFindings = `-- name: OverdrawnByFindings :many
 SELECT b.merchant_id::text AS merchant_id, b.asset_id, b.balance::numeric AS balance
   FROM ledger_balances b
