@@ -170,6 +170,10 @@ func replyOf(outcome webhook.Outcome) store.Reply {
 // message opens the secrets that sign a delivery.
 func (c *Callbacks) message(d store.Delivery) (webhook.Message, error) {
 	m := webhook.Message{ID: string(d.EventID), URL: d.URL, Body: d.Body}
+	var err error
+	if m.Targets, err = webhook.NewTargets(d.Targets); err != nil {
+		return m, fmt.Errorf("callback targets of merchant %s: %w", d.MerchantID, err)
+	}
 	sealed := []seal.Sealed{d.Secret}
 	if d.Previous != nil {
 		sealed = append(sealed, *d.Previous)

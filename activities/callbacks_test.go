@@ -203,9 +203,9 @@ func TestBothSecretsSignDuringARotationAndOrdersUseTheMerchants(t *testing.T) {
 	d := newDesk(t)
 	own, old := webhook.NewSecret(), webhook.NewSecret()
 	rotating := d.delivery(1, 0)
-	rotating.Delivery.Secret = d.keys.Seal([]byte(own.Reveal()), store.MerchantSecretPlace("mer_a"))
-	previous := d.keys.Seal([]byte(old.Reveal()), store.MerchantSecretPlace("mer_a"))
-	rotating.Delivery.SealedAt = store.MerchantSecretPlace("mer_a")
+	rotating.Delivery.Secret = d.keys.Seal([]byte(own.Reveal()), store.MerchantSecretPlace("mer_a", payment.ModeTest))
+	previous := d.keys.Seal([]byte(old.Reveal()), store.MerchantSecretPlace("mer_a", payment.ModeTest))
+	rotating.Delivery.SealedAt = store.MerchantSecretPlace("mer_a", payment.ModeTest)
 	rotating.Delivery.Previous = &previous
 	d.queue = []store.Acquired{rotating}
 	_, err := d.run()

@@ -327,6 +327,7 @@ type PaymentState = payment.PaymentState
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -425,6 +426,7 @@ type OrderIDPath = string
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -465,6 +467,7 @@ type BadRequest = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -505,6 +508,7 @@ type BodyTooLarge = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -545,6 +549,7 @@ type Forbidden = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -585,6 +590,7 @@ type IdempotencyInFlight = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -625,6 +631,7 @@ type IdempotencyMismatch = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -665,6 +672,7 @@ type InternalError = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -705,6 +713,7 @@ type NotFound = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -745,6 +754,7 @@ type OrderConflict = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -785,6 +795,7 @@ type TooManyRequests = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -825,6 +836,7 @@ type Unauthorized = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -865,6 +877,7 @@ type Unavailable = Problem
 // | 400 | `invalid_amount` | the amount is not a positive decimal string that fits the asset |
 // | 400 | `unknown_chain` | there is no such chain |
 // | 400 | `chain_disabled` | the chain takes no new orders |
+// | 400 | `wrong_mode` | the chain is of the other mode than the key |
 // | 400 | `unknown_asset` | there is no such asset on this chain |
 // | 400 | `asset_disabled` | the asset takes no new orders |
 // | 400 | `invalid_expiry` | `expires_in` is outside one minute to seven days |
@@ -1330,6 +1343,7 @@ type NotFoundApplicationProblemPlusJSONResponse Problem
 type OrderConflictApplicationProblemPlusJSONResponse Problem
 
 type TooManyRequestsResponseHeaders struct {
+	RateLimit  *string
 	RetryAfter *int
 }
 type TooManyRequestsApplicationProblemPlusJSONResponse struct {
@@ -1470,6 +1484,28 @@ func (response ListBalances403ApplicationProblemPlusJSONResponse) VisitListBalan
 	return err
 }
 
+type ListBalances429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListBalances429ApplicationProblemPlusJSONResponse) VisitListBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListBalances500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -1571,6 +1607,28 @@ func (response ListDeposits403ApplicationProblemPlusJSONResponse) VisitListDepos
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeposits429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeposits429ApplicationProblemPlusJSONResponse) VisitListDepositsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1680,6 +1738,28 @@ func (response GetDeposit404ApplicationProblemPlusJSONResponse) VisitGetDepositR
 	return err
 }
 
+type GetDeposit429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit429ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDeposit500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -1781,6 +1861,28 @@ func (response ListOrders403ApplicationProblemPlusJSONResponse) VisitListOrdersR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrders429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrders429ApplicationProblemPlusJSONResponse) VisitListOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1979,6 +2081,9 @@ func (response CreateOrder429ApplicationProblemPlusJSONResponse) VisitCreateOrde
 		return err
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
 	if response.Headers.RetryAfter != nil {
 		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
 	}
@@ -2088,6 +2193,28 @@ func (response GetOrder404ApplicationProblemPlusJSONResponse) VisitGetOrderRespo
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOrder429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrder429ApplicationProblemPlusJSONResponse) VisitGetOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2213,6 +2340,28 @@ func (response CancelOrder409ApplicationProblemPlusJSONResponse) VisitCancelOrde
 	return err
 }
 
+type CancelOrder429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder429ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CancelOrder500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -2331,6 +2480,28 @@ func (response ListOrderPayments404ApplicationProblemPlusJSONResponse) VisitList
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOrderPayments429ApplicationProblemPlusJSONResponse struct {
+	TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListOrderPayments429ApplicationProblemPlusJSONResponse) VisitListOrderPaymentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RateLimit != nil {
+		w.Header().Set("RateLimit", fmt.Sprint(*response.Headers.RateLimit))
+	}
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2689,170 +2860,174 @@ func (sh *strictHandler) ListOrderPayments(ctx echo.Context, id OrderIDPath, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L2Jchs50iD8Kvg5E2F5ukQVqcui4ov+fbRntOM+Ph87u2N6RLAKJPGpCFQXQFFsWxv7NPtg+yQbmQlU",
-	"oYrFQ263e76jIzpMkYVCIpHIOxMfO4me51oJZU1n8LEzEzwVBX68SsU811aoZPVa5BlfiRS+ToVJCplb",
-	"qVVn0BnZYiFGbDkTitmZNEwaZmeCFWIu5mNRiJRxZZaiYFYzrpjgRSZFwQrx80IYy5bSznCA4XPBbsTq",
-	"kmk7E8VSGsH42Ahlu52oY5KZmHOYXqjFvDN434F5Ox+ijl3lojPoGFtINe3c30ed18IWq6cTK4p1cN/C",
-	"TCLRKjUA0JJLy8ZiogtRAeFBk4YtdWFnrBC54FaqaR2SuVRyDsD0SiiksmIqis49wJHzgs+Fddh8viiM",
-	"3gDRSIk7e53gEyOmJwhLzqfCwQbzSnj454UoVp2oo/gcpqMRdaD43SuhpnbWGZz2+hEA6f/utSHrhci1",
-	"kfYq/YnDM23QydSDlNLDjwzL+WoOW8PeijvL7IwjupSGhwE4/Owej5jRTOIDRAoipW0/iU+Y1RpWJ+74",
-	"PM8AtpyvrueTYjr9JZ3Mf7HLn/vZjVLLaf/Y5pp7ROQAbYkHmXaiDmybLIBGgTQ24OTspA0JAaX/VazW",
-	"sfADrgjJOymAFLQasB4QUP/0lOWFVJaPM8Gevnl+dcWSGS94AvuOy9QLy0zOE2G67CkruEr1nL17d/UC",
-	"EcKmWqdMKxExrlLElBmqlV4UTC8Vk+pWy0QwtYDD1B2qGq76k15yJmJ+eDaJxeEJPxWHF/yYHx5Pnohe",
-	"ep6cji9ijzE62BXOgjUfwqL3RGD/9LRJVDm3VhQwxz/e/3+H/+vDN3/stCH5lZxL205hc20sE8oWUuCx",
-	"LIRdFGoT1Wf4ohC+VEz4IrOdQT+OAFh3LOM42n5Io86PRSqKbcSv4YFHhsl0O63jcw+jdF2kX5nS72Gs",
-	"ybUyAnnSM56+JmYHfyVaWaHwI8/zTCZI6Ed5oceZmH/zbwaQ8rFaAIxICaG3PJPpNZ/rhYKdSYXlMusM",
-	"OvQNm3HD5sBjU5HIOc/gLHGFLIUbI2zEljOZzPC5s47jnOVwt2Jh7LVMOwP4YzvejOV2YTqDEyAAKy1i",
-	"+xlPmV/sfYizPxZi0hl0/nBUCcIj+tUc/URrJ9TVieONngs7k2rKpHISrxQbSlvGDVDCfGFAwFyyEa5p",
-	"xAxfGbaccdtlP2gav+QGeIaairQLoD3T6eqt1q94MRUP2JdfvSIg97FOV7CCDCYvaJvOTtjNM3Ywgt+u",
-	"rdbX+OPoMQL7UhdjmaZCfW1IbwQCipSHrDPjyQ3pHibRuWAHo4mH7Rq/cRAHjO9KvczkdGa/NuwTWRjb",
-	"VIGk8WsyVmYZGwsgjpKPHIxkBfi1VNcTBB0WFYVaG2o/h6X60wale/ooUJTuG2Lwe2nm3Caz32NX4Tws",
-	"jGedXKE+SJRZR8LcAek3VoEY4tl3RUGK1tcC/ClLxUQkFsBzMIwed9m/LrQltXJU8a8RyDezyHNdWIT6",
-	"B21f6oVKvzKmC+GEmFkkSH1qyia6IDqciwIYkiXWBl/oFA6U0vZ6AsA6jKP0fK7VJJPJVz9EXjIDtwfg",
-	"8O9r/Gv0mOmCca+lMq2YtIYtOVCQ+/I6k7fwYKqFY9hZppdM0q681fp7rlZOYJivvbZyA1DdFIYWC7qR",
-	"ZhNugNIKbsU1qkIipfWC9IQH5lytmM6FArXSAGZyoa4JPQnPgTR/cAoLnLWhoklS0i6/DCt5p/jCznQh",
-	"fxG/G2XfiFUEeCGFbM6ziS7mIo3YQt0oUK4PRosATEJiIW71DbLbG7G6dn85cn+n+C2XGaj6X5e95Lyw",
-	"3gYTaioVLpETPS8qqEaPI3wmmXGpWMIV0PUYVBOeMm7xt7nGI3EwwoeuMz6dSjUdXcIZ8OpISRKPEYFK",
-	"M56mhTAG3gkvnMpbAfhzXwtzLe5mfGGQFrtD9bZhS0cNO3/UsD7QgUA2OG0fGkRuMjK/Rco40BcbBWQ5",
-	"+rI06/iySL8XqeRvUXv+ffQv2LhUJBlHB4pho3BmmHGEO18CfD0HiK9B4UdiLTVcRMpT2qZ1C+epKnfW",
-	"8Uikii777r9/z8rNZQkvihXu3ndXPx2enrJkJpIbs5g73VcWLBNgBJq6hRPfnccXF+cX5/Hz096TXj9N",
-	"jp/Gvfj5eRr3xqexiNPeeZqcXzx/sm4xRh7q79HIaEL+iWTSJzYXXAHZfhqqT4eHh/j/UH1io1wUxPRG",
-	"7BPCThwPuCQPlj3BZeulukS1XNyKgvGikLdo8TtynBAbqV6cLIzVc3o3zzLPn90Z9b8yM+OFAGL280X4",
-	"Kpiky56W8snNAM/RG+aD2n6gfivpC2cw4YKUIHOUFEa9FIaJO57YjDaLzKeIicyQHqKzFBROHINPG2/E",
-	"dNnfnF07FiutUvJGAEJK45ZZfiNMRF4L59phByP3qZsUInWy6BO5KZyjrtwHMOwC1K0776LO3eFUH7ov",
-	"vYspJIPgiUM5B9IHykATedCZSjtbjLuJnh+ZbCETkfOV+3TkXoYH4ylg8HkrVaFekYuCWw2qBdi3uDNA",
-	"MIT3hZI/LwSyM1k7MVel5YfcdlLoecWL68fi3ZsXzztRaKz3znZ46hzUVy0eWNy40pRm0kRsNFzE8XGC",
-	"U+NHcaS4BX0H2HnLr+4brWzBE1seDqlYppeiYAk3gh4d1ZeSituj+O50Mk7H/ePe6dn5Ez4Ryfj47HwS",
-	"H/fTi+PJ2Ul/cnbSexJzftypO4v44S/x4cXhh2+ODgi8T/Hd+/jwgh9OPnzz+I9tPOEZz7hKxBYslKoT",
-	"HHSp6PBVZyYT6ZTUxsXckExE/XbuHM15AftvJTlIcOAull7R031EI9BPscegqxSHhEoFz7IfJ53B++2j",
-	"38ipEukL8qY8JS/J/YdoJ05AoqbS5NoAp+nWZr8ecyOuF0qSurt7+mfciHf4+H3UQWraNe45PPQDnyOm",
-	"ZiJLf5MVSzi4aiJB2UM2BjNFbLyq4eKRYbnOZLKCI7FQVmaMg/YnxZIJlZquh/HX4OU+dNa9d0hyRNIJ",
-	"iCUkgg1b4hC2DlPFRvX430Rig2PySpJnr07UKbeopkgr5juX5A/cfTkLLwq+gr/ddEFMJoP5WmMyIRbc",
-	"uIgAaQffY7BVYyGnogwciHCe5zzLQLoBViIWo3f+H/3Ts8NenWX1T2P8r86MDuJP73uHFx+A/3z4GEfn",
-	"5/ftHAhp+C+CZ+Qx9kvXN52o45RpfPPCCNwtnlmRtiDFvQlPwy45pEBnRjnElLBLXdysceG6PDnu75Qn",
-	"z1HDRws+8AHzNJUAA89+CmhmwjMjmmftpRRZakiZAC0HRB8QgIADVwj8rhAT9OSAroo21/UERpHTqsFq",
-	"SeZcz51g3o8thMpBGzsARuelWaUDSsNyLlNm9WVNT5QTH3JsanlKiBT0npH/6lqmo6E6GM2lMVJNr8tg",
-	"H9o/yFiJSW2WVDlfiQL1sAiIeTnTmUDqNQOWyqm0hrQwznItlfMT0g9sLGYSdEILMANwbCy67M+4p85t",
-	"+4so9OVQKc2MnKqIiTtCHvA7IwBeqwsDdt9W3zzI0bW402kXz0+owfTjzefpT48PhsMufvzm8betx+rh",
-	"kjbhWTbmyc31osjasEz2pDSlo0jcwsuQLmGPIzYWRqaiKRX0UoEAQJybAap+Y6OzhRVsZm2OnhZrc8Pe",
-	"vX41VD7CB+qvUFYCAnXBJgWfznESrRjoqexJHLGTk2N0TI31rWC9uH8cwa4bwWaaAgeaEJ8vxplMGDk0",
-	"hW2iH6cfHB2Zmc677mtUe2da3xin8ta3px+fPNnJEh4uw52cRbO0hVn/RS/JG1V7LnTMTYItokMWAUXP",
-	"KSDv6BDhquQ1NzdoL3XZS7FEa00MVcVpanNRvEIvR4+7DO3rTCc3xLNmmtiXCM0wW3rnw9fQBoSBxXhX",
-	"bDHqBJxiJ07do6QPirtcFsJc016Usc3eE5hzA4LLnIaSr8w4GJtghYAGPJcKCNhqZuAYsJSvTJf9qJiV",
-	"c7Rwl05zmksl0NaEHwbVVg0VUSohUBqWoksmyJ1IBU8zqQRLgO+ZiM30Eq3pjFvhnHBGiCYyz+KTJzVk",
-	"nsVt2JwLy73isg2V3/vnUOmYiEI4c2HboNflgzs1NmLqbUpLsIlrB+F/+nh+KcmXMw2oNT6PII6DPIIq",
-	"gyBqpBCAxQL8HzVU9kKj1M3hZ5EUwsJJGqpcFAZEOOwRR2E88CEHtADQQJVrbMUT7OH5eZN5xNti/v8Y",
-	"Du/i+HA4vOtNhsO780lrBkDUqSvv2zW7QBh6F40z4tDBUaHFFlxmUk1R3JmmptfZSyb9Cb/dIJhcgswX",
-	"UKXdm16LRBdpm0I946D+FDvJ9S/cfA+P3UedIHFo16gfxJ11SUhfTHkPYG47EvUVr+946UaiYLmxHHiY",
-	"0ssB8aN15xKzIgMJqxLPUvxPqENx1EBRa3KcCRWoiVOKLCZhDFXleZvzG4He5goUi+kodDgaKmpJufsp",
-	"p3tZq2W2V80V6J1u3UqTfIAdWrPMv4oP4zNUB4owXPNWFVko2N4lN04ao+DoRJ2JBpEMJg+34hBkVNuZ",
-	"/WzRKx/gkfiJdgwGfog2ps0B5/KezPZz5wiv1USkoN1DoHIJTRtgco5cb4EUYC+3EuClM4QosVMGdKkE",
-	"rsM7VAd7IQkzbiy34sHofYOj2ldDkd81JDc4FrpXSrZFUNRJJNrqmPE5SOunsMJCjZzXOGHdr+2Y4gud",
-	"LDxqvruVqdju1iQ2hzsG/Krcn0oBKwNn3aEaqk9MuJdui5GA6ZqJEfuELFDptHI7MAMWstEu6GFENrlO",
-	"tDJg4SvrhzSfJouVaCsRMrfI2Kf8VoBCOgNVx5ZquLSoD6VuCj4tBLD4T8wudflmQ68uQ4cuBlPoW6F8",
-	"ZKecy8/BQ0XfZ5CUsJaTBlEKwgQQSH2hsPEIF0mDW6FaD+pLqXgm7eotn7Z7cyiOg+lgPDOagfUaoAKs",
-	"oPqZg98o6xMovG5ASVAA9WI669bXwCewggnC8ssGr5NXHtqYLqLJlt4btMJ8WqbzOKC5lvMp5iS7l4+1",
-	"zgRX7u2zNkFvC64MT+DvR2gg47If0Y5F9UBDM4bYm1yMz0Wc9NNjfjI+Tc7Sc/FkchHz3rifHKcn4nRy",
-	"Fp/3nvQv2n+vK4FViOHj2cl9q8pXeffq8h/30Gx2k+0h/dyr12K/P06Y4MmMyCQCCsC9kJaibi6+iNH4",
-	"5WwFWj9GnGYcMx0wP0AqNqLMx1GwN5UyRjHbz4WeAH9DmZX3rZoM5TGK5EaQtx1tnYMRKIrANEcRG9Hb",
-	"4JMV81wXPIPPS13ciMKMHvuoY7l4MExFlrWux2d5PgTuhmhwr2hTXWvjmn7eIOWi9Yx9Hxirm5AdJurH",
-	"8S6L6k+thFrfhHc5WZLMijsym3waeeQyqimXwM7Eii2Fc4N12V/FCs7hrSBT9CSu2Z+3PFsIwxb48tM4",
-	"vmRKSNifoQLqw5ihzoIhG8xStm6VNgzQj52EF6DbPXly0kebn9+FOOvHLfvUnh3wN0wnvgGGpSeYVDjn",
-	"qcDkropdWmGAvWfytn0XA4Npo3tRMLDAfK3GVKp1Lu7zkVTIMqtZUGFb5zW8StnYw/+NWnvDgb632zx0",
-	"VT/AnPnVdgmNRtl9K9IvbFZRCkfqo0TeB+ycCGGI0DEd7oP3t6IwLhO7AeJ/NAus5iit+OKeXlyUV6XV",
-	"0IJm8uc+0O8KYm2opoVeGjpBqISUAZsZV7hV3NyI1KVmOOVwMWcFwCQM42wmp6jLSFKf1r3Izgu53YNb",
-	"M1F/Y9PTe335hhoZ714lfJIh58aQOyRco14qlnhPbc6NBWEKmEJlocR6lRe7v209cZpujWC2LTNUjUsT",
-	"ey8TNupkfCwys8EswrQmoJ1iIcJYDpp4l8xgYlzlKaQ0QnQR7uWuQzBeAQBtvrrP8Ufvw5k9S173E1AO",
-	"VZuggqOx2Y9ShT3RnbLIJjLLRNqwIPcnAJ8/vShkm6afSXXDDr67+unw7Envscs1y4UKYhOPgOSyTLiQ",
-	"ptN5fZgWPXbkCCZIWTN/CtVDsZgP4rvTl+MXz9ozj16GmUf/f+/4+PwIrZCJKL51c/3L/gmKw0Uc988W",
-	"Utn+6dm/BDkEa/j5nKhD4B3ZSZLOIxJ1Fnn6QPa01TMypwQ77yBxR+/zfSNN+b5VnJbqS2ejXKqxyBpz",
-	"rqEiOJo7HDGIzdAN4xlPWOS2u0ovUNzh2ff88Jf+4fmHj/2zdusy4CstWa2I9m0um4VKRQEnfsQ+Vfmb",
-	"LRoNmU9Wa5ZJazPvOdG31XCUrUse5kuVQVdiGZWcpdEZt4JGKrFiCVh43rteiSg0U6uvK+aTZNqU7p45",
-	"VwueYQKtsw2YEQBoGoyiR5eFVtNrJLzG5JgbS+4d0jnCAS5XpjFEV0PIKUNDvOLnfUr0m9X6JsAOvWbM",
-	"k5sgQVYalomJrSpJEsBxfRGB2VFuIBy+2/JjRseOsNKJOsGay7/cgrAgkqBtlQdEYb8+YEWmyX+GQFXA",
-	"WFvOJPmZt5xJvuTSUhYQykagoU2a1mVJNBVZGc0mvPD5w+Tac2TpHpJq6k6KeyccJyOEcsYLvJyS1E1D",
-	"TXf+UnfiS/FPiehTrdMBk5OQ4tHfVBE6hu8LlzyLzCk4KljNWvqIiT+XJ6hMCMiBilO2UADFJeUD0AS1",
-	"+B2sZM5XLpudIF1jBQlXiYAFwCxUhrLI6Z3FppeWB7PtncHJbG5jJYt8Up+sxBCGDTww++ayv3HC9Qtk",
-	"sf9UBWBana2TsuVGaZT5EgSkGx3k1vjsda0Ey/QULCbOrL4RClk5JpDoW+FTdihZm7AdDZVLsg5cvJcu",
-	"mrsyld++JFyvkzqPuFRUaBGOZ3wKvwXMHe3H1phslumEZP8Xjs6i2btIZhRg8gGwknYGPlJM57miqbIY",
-	"I72sgmxh0USX/aiyFSaGEU7MUGHMwtuO1V6FRSL1zQQLr0zT96CBqk19CLAmZeKSPO6jNTT9OqfN1/YU",
-	"fQ3/CVLY9czFL3ZItVk1gmI07Tb7mtdDWjxQM5GhfpZxY2uGl1T27CT0S7TmQn2tPD1pKYsMzEZeONex",
-	"O7cgfwrBUzzqJYOdFnpJ/gYv5LxI7u5e1UPdUdJ5mC6pW4EzGg3KEEyJrbIIMTkcy2HLNivwVOM8LaWZ",
-	"dffxCqFs2Zm54B/8bEtbBGHhbVtdho+/gHsGnXDXICEe5PaaFHr+4KztTWF9oWpZCkRw2Gmly54qJu6o",
-	"Wwbmz1GKY1DQV/VnoUy5iql293M/BXkdTitf2+WrMDWFMiYb5s4jUznsWgOl62qtF+5tGv1e3oF6xkTU",
-	"sfoB0QN79wDet1+GxWf6DTwkDQZb49CO4HCNTe62xYHgbKw6je/wEjishn6CikJqnoKdnasCTwE8u9NT",
-	"4Ob5ApZckIbzH96Wqx2Dz7HmUmFFYsnCQFUZEwuR+iKy7ynIzValv6FupZVBcG+b+eYam6yzKr3xU6N0",
-	"LddYUOPSZoIqhTHVZbkXpIXOcxqP1SGod6BTomSgkff/k0KNzSL4DUkrZ3+uO0IakqzK7gm8I9KSnViO",
-	"lmJZ8+pQXwqsL0kF42O9sFUxtZwq7WzGAtNE/SwKc8fb19+w2/yGNe01DzYQDiEo9JzgRymWnajjgNjX",
-	"iqtR2Jcx5lxXgLak6Ncvn7OLk9Nz5hoOsNSxoi4bYb0/SLsRonUwzri6cd0YSenAlmQjbII18oE2SnvA",
-	"NGtdgP6UF3pa8LlhUz1U4xXQcypGLo/MPf3Jfbvh5PjTcxLH8KhvCUatCsgfEPY2AIPxv7358QdG57Zs",
-	"bnGX404yM+O5I+7GG4VKdOoOWvlW1+3FlWD5Sag31Lu3Lw+f1F5Vr0UL34PNARh+X1MkwgYcvm1T+Mb1",
-	"KjA8AJ6HuTfqog6jUwvbVtl4Uft4vbAY9IIjXywyYVpfRTLWL9On2LueNwwtUrDmXfkXI8qn1U/gzVUl",
-	"WBsOkRG4l9d7CgXOVTeGOo6k0vBxtuZoRbeT0kyJpe+m0DZf6QRem49g1K5j0frspH80Z6dRu2Yvie8u",
-	"l8UKxo6qKp1RuBebim3qiGgtUWKf2AQLmuoiYlcZVCugYXEcglv/gtCWZ9hbYmN1Wx1m/wILxpa9Lpur",
-	"tbyeaueYJLdGXshbELnOe12HN2jndSOwpZepDne5wev9Yra9xCHBb/H6YB8X0WqKC0bbXLvsR67WOnq6",
-	"yXpEiEHLIPLzYqMhXnUYKjsPlQ06lC7ZS/iusMWQA9Y3QCPepUsRfxIfw4hmS7tgVLP/nRt2AsOqxl0E",
-	"cdX0K+iQ5H1tgZbh3nGKPE7YmU6v4VXYKquCGYQdE3fSWBM5OQ2PktO7cg64l100t6zqZefe9znt8cKX",
-	"h53Awt4vZbOwtZ5fteG1BmE1p3vNke/G9HBfGr0RGxJvvZuiG3tKFNXaxqdFaoYdgVB60mv6/SZKy854",
-	"Dara0FbPvQZXX+sr5obvbEcWvqDRbaz5ChSxJmxSRu9y/TI9Xk89P3P99HAfXJs998CxO45l9yu3V5t6",
-	"ZV26FJD1Ts8UPQhfW2+OVZNUtS4vvHDhmohRyT81YsusSAdhtEYvspS5blzepsDSy3DStm5adF5b229R",
-	"0wobtApgPLHGKceN1GWXelJZq2tNW1uyS6mL63qAAdQWLC2gngSk51d5n7wwPteyJXsEW7t+bO2KiX06",
-	"KhUHPaUcw9CWYRUsFgdr3NJ6SsjmVYStY7f0dS67t6oaRh8ZlumpuaSkffejA2r0Pw5d54TDq3TUutoq",
-	"R7kEFZvSltWvpxcXgb+RGtaueRxdC9tw98Juti3zWte6rCwe7gT2QWetwZyzFHAz372+cjLLIUeUebTO",
-	"AOnuTCwhgMvlR0R+tb1os9z/dSGK1VvZ1hADjKDj4+OLiL17+5wdjP5OLSSCWs+4f3YY9w7j/tv4eBCf",
-	"DOLTv29ytDYaZYSZ19j94+T+kD70qw9v/YfB2oeyjvRjLzq7f/zt39edOXU7stqn12Gu0K6S4VKORV7h",
-	"ZXytQzi7Iq+4ZzbUrwo7PrakatdQ6N502Ivj3m9SANxsj9Pend+ldWzs7VIHutc/PW1v53L4bVjsuwWg",
-	"HXXJr+SNQAez66ZGzokpxUBJlrJMcLBJUfN3eavkZ8B+Glrf1DsaUNbN2kK6p9sX8enw20YJc6OCub3x",
-	"uhHJopB29SaZibmLmuaytdH9yNxcWzih//d//58REV0heWYiBr+AQlT9Ml4YqYQx5aUI6OEWvEBnrQMD",
-	"bAnqdSjVRK9P+AZ9Ic7+SopVbsu0CTJu8kKni8QyK/jcdBl1rSkDN2VzNrJq9aRq9wWaGvyBQvuSmZle",
-	"AuqHitojYEU5SdVLOCdWg+wBfTuqQtRVPoF3yqFP5A9/oJoJTFjQqTBD9d2tKFalEBkvrBcUGSY4ClDN",
-	"E15gJdXoqTMg3EUCzxBnrIZ6XdQxTlm/oMaRG83QWkqtyvvlAJwu+9FVCzknoYlYoBzCWwh2b7SVfQvt",
-	"UtOCnPdtLu9cY8CxAGMJaHmomnYC87yJvtVpoGCjVTCgw0zXgEgDRon3LZGlQnq4WXfFkm44WBaSVPnE",
-	"bz8ArxKR1Yx1/zioZuRQ5GlZOUVtKj1tucQQCsj74R5d9Rf4b+Eh3HtiFGaogo4FFN6veVC2dDFgB6Mh",
-	"NdEZdkaPI4dtTjo9MfLQCVqA5QYKJTCRodrSqCdsutRlzygnWiBtVr0V4LzQXriC+1Ifbu+sNeZGDBWu",
-	"AmPB3K9QT3w7IloP5cTCkrrsKc5gGG5d1VuovW2DG48jPZJhcjNUI+dgAmyMnPOHu9KbQEnzgtJgR8rb",
-	"UcRG7968eA6QUDmIa+DI/iTNnyhtaeQDUqPBUG3umBg9qGWib5JYNveX2HeogAOorJxIkfpGdGY1H+vM",
-	"laiy8kWg25shIFtkE4+NwIMxVMgDyfgNG+fAn2uuDp/ZE1zHAyzzOEanVASqO6sxEWIgr/2NN4wPVc0Q",
-	"h90GNjT1DVKJcpyTGBsv6HTl+v3WwPF3CA0wYX90WTdBFy7mS+8bKmfr+7Y+dItGv99l2LCXcbCZIsbR",
-	"Zt/kTUB9NtPUzEcJTC2KMLy8bgLCBEMVXkQ0qPrBznieC+USU8k7Aapk5GU5+SOoIBq7NrA3ooCBoih0",
-	"QafSHeVyH/zWvpIG6Bz/cQ8uASBXDTNCUxxdVlid14tjIGmh2MhHwUa+CCLCTLvGbULcsJH/7LVIeAAE",
-	"4VQ0GzNPZEY1fE8ZDUKfR85Rh3xbVgYrzay2PDN+FaC1m6Gqqen+N+zHDzKyQsbGmAZoGpuaLI8ir265",
-	"SITTDzB0QY4nf8uGtxdBWKWtLfh/pub8VS9+9kYI9t4FYj4cbGve/LhEJMBR4uC5F6dDhTyHqMaEiVvU",
-	"A4mSuUK3VMN/ikCvhfzKpmQRdnQjN9D7N8DDeZEO1d/EGBuAfTjwDcKWy2XXuN+X7tduouePWSom6Bmx",
-	"nlN7r9CK9e/u/HF2XW57p76/FDy9Isbmqm+GWB6euow9THymCJ+dFUIgl7mst+wGHMy00otCpBErRCoL",
-	"kXja15ZNNHkXSQKe9GLmfPZO5/FoIJXINXVzmp9LWsfaP2z+SqfxR+UeRAeK+7nSyEnr49kS72YJz8NQ",
-	"jRzeDkFOsBlXaSao9M25Zx3hfAev30A2+Fsp2d5YPpaZtKuh+hvhd3R02xuR+8NE4TYDAlz9rZ5QdTeW",
-	"UVNtBpZRo6cQhSOdCcAiTzGKShzH3SyDjaEKMde3oBlcYcDTTRlOg9JopRcsJV/OjdJLSrv09+i88d3l",
-	"wLwhJb6Hsf1cKJ7LzqBz3I27rtXvDK2NI9KDf4HPU9Ha+omUhX4cA02jX95lm+WFToSBU1OAwHGn2EQV",
-	"c5YW9DgBiozGQiFSC6RWV2ln0PmzsK7ovnH5UT+Ot3R3f1hXd1/W39K8H1T4bs0O6wzef4g6ZjGf82LV",
-	"GXSu6ivlMOJbwDifms7gfYew1/kA7zgClXS1HyZLM8ZX4Du1jzacQp20AJ9rJY3np7jxJmJvXZm+H+o7",
-	"UlLJ/lCF3Qku0Y9Z3t7nKyRkJuo7OVtYw1K9VHSCC2EWGanQLqGWO3bDdOYupVjb0tdocFO90O+wqzD9",
-	"CvPJTuPjrzDfD87hvLpkI7Imy5ukVl/q/p8tFPrc2Rl+C1NNQRBd3Gwk1NvekbecNlIrKT0bMluk8pYL",
-	"hWgxHG+ZU6OohCzytsqNWD0yTnmt1JSJWPqG+hEzmvQ77BCGHQ91JrrsB9Sdq7BZwwpsoz8A+5lf229I",
-	"f2EX51bWkpXGKdLiSdzb9MoSxqPazSw46Hj3oOqWLyT5ePeI+mVM1UHZCVzZWAMJsiRBQEK52oDmyq9K",
-	"qvNG/Q6qW7rma6W3yeoyV9Q8Ci6/CDpfOWKSRelVCJX1AbPYIrPsiFylTWmFtCcLtuQUGsb+G5SAhdlT",
-	"zih05RgvFtVFctRTuYVQQ2/HJjJ94ZFRv450Q35u9cgR3dZ4H+18sMzua6IZixxKD4vv9OpRvPlK07Av",
-	"137nJCyk3wlHmB+yEQiXurrn9FWm/a7ZpXNDBPjQqQiUGSKSrcD5fNr9gAvKIvYADkFCNXPT7D67d8/b",
-	"bmopybsAcCW9gARQ3Sksu3GPXP2vSwTeD54qwrQ3MDtu4HVQ0FOfBceH31CChM1LN9wsNUWu5pft5Mge",
-	"DD64O/Q/g+hJK0bqRU/51ZroOfoo0/uN8geUx/AOHcf61/tFhsVfLhnRxTuaVV6R6wSmBDs4iU8er0mL",
-	"odopLv4svLR4sLCoXyL9NSjaN9Ftv0XLF9p9Rco8iU92jyjvevy9SPk1XgTn8bOVlolcHqa6t2lFn6m4",
-	"UAjr91JbXFTpN5CIYQuP7ZOjI6q6zouc4ZQtsAmUqvXIvuDUOp9vg+ar6W+/JfOoGiNsFYa05P8ShRtE",
-	"ofZH0zMP98WH+6iTa9PCLJ67tMHSDc5V6iJI0rbfxke+IRenTPRcmMqf5Z/2KacLs+BZtnLu6qGayyyT",
-	"pce6bILksgHdtZgwPfqMnZN7An+H1yhU8erT+NjFs0I/9iW5o4Nrvw2fYHuRVBpv0Lmym6KMp2GHcUtt",
-	"ypyLHwMv5KkeKowqE5K0Ytxnxwe1CI3EQ0ozF6HiUCYXBgG0A1hEI62R+m0OlapilU6fbbrshbFyjlvY",
-	"KN/HFpB8MZ1Ztsir8qAbbLaCuYo4O0YHaHWNTFCW8BxTNYJU0IOT/sVaHulj53lECKVWrMBrf/HR+l24",
-	"OM8moUOpBG1SJ7gQ6cFiJ4hz/lWsnAaEdPFMp6s9+JfLA0KOR4Fn5GrlwcOoHaUcJVqqiMiVCg2QkHK+",
-	"iphdigyfqNdDom8/bGDfibvxaVmaOeh89/YvZcGmv02qUTLe69cvJjnGlLCgCVqtd+c9lp/e0K3w1Sr6",
-	"p+zdmxfPHZ0I7IAsqdTAl4W1guvvG/LwugsU6zcA7X0tTn2dQbuuegbcfXWJ6k4Btn6X1n09J9IWC3G/",
-	"Jtl6X1aybb0pu9EkpmyXXnMet8Xrd3mRgzHlEATkn1d2nsQXe8jOal1X6iWmFODY3h6zwal/q/UrXkwF",
-	"DTrdZ10t9w/D4H7/QdCWd/fj2D1W2rzs/PfSLhrJfW0aRs042W5mbzc72szfz+P9rmvcb2/67j7j/2Xw",
-	"thu8DyKoI8osxCredm0Wfw+0WUvdz9vYKyu1OZe6Ut58VtURVfe0l/2k2MFJfDFU9VKkxxFTYVGZb4qr",
-	"fSNYGlavf3rcZQQvZtvxYAqniWPeBiUJmEoVRF2riiVjFXFY/Nq4mh3TzMoiyrFOV6iEvQ2UdWoHtQTG",
-	"BM9/j6m1tmrVbFwVTlngVbVPCYvImi28PlfZQzT8uz/wqLL7Hf2nPv17iVxc8HOtJpmkipDfRwxRZvED",
-	"uYaPI+7wmFFIu+zQhrVgjWSwsk9b6EaL6Fo9KjDD6x8+3632kwf1V1F+9OWdcb/lYQqbqWz1/viN/Cf3",
-	"//z7kL+v6Dq2krbzivTWD1U9A6WqUnn/ASgDM8Acndb3DrM6dIKp9zzBCzpKg3BwdNTrn3fjbtztDZ7E",
-	"T2KkMjd3a1txrA8xTC9F0OPVXSfQrRydDux1rym+pMwk8BcNu8hulVYQRnTacguCqUrn/IbJmvW1wdAy",
-	"PWJ96EtdsExXBQ4uL8wsclHcSuPvBr4R1E2ttniX6XP/4f7/BQAA//8=",
+	"7H0Lcxu50eBfwTGpWjkZUkPqZVGV2vNjneiy3vXnx+UupiOCMyCJT0OAC4CiuLau7tfcD7tfctXdwAyG",
+	"HJKS1+s8Llu1ZYocYBqNRr+78bGV6dlcK6GcbfU/tqaC58Lgx8tczObaCZWtXot5wVcih69zYTMj505q",
+	"1eq3hs4sxJAtp0IxN5WWScvcVDAjZmI2EkbkjCu7FIY5zbhigptCCsOM+GkhrGNL6aY4wPKZYNdidcG0",
+	"mwqzlFYwPrJCuU4radlsKmYcXi/UYtbqv2/Be1sfkpZbzUWr37LOSDVp3d0lrdfcie/lTLpNaP+kl2zG",
+	"1Sq83jJuBCvE2LGDoRk+ShhXOZOKTcODVmRa5bSm5VQXgv200I77ZRrB+IRLxQ6GDkdbJtVA5YaPXVsK",
+	"N25PnZvzuWwb7kQBQLU9hjvs0rFMz4QlHIgbYVYxruoo4uyGFzIHDCVsJKzMBRuWK22/0oXMVsOELacy",
+	"mw6U5SuCGaG1fTYctMKaB60hgK/HjBdFiYkEHtEGQIMH9JgpsWT0RcJG2k3ZXBg2EyabcuUQUTOdi85A",
+	"tZKWuOWzeQEbEb/nwvyhe35+4f7QrW1hw5YJZ1ZPxk6YzT17C8QRdkGzJZeOjcRYG1HRTUCVtGypjZsy",
+	"I+aCO6kmdeKZSSVnQD/dknCkcmIiTOsO4Jhzw2fC+QPwbGGs3gLRUIlbd5XhE4gtgGXOJ8LDBu+V8PBP",
+	"C2FWraSl+AxeRyPqQPHb74WauGmrf9LtJQBk+LvbRN/PxVxb6S7zVxyeaYJO5gGknB7+xrI5X83gNLG3",
+	"4tYxN+WILqXhYQAOP/vHE2Y1k/gAUaTIiQyP02PmtO7UtnzOV1ezsZlMfs7Hs5/d8qdeca3UctI7cnPN",
+	"AyLmAG2JB5m3EqQUaYCtwGnegpPT4yYkRMzpz2K1iYUfcEXIkTIDpKBVn3WBgHonJ2xupHJ8VAj25M2z",
+	"y0uWTbnhGew7LlMvHLNzngnbYU+Y4SrXM/bu3eVzRAibaJ0zrQRxC8CUHaiVXhiml4pJdaNlJphaAP9b",
+	"Px69cTc7FSlvn45T0T7mJ6J9zo94+2j8WHTzs+xkdJ4GjBGnqHAWrbkNi74nAnsnJ+tENefOCQPv+Nv7",
+	"/9L+Xx9+/9tWE5K3cFGgsJm2jgnljBR4LI1wC6O2UT1yvhrR52LMF4Vr9XtpAsD6Y5mmye5DmrR+BJa0",
+	"i/iRZ31jmcx30zo+9zBK1yb/ypR+B2PtXCsrkCc95flrYnbwV6aVEwo/8vm8kBkS+uHc6FEhZr//TwtI",
+	"+VgtAEbkhFAUJ1d8phcKdiYXjsui1W/RN2zKLZsBj81FJme8gLPEFbIUbq1wXtLgc6ctzznL4X7Fwror",
+	"mbf68MduvFnH3cK2+sdAAE46xPZTnrOw2LsYZ781Ytzqt35zWOkuh/SrPXxFayfU1YnjjZ4JN5VqAhKe",
+	"lJRSbCjtUHo7NltYEDAXbIhrGjKUpcspdx32g6bxS26BZ6iJyDsA2lOdr95q/T03E/GAffnFKwJyH+l8",
+	"BSso4OWGtun0mF0/ZQdD+O3KaX2FPw4fIbAvtBnJPBfqa0N6LRBQUmSAdRY8uyY1xWZ6LtjBcBxgu8Jv",
+	"PMQR47tULwo5mbqvDftYGuvWtVZpw5qsk0XBRgKIo+QjB0NZAX4l1dUYQYdFJbGijdpPu1R/mqD0Tx9G",
+	"itLdmhh8Ke2Mu2z699hVOA8LG1gnV6jCE2XWkTDzQIaNVSCGePGdMaRofS3An7BcjEUGar/0MAwfddh/",
+	"LLQjtXJY8a8hyDe7mM+1cQj1D9q90AuVf2VMG+GFmF1kSH1qwsbaEB2Wern0dhjo5uxgqLS7GgOwHuMo",
+	"PZ9pNS5k9tUPUZDMwO0BOPz7Cv8aPmLaMB60VKYVk86yJQcK8l9eFfIGHsy18Ay7KPSSSdqVt1q/5Grl",
+	"BYb92murDCN7bWEtqHYK600o0CXYmFs0NLkTV6gSiZzWDVIUHkCTU8+FAvXSAobmQl0RmjI+BxOTRNdA",
+	"XYvVN7TLzWIJ9c6YycRW8U4WUz4YDLPPY03vFF+4qTbyZ/F3OyloLWvjFbwZL8bazESesIW6VqCsHwwX",
+	"EZi0GUbc6Gtk39dideX/8sfnneI3XBZgOnxddjXnxgWbTqiJVLhETudjUUEFJALPZFMuFcu4gnMyAlWH",
+	"54w7/G2m8YgdDPGhq4JPJlJNhhdwpgIdDRTRb/4IEag043luhLUwJ0w4kTcC8Oe/FvZK3E75wiJNdwbq",
+	"7Zptnqy5eoZr1gz6kMimp+1DA8u/jMx5kTMO9MWGEVkONyn9l9Cs5/Mifylyyd+iNv730edg43KRFRx9",
+	"aJYN4zfDG4e48yXAVzOA+AoMCCTWUmNGpDyhbdq0mJ6ocmc9z0Wq6LDv/vtLVm4uy7gxK9y97y5ftU9O",
+	"WDYV2bVdzDxDkoYVAoxKW7eY0tuz9Pz87PwsfXbSfdzt5dnRk7SbPjvL0+7oJBVp3j3Ls7PzZ483LdAk",
+	"QP0SjZZ1yD+RjPvEZoIrINtPA/Wp3W7j/wP1iQ3nwhDzHLJPCDv+gdyWR8se47L1Ul2gmi9uhGHcGHkj",
+	"bEWOY2Ij1cTZwjo9o7l5UQQ+789o+JXZKTcCiDm8L8Gp4CUd9qSUd/4N8BzNMOvX9iM4JuELb4DhgpQg",
+	"85YUUL0UlolbnrmCNovMsYSJwpJeo4scFFgcg0/bYBR12F+8nTwSK61y8m4AQkpjmTl+LWxCXhDvKmIH",
+	"Q/+pkxmRe5n2idwe3ldb7gMYihHqNv23Seu2PdFt/2VwWcVkED3RljMgfaAMNLn7rYl008Wok+nZoS0W",
+	"MhNzvvKfDv1keDCeAAafNVIV6ilzYbjToKqAvYw7AwRDeF8o+dNCIDuTtRNzWVqSyG3HRs8qXlw/Fu/e",
+	"PH/WSmLjv3u6x/Pnob5scMLjxpWmOZPozF2k6VGGr8aP4lBxB/oTsPOGX/03WjnDM1ceDqlYoZfCsIxb",
+	"QY8O60vJxc1hensyHuWj3lH35PTsMR+LbHR0ejZOj3r5+dH49Lg3Pj3uPk45P2rVnU+8/XPaPm9/+P3h",
+	"AYH3Kb19n7bPeXv84fePftvEE57ygqtM7MBCqYpN0R9Ph686M4XIJ6SGLmaWZCLqyzMfa5gb2H8nyeGC",
+	"A/ex9Iqe7hIagX6Pewy6zHFIrFTwovhx3Oq/3z36jZwokT8n78wT8rrcfUj24gQkai7tXFvgNJ3a269G",
+	"3IqrhZKkPu9//VNuxTt8/C5pITXtG/cMHvqBzxBTU1Hkv8qKJRxcNZag7CEbgzclbLSq4eIby+YYN4Ej",
+	"sVBOFhh1uZFiyYTKbSfA+Evwchc7/957JHkiaUXEEhPBli3xCNuEqWKjevSfInPRMflekqewTtQ5d6im",
+	"SCdme5cUDtxd+RZuDF/B3/51UViugPc1huViLPhxCQHSDH7AYKPGQk5KGTkk4TzPeFGAdAOsJCxFb//f",
+	"eien7W6dZfVOUvyvzowO0k/vu+3zD8B/PnxMk7Ozu2YOhDT8J8EL8kCHpevrVtLyyjTOvLACd4sXTuQN",
+	"SPEz4WnYJ4cU6Mwoh5gSbqnN9QYXrsuTo95eefIMNXz0CEQ+ZZ7nEmDgxauIZsa8sGL9rL2QosDYKHcY",
+	"SAXRBwQg4MAZgd8ZMUbPEOiqaHNdjWEUOcHWWC3JnKuZF8z3YwuxctDEDoDRBWlW6YDSsjmXOXP6oqYn",
+	"ynGIOq9reUqIHPSeYfjqSubDgToYzqS1Uk2uyuAh2j/IWIlJbZdUc74SBvUwNOwpwIxnus9yOZHOkhbG",
+	"2VxL5f2O9AMbiakEndABzAAcG4kO+yPuqXcD/yyMvhgopZmVE5UwcUvIA35nBcDrtLFg9+309YMc3Yhj",
+	"nXTw/MQaTC/dfp5+9+hgMOjgx98/+rbxWD1c0ma8KEY8u75amKIJy2RPSls6nsQNTIZ0CXtcRtLXpIJe",
+	"KhAAiHPbR9VvZHWxcIJNnZujx8a5uWXvXn8/UCFiCOqvUE4CArVhY8MnM3yJVgz0VPY4Tdjx8RE6ukb6",
+	"RrBu2jtKYNetYFNNgQhNiJ8vRoXMGDlIhVtHP76+f3hop3re8V+j2jvV+tp6lbe+Pb30+PFelvBwGe7l",
+	"LJqldkfGRe252NE3jraIDlkCFD2jAL+nQ4SrktfoYxtr02EvxBKtNTFQFaepvYviH3o5fNRhaF8XOrsm",
+	"njXVhU/tiMwwV3r742loA+JAZbovVpm0Ik6xF6f+UdIHxe1cGmGvaC/KWGn3MbxzC4LjTBXiK1MOxiZY",
+	"IaABz6QCAnaaWTgGLOcr22E/KubkDC3cpdecZlIJtDXhh361VQNFlEoIlJbl6JKJcjFywfNCKsEy4Hs2",
+	"YVO9RGu64E54J5wVYh2Zp+nx4xoyT9MmbM6E40Fx2YXKl+E5VDrGwghvLuwa9Lp8cK/GRky9SWmJNnHj",
+	"IPzPkB9QSvLlVANqbchLSNMoL6HKSEjWUhLAYgH+jxoqe65R6s7hZ5EZ4eAkDdRcGAsiHPaIozDuhxAG",
+	"WgBooMoNthIItn12ts480l05BH8bDG7TtD0Y3HbHg8Ht2bgxoyBp1ZX33ZpdJAyDi8YbcejgqNDiDJeF",
+	"VBMUd3Zd02vdSyb9Dr/dIph8ws0XUKX9TK9Fpk3epFBPOag/Zi+5/onbl/DYXdKKEpH2jfpB3Dqf1PTF",
+	"lPcI5qYjUV/x5o6XbiQKvlvHgYcpvewTP9p0LjEnCpCwKgssJfyEOhRHDRS1Js+ZUIEae6XIYVLHQFWe",
+	"txm/FuhtrkBxmN5Ch2NNRS0p937K6b2s1TJ7rOYKDE63TqVJPsAOrVnmX8WH8RmqA0UYrnijiiwUbO+S",
+	"Wy+NUXC0ktZYg0gGk4c70QYZ1XRmP1v0ygd4JF7RjsHAD8nWNDzgXMGT2XzuPOE1mogU/HsIVD5BagtM",
+	"3pEbLBAD9nIjAV54Q4hye2VEl0rgOoJDtX8vJGEGj+NOPBi9b3BU82ookryB5DWOhe6Vkm0RFHUSSXY6",
+	"ZkJO0+YprLBQI+cNTlj3a3um+Fxni4Ca725kLna7NYnN4Y4Bvyr3p1LAysBZZ6AG6hMTftJdMRIwXQsx",
+	"ZJ+QBSqdV24HZsFCttoHPawoxleZVhYsfOXCkPWnyWIl2sqEnDtk7BN+I0AhnYKq40o1XDrUh3L/Cj4x",
+	"Alj8J+aWupzZ0tRl6NDHYIy+ESpEdsp3hXfwWNEPGSklrOVLoygFYQIIpL5Q2HiEi6TBjVCNB/WFVLyQ",
+	"bvWWT5q9ORTHwfQyXljNwHqNUAFWUP3MwW+URQoUXjegJCiAejGZdupr4GNYwRhh+XmL1ykoD01MF9Hk",
+	"Su8NWmEhzdN7HNBcm/MJ5jj7yUdaF4IrP/u0SdA7w5XlGfz9DRrIuOxvaMeSeqBhPYbYHZ+PzkSa9fIj",
+	"fjw6yU7zM/F4fJ7y7qiXHeXH4mR8mp51H/fOm3+vK4FViOHj6fFdo8pXeffq8h/30G53k91D+vmpN2K/",
+	"P46Z4NmUyCQBCsC9kI6ibmUqPloOK9D6MeI05ZjpgPkBUrEhZVIOo72plDGK2X4u9AT4G8rUvGvUZCgB",
+	"RWTXgrztaOscDEFRBKY5TNiQZoNPTszm2vACPi+1uRbGhgqMaPFgmIqiaFxPyBp9CNxrosFP0aS61sat",
+	"+3mjlIvGM/YyMla3ITtO/E/TfRbV7xoJtb4J7+ZkSTInbslsCmnpic/QplwCNxUrthTeDdZhfxYrOIc3",
+	"gkzR47Rmf97wYiEsW+DkJ2l6wZSQsD8DBdSHMUNdREO2mKVs0ypdM0A/tjJuQLd7/Pi4hzY/v41x1ksb",
+	"9qk5O+BVwVdsppXPAMJPHfbEc+GRKLSaYOZ6FXJHoROC88HxiumN2lyjZ46Of5QxEJfAhMIkYUFkFPKm",
+	"mTIiI2yry1IwsOpCPclEqk3JEHKcVMyGq7egErjJv3iVBnIPnzpaAmtO+Xu74mP39wNMpF9s69Bo1Adu",
+	"RP6FTTVKC8lD5Cn4lb1jIg47ekbGQ0LAjTDWZ4uvgfivZtXVnK8Vr72nZxhlYGmJNKCZfMQP9OWCqByo",
+	"idFLSycIFZsyCDTlCreK22uR+3QPr3AuZswATMIyzqZygvqRJJVs0zPtPZu7vcI1s/dXNmeDJ5lvqeMJ",
+	"LlvCJxmHfgy5WOI1AsPLgvd3zq0DAQ2YQgWkxHqVu3t/e33stecawexaZqxul2b7vczipFXwkSjsFlML",
+	"U6WAdsxCxPEhNBsvmMVku8r7SKmJ6Ha8lwsQwfgeAGjy/32Oj/s+nDmw5E3fA+VlNQkqOBrbfTNVKBVd",
+	"NItiLItC5GtW6f0JIOR4L4xssh4Kqa7ZwXeXr9qnj7uPfP7aXKgo3vENkFxRCB8m9Xp0CP2iNCfnMkHK",
+	"1nOyUOUUi1k/vT15MXr+tDmb6UWczfRfu0dHZ4do2YyF+da/6w/3T3ocLNK0d7qQyvVOTv8Q5SVs4Odz",
+	"IhmRx2UvSXovS9JazPMHsqed3pYZJe0Fp4s/ep/vb1mX7zvFaam+tLbKpRqLrDHnGiqio7nHuYPYjF07",
+	"gfHEhXj7KwkjYwCefc/bP/faZx8+9k6bLdaIrzRkyiLad7mBFioXBk78kH2qckIbNBoyyZzWrJDOFcEb",
+	"o2+q4ShblzzOwSoDucQyKjlLowvuBI1UYsUysBqDx74SUajHV19XzCcrtC1dSDOuFrzApFxvbzArANA8",
+	"GkWPLo1WkyskvLWXY74tuYxI54gH+PybtSG6GkImBg0Jil/wU9FvTuvrCDs0zYhn11HSrbTUmKCsdskA",
+	"x/VFRGZHuYFw+G7KjwUdO8JKK2lFay7/8gvCok2CtlEeEIX98iAYmSb/PwS/IsbacCbJd73jTPIll44y",
+	"i1A2Ag1t07QuSqKpyMpqNuYm5CSTu9CTpX9Iqok/KX5OOE5WCOWNF5icEt/tmprufbD+xJfin5LbJ1rn",
+	"fSbHMcWjD6sidEwJMD4hF5lTdFSw4rb0OxN/Lk9QmWQwByrO2UIBFBeUY0AvqMUEsVEFX/kMeYJ0gxVk",
+	"XGUCFgBvodKWxZzmNNsmLQ9m05zRyVzfxkoWhURBWYkhDEUEYO6bH//GC9cvkBn/qgrqNDpwx2Unl9Io",
+	"C2UNSDc6ytcJGfFaCVboCXYcYU5fC4WsHJNS9I0IaUCUAO59NgPlE7cjt/GFjxD71iYYCygJN+ik3ssu",
+	"FRVvxON9r5aIuaP92BjnLQqdkez/whFfNHsX2ZScSCGoVtJOP0Sf6TxXNFUWeOQXVeAuLsTosB9VscJk",
+	"M8KJHSiMgwTbsdqruPCkvplg4ZWp/wE0ULWpVwLWuYx94shdsoGmX+a0+dqeoq/hP0EKu5r6mMgeqTat",
+	"RlDcp9lm3/B6SIcHaioK1M8Kbl3N8JLKnR7HfonG/KqvlfsnHWWmgdnIjXdH+3ML8scInuNRLxnsxOgl",
+	"+RuCkAsiubN/VQ91R0nvYbqgjgreaLQoQzDNtspMxIRzLNUtW8HAU2vnaSnttHMfrxDKlr3ZEOHBz7a0",
+	"RRRq3rXVZUj6C7hn0Al3BRLiQW6vsdGzB2eCb0sVEKqW+UAEh91gOuyJYuKWSqcxJ4/SJqMiwaqHDGXf",
+	"VUy1cz/3U5Qr4rXyjV2+jNNdKAtzzdz5xlYOu8bg66ZaG4R7k0Z/L+9APQsjaTn9gOiBu30A77tf1sZn",
+	"+g0CJGsMtsahPcHhGte52w4Hgrex6jS+x0vgsRr7CSoKqXkK9nbXijwF8OxeT4F/zxew5KLUnn95W652",
+	"DD7HmsuFE5kjCwNVZUxWROpLyL6nwDlblf6GupVWBtaDbRYagGyzzqqUyU9r5XBzjUU6PhUnqnwYUa2X",
+	"nyA3ej6n8VhxgnoHOiVKBpoE/z8p1NjIgl+TtPL256YjZE2SVRlDkXdEOrITy9FSLGteHeqZgTUruWB8",
+	"pBeuKtCWE6W9zWgw9TS8RWE+evP61+y2sGHr9loAGwiHEBR7TvCjFMtW0vJA3NeKq1HYlzHmfKeBpkTr",
+	"1y+esfPjkzPmmxiw3LOiDhtiDwGQdkNEa39UcHXtm3yS0oFt04bYqGsYAm2USoGp29qA/jQ3emL4zLKJ",
+	"HqjRCug5F0Ofm+af/uS/3XJywuk5TlN4NLQto/YH5A+I+yWAwfjf3vz4A6NzWzbMuJ3jTjI75XNP3Gsz",
+	"CpXp3B+0clbfkcaXdYWXUP+qd29ftB/XpqrXt8XzYMMBht/XFIm4qUdoLRXPuFlZhgcg8DA/ozZ1GL1a",
+	"2LTKtYmax+uFw6AXHHmzKIRtnIpkbFhmSNv3fXkYWqRgzfuSMkaUT6sfw8xVdVkTDpER+MnrfY8i56of",
+	"Q11Mcmn5qNhwtKLbSemomWltLDlAZ54Cq3GybORAfA07TZRO7GuxaoS6dCVvQE0r1b430+YaSItZXwON",
+	"2reGkoRv59KsYOywqh8axju6rQyojs7G4in2iY2x1KouaPYVaDUCGpftIbj1Lwht8wK7Xmytu6vDHCZw",
+	"YLK5q7KNXMP0VNXHJDlH5kbegOD2PvA6vFHjsmuBzctsxSLKDd7sZLNrEo+EsMWbg0N0RasJLhgtfO3z",
+	"Mrna6F3qX9YlQoyaGZG3GFsg8ar3UdkTqWwdonTJpOK54uZHHtjQ6o04oC4VheP0CEasN++LRq13+vPD",
+	"jmFY1aKMIK7am0W9m4LHLtJV/BwnyCmFm+r8CqbCpmAVzCAymbiV2OKYpD08Sq7zysXgJztf37Kqa5+f",
+	"73MaAcaTxz3P4q40ZVu0je5mteG1Vmg1130tHODHdHFf1rpArsnNzb6RfuwJUVRjg6EG2Rv3KkIZTNP0",
+	"eusoLXsArlHVlgaCfhpcfa1zmh9edbbY0nAtnmCtn9r6FCiobdyGjebynUEDXk8CP/OdA3EffENB/8CR",
+	"P45lXy6/V9u6eF34RJLNntYUg4inrbftWpdbVf8ZbnzQJ2HUjIBazRVO5P045qMXRc58n7BgmWBRaPzS",
+	"pj5fdF4bG4NROw0XNTFgPHPWq9hrSdU+gaWyeTfa0zbkvVK/2s0wBSg/WPRA3RLIWqgyUrmxAlsGNuag",
+	"YBPbj439P7GDSKUoob+VYzDbMazPxbJljVtaTyzZvoq4Se6ODtZln1pVw+g3lhV6Yi+onMD/6IEa/o+2",
+	"7+nQvsyHjautsqdLULH9blmXe3J+HnktqTXvht/SN+uNdy/u29vwXuebqpVlza3IymhttL7z9gZu5rvX",
+	"l15meeQIdi0VVll5M6azNz2FAC6XnxD51faiyf7/j4Uwq7eyqVUHmFJHR0fnCXv39hk7GP6VmltEVahp",
+	"77Sddttp72161E+P++nJX7e5a9daeMQ54diX5PiuTR961Ye34UN/40NZ4fqxm5zePfr2r5suobo1Wu3T",
+	"6zjjaF8xcynHkqDwMr7RC51dkm89MBvqpNVhP+imJPIaCv1M7W6adn+V0uT1xj3N9xD45JCtXWfqQHd7",
+	"JyfNjWba38ZlyDsA2lMx/b28Fuim9n3eyMUxoUiqvziiEBwsW9T8ffYreSuw04fW1/VeC5S7s7GQzsnu",
+	"RXxqf7tWXL1WW93cYt6KbGGkW73JpmLmY69z2djSf2ivrxyc0P/7v//PkIjOSF7YhMEvoBBVv4wWViph",
+	"bXn9A/rJBTfo8vVggC1BXRilGuvNF75Bj4q3vzKzmrsy+YKMm7nR+SJzzAk+sx1G/XTK8E/ZNo5sYz2u",
+	"GpGBpgZ/oNC+YHaql9TVlRo3YK07SdULOCdOg+wBfTupAt1VVkJw7aFn5Te/oWqOcD+HHajv8GqRIERG",
+	"CxcERYFpkgJU84wbrPEaPvEGhL8y4SnijNVQr00d45Q7DGocOeMsraV2VQhBnIsO+zFcKUKuRpuwSDmE",
+	"WQj2YLTZuDgDF+R9eDN561sWVsUcA7VuJ7DAmyozvlSw0Sro02Gme1ekBaMkeKjIUiE93G46dEk37C+N",
+	"JFU+C9sPwKtMFDVjPTwOqhm5JXle1nRRA81AWz69hML6YXhAV32C8C08hHtPjMIOVNRLgZIEan6YHf0V",
+	"2MFwQO19Bq3ho8Rjm5NOT4w8dqUasNxAoQQmMlA7WgjF7aA67CllVvtrb8quD3BeaC98K4BSH27u+TXi",
+	"VgwUrgIjyjysUI9DoyRaD2XWwpI67Am+wTLcuqrrUXNDCT8eRwYkw8vtQA29mwqwMfTOH+4LeCIlLQhK",
+	"i70yb4YJG7578/wZQEJFJb61JPudtL+j5KdhCGsN+wO1vZdj8qBmjqF9Y9kvWmJHJAMHUDk5liIPLfLs",
+	"ajbShS+eZeVEoNvbASBbFOOAjciDMVDIA8n4jVv6wJ8bro6QHxTdFQUs8yhFp1Sy5b4h9jrc7cP4QNUM",
+	"cdhtYEOT0LqVKMe7mrElhM5XvhNxDZxwwVUf0/6HF3UTdOEjxzQf9t4muMeVzXrc63UYthJmHGymhHG0",
+	"2bd5E1CfLTS1GVICE5QSDFJvmoDwgoGKb8nqV51qp3w+F8qnt5J3AlTJJMhy8kdQmRv2k2BvhIGBwhht",
+	"6FT6o1zuQ9ja76UFOsd//INLAMjX1AzRFEeXFdYNdtMUSFooNgyxtGEopUgwX2/t3iRu2TB8DlokPACC",
+	"cCLWW0aPZUHVhU8YDUKfx5yjDvm2rFlWmjnteGHDKkBrtwNVU9PDb3jzAMjIChlbIyOgaWxr/zxMgrrl",
+	"4xleP8AACDmewn0iwV4EYZU3XjbwE11DUN06wN4Iwd77cM6Hg11tpR+ViAQ4Shw8C+J0oJDnENXYOP2L",
+	"ujNRSljsllrznyLQG4HDsl1agr3myA30/g3wcG7ygfqLGGFrsg8HoXXZcrnsWP/70v/ayfTsEcvFGD0j",
+	"LnDq4BVasd7tbTjOvv9u9yR0voKnV8TYfA3PAAvXc5/3h+nTFCd0UyMEcpmLejNxwMFUK70wIk+YEbk0",
+	"Igu0rx0ba/IukgQ87qbM++y9zhPQQCqRbzfnNT+f+o4VhNiWlk7jj8o/iA4U/3OlkZPWx4sl3kITn4eB",
+	"Gnq8tUFOsClXeSGogM67Zz3hfAfTbyEb/K2UbG8cH8lCutVA/YXwOzy86Q7J/WGTeJsBAb4yWI+p7hwL",
+	"vKnCAwu80VOIwpHOBGCR5xiLJY7jLyvAllVGzPQNaAaXGDb1r4xfg9JopRcsJ1/OtdJLSt4MNwa9CX3v",
+	"wLwhJb6LGQJzofhctvqto07a8U2Ip2htHJIe/DN8nojGplSkLPTSFGga/fI+Z21udCYsnBoDAqe6Sq9k",
+	"ztKBHidAkdFYbkRqgdTqMm/1W38UzrcDWLvmqZemO/rOP6zffGg40HCtAKjwnZod1uq//5C07GI242bV",
+	"6rcu6yvlMOJbwDif2Fb/fYuw1/oAcxyCSrq6HyZLMyb0BvBqH204BUxpASFjS9rAT3HjbcLe+gYCYWgo",
+	"2aZmAgMV9024QD9mebVkqLOQhajv5HThLMv1UtEJNsIuClKhfVou9+yG6cJfsrGxpa/R4Kaqo7/DrsLr",
+	"V5iVdpIefYX3/eAdzqsLNiRrsrwza/WlbjraQaHPvJ0RtjDXFATR5norod50D4PltJVaSenZkh8jVbBc",
+	"KESLQX3HvBpFhWjhrhYWX9VSqSljsQyt/hNmNel32LsMezHqQnTYD6g7V2GzNSuwif4A7Kdhbb8i/cX9",
+	"pRtZS1Eap0iLx2l325QljIe1O2Nw0NH+QdV9ZjCid75/xPpVQXhU0v3j6tdVVQds76LKViFIyCXpAvJK",
+	"LEW0Wn5VUmtwBuyh1qVvJ1d6qZwuM1XtN9F1HlEvL0+E0pTeiFjJ7zOHTT/LHs9V0pZWSLPSsCWnkDJ2",
+	"FKH0L8zd8sakLwZ5vqiu2qMu0Q0EHntJtpH384CM+oWtW7KDq0cOw7VGex8scwvX0YwlFqVnJvSuDSje",
+	"fulr3GnsfucrLuPfC0ecV7IVCJ84e8/XV3n++94uvfsiwofORaQEEZHsBC5k894PuKgo4x7AIUionm57",
+	"e8gtvuf9PbWE6H0A+IJiQAKo/BTO3bpHvvrYpyHfD54qMnVvYPbcUeyhoKc+C44Pv6Lkiduxbrkra4Jc",
+	"LSzby597MPjodtV/i6ztIiuvGHAQWeVXGyLr8KPM77bKLVBW49uEvMjY7JwZl6z5FEofX1mvTUt8TzQl",
+	"2MFxevxoQ8oM1F4x80cRpMyDhUz9eu6vcRJCO+Hm+8RCeeDXpOj0eP+I8hbNf7Yj8Bqv0gt43XkGiMwe",
+	"ZmI0aWGfqShRqO3vpSb56NevIIHjhiW7X44Os+pCNHLaU1bDNlCqRiv3BafWO34XNF9NX/w1mU7VBmKn",
+	"8KUl/1v0fmHRq8ORDkzHf/HhLmnNtW1gMs98WmTp5ucq9xEy6ZrvQSTfl4/DZnombOWvC0+HlNqFXfCi",
+	"WHl3/EDNZFHI0iNftory2Y7+QlJ4PfrEvRN/DH/HF1hU8fiT9MjH62I//QW526ML3C0fYxOWXNpgePri",
+	"JFPGC7G3u6Nmbj6EgYEl8sQPFEbNCUlaMR5qCKKKjbXESkqjF7GiUiZPRgHCA1jEWtomdTodKFXFYr3e",
+	"vR6SENbJGW7hWpMDbL7JF5OpY4t5VUR1jS1pMBcT347RD1rdWqYry/gcU1GiVNeD4975Rp7sI+9ZRQil",
+	"VszgBc74aP02Y3+7Jc+m6PAaKD7nxuHbt4kwSqBokmHRBVUPFmJRdPfPYuX1MKSWpzpf3YMb+uwn5J8U",
+	"bkceWR5HjFVSolWmpUqIiKm8AslrzlcJc0tR4BP1WlKMaMQXCrTSTnpSlrX2W9+9/VNZ7Bpu91ort+/2",
+	"6hfFHGEiXNRArtZL9Q5Ld6/p1v9qFb0T9u7N82eeegR2pJZUYBFK6hrBDfc/BXj9hZb1G5nufU1RfZ1R",
+	"q7N63t9ddantXnG4ebfZXT0T1JmFuNuQk90vKyd33oS+1mCnbF9fc5k3ZSns851HY8ohCMg/sCRO7yGJ",
+	"o3VdqheYSIFju/d4G5z6t1p/z81E0KCT+6yr4T5o1Bt6D4L2pS95+KfTOdZSGpv0jpqps9vY323ENBnh",
+	"n8f7fce9X98A33/G/212f1mz+0GEeEh5mFg53awb4++Rbuyoi30TW2albugTfcob7Kqqq+q+/bKHFzs4",
+	"Ts8Hql649ShhKi7BC42IdWi+S8Pq1WKPOozgxdxEHr3C6/WY5UIpFbZSLFFzqyLvWLkdFxyvXbGPSXll",
+	"yelI5ytU3t5Gqj+14FoCQ4PnX2IisqvaY1tfs1SWw1Uta+KSu/W2aZ+rJCIa/ukZBRoAYUf/sbnGfUQ1",
+	"LviZVuNCUv3MP5fYo/ztB3KbEHXd4++jxIGymx5W3K2l3JU99WInYELXKlIZH17/8flOwVcB1F90YpIv",
+	"70r8NQ9h3Phmp+8qbOQ/uvfqX1ref0/X+JVnYl6R7OZhrOcHVTVE7z8ARWF+nqfv+p5jzo3OsDCCZ3ix",
+	"S2m49g8Pu72zTtpJO93+4/RxitTp393YOh6rdyzTSxH18fVXRnQq964He9NXjJOU+RrhgmofP6+SN+L4",
+	"V1MGR/SqMiSx5WXr1c/R0DIJZXPoC21YoavyE5+1ZxdzYW6kDXdKXwvqmFdbvM/Duvtw9/8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

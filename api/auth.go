@@ -31,7 +31,7 @@ func (s *Server) authenticate(scope string) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			ctx := c.Request().Context()
-			principal, err := s.principal(ctx, c.Request().Header)
+			principal, err := s.principal(ctx, c.Request().Header, c.Response().Header())
 			if err != nil {
 				return err
 			}
@@ -44,8 +44,9 @@ func (s *Server) authenticate(scope string) echo.MiddlewareFunc {
 	}
 }
 
-// principal finds out who asks. Errors: CodeUnauthorized, CodeKeyRevoked, CodeUnavailable.
-func (s *Server) principal(ctx context.Context, header http.Header) (store.Principal, error) {
+// principal finds out who asks, and whether he may ask once more; answer gets what is left to him. Errors: CodeUnauthorized,
+// CodeKeyRevoked, CodeRateLimited, CodeUnavailable.
+func (s *Server) principal(ctx context.Context, header, answer http.Header) (store.Principal, error) {
 	values := header.Values(headerAuthorization)
 	if len(values) == 0 {
 		return store.Principal{}, payment.E(payment.CodeUnauthorized, headerAuthorization, "send your API key as Authorization: Bearer sk_…")
@@ -59,12 +60,17 @@ func (s *Server) principal(ctx context.Context, header http.Header) (store.Princ
 	if err != nil {
 		return store.Principal{}, err
 	}
-	principal, err := s.store.Authenticate(ctx, HashAPIKey(key))
+	hash := HashAPIKey(key)
+	known, err := s.limits.admitKey(hash, answer)
+	if err != nil {
+		return store.Principal{}, err
+	}
+	principal, err := s.store.Authenticate(ctx, hash)
 	if err != nil {
 		return store.Principal{}, err
 	}
 	if principal.Mode != mode { // a key of another mode was hashed by mistake: nobody's
 		return store.Principal{}, payment.E(payment.CodeUnauthorized, headerAuthorization, "there is no such API key")
 	}
-	return principal, nil
+	return principal, s.limits.admit(hash, principal, known, answer)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
+	"github.com/sluicepay/sluice/webhook"
 )
 
 const (
@@ -48,7 +49,7 @@ func (s *Server) newOrder(ctx context.Context, who store.Principal, key string, 
 		Chain: body.Chain, Asset: body.Asset, ExpiresIn: defaultExpiresIn,
 	}
 	if body.CallbackURL != nil {
-		if err := s.targets.ValidateURL(*body.CallbackURL); err != nil {
+		if err := s.checkCallbackURL(ctx, who, *body.CallbackURL); err != nil {
 			return order, payment.Asset{}, err
 		}
 		order.CallbackURL = *body.CallbackURL
@@ -83,6 +84,23 @@ func (s *Server) newOrder(ctx context.Context, who store.Principal, key string, 
 	}
 	order.BodyHash, err = hashBody(body)
 	return order, asset, err
+}
+
+// checkCallbackURL checks the URL against what the operator lets this merchant name in this mode.
+func (s *Server) checkCallbackURL(ctx context.Context, who store.Principal, url string) error {
+	err := webhook.ValidateURL(url)
+	if err == nil {
+		return nil
+	}
+	granted, listErr := s.store.CallbackTargets(ctx, who.MerchantID, who.Mode)
+	if listErr != nil {
+		return listErr
+	}
+	targets, parseErr := webhook.NewTargets(granted)
+	if parseErr != nil {
+		return parseErr
+	}
+	return targets.ValidateURL(url)
 }
 
 // asset finds the asset that a request names. One that takes no orders now is found too: a request that was answered when

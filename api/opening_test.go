@@ -77,8 +77,12 @@ func TestKeysAreScoped(t *testing.T) {
 	first := k.create(t, "k")
 	k.key, _ = k.newKey(t, k.Merchant, payment.ModeTest)
 	require.Equal(t, first.ID, k.create(t, "k").ID, "another key of the same merchant and mode")
+	k.EnableLive(t)
 	k.key, _ = k.newKey(t, k.Merchant, payment.ModeLive)
-	require.NotEqual(t, first.ID, k.create(t, "k").ID)
+	requireProblem(t, k.post(t, "k", simple), http.StatusBadRequest, payment.CodeWrongMode, "chain")
+	live := k.post(t, "k", `{"chain":"live","asset":"USDC","amount":"25.00"}`)
+	require.Equal(t, http.StatusCreated, live.status, live.body)
+	require.NotEqual(t, first.ID, live.order(t).ID)
 }
 
 // The same request many times at once: one order; whoever does not get it is told to come again, and then gets the same.

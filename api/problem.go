@@ -45,6 +45,7 @@ func renderings() map[payment.Code]rendering {
 		payment.CodeInvalidAmount:           {status: http.StatusBadRequest},
 		payment.CodeUnknownChain:            {status: http.StatusBadRequest},
 		payment.CodeChainDisabled:           {status: http.StatusBadRequest},
+		payment.CodeWrongMode:               {status: http.StatusBadRequest},
 		payment.CodeUnknownAsset:            {status: http.StatusBadRequest},
 		payment.CodeAssetDisabled:           {status: http.StatusBadRequest},
 		payment.CodeInvalidExpiry:           {status: http.StatusBadRequest},

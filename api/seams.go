@@ -14,6 +14,7 @@ type Store interface {
 
 	LookupAsset(ctx context.Context, chain, code string) (store.AssetInfo, error)
 	ListAssets(ctx context.Context, chain string) ([]store.AssetInfo, error)
+	CallbackTargets(ctx context.Context, merchant payment.MerchantID, mode payment.Mode) ([]string, error)
 	CreateOrder(ctx context.Context, order store.NewOrder) (store.Claim, error)
 	CompleteClaim(ctx context.Context, id payment.OrderID, answer store.Answer) (store.Answer, error)
 	ReleaseClaim(ctx context.Context, id payment.OrderID, owner string) error

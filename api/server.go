@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicepay/sluice/payment"
-	"github.com/sluicepay/sluice/webhook"
 )
 
 // Bounds of one request and its answer.
@@ -42,8 +41,6 @@ type Config struct {
 	Temporal Temporal
 	// Verifier derives every address again before it is shown.
 	Verifier Verifier
-	// Targets are the callback targets inside the operator's network that merchants may name.
-	Targets webhook.Targets
 	// SchemaVersion is the oldest version of the database's schema that this program works with; 0 asks for none.
 	SchemaVersion int64
 	// TrustedProxies are the only peers whose X-Forwarded-For counts.
@@ -61,7 +58,7 @@ type Server struct {
 	engine    engine
 	verifier  Verifier
 	verified  *addressCache
-	targets   webhook.Targets
+	limits    *limits
 	trusted   []netip.Prefix
 	log       *slog.Logger
 	registry  *prometheus.Registry
@@ -101,7 +98,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		store: config.Store, engine: engine{client: config.Temporal, timeout: config.OpenTimeout},
-		verifier: config.Verifier, verified: newAddressCache(), targets: config.Targets, trusted: config.TrustedProxies,
+		verifier: config.Verifier, verified: newAddressCache(), limits: newLimits(), trusted: config.TrustedProxies,
 		log: config.Logger, registry: config.Registry, metrics: counters, validator: rules, requestIDs: requestIDPattern(),
 		patience: config.OpenTimeout + answerReserve,
 	}

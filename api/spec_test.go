@@ -81,7 +81,7 @@ func TestEventsFitTheSpec(t *testing.T) {
 	spec := loadSpec(t)
 	for _, kind := range payment.EventTypes() {
 		for _, about := range []*payment.PaymentSnapshot{nil, somePayment(t)} {
-			body, err := payment.Event{Type: kind, Timestamp: time.Now(), Data: payment.EventData{Order: someOrder(t), Payment: about, Deposit: someDeposit()}}.Encode()
+			body, err := payment.Event{Type: kind, Mode: payment.ModeLive, Timestamp: time.Now(), Data: payment.EventData{Order: someOrder(t), Payment: about, Deposit: someDeposit()}}.Encode()
 			if err != nil {
 				require.Nil(t, about, "only an event about a payment is refused without one")
 				continue

@@ -18,6 +18,8 @@ const (
 	CodeUnknownChain Code = "unknown_chain"
 	// CodeChainDisabled: the chain exists and takes no new orders.
 	CodeChainDisabled Code = "chain_disabled"
+	// CodeWrongMode: the chain is of the other mode than the key.
+	CodeWrongMode Code = "wrong_mode"
 	// CodeInvalidExpiry: the order would live shorter or longer than allowed.
 	CodeInvalidExpiry Code = "invalid_expiry"
 	// CodeInvalidCallbackURL: the callback URL is not an absolute http(s) URL.
@@ -107,7 +109,7 @@ func Codes() []Code {
 
 func inputCodes() []Code {
 	return []Code{
-		CodeInvalidAmount, CodeUnknownAsset, CodeAssetDisabled, CodeUnknownChain, CodeChainDisabled,
+		CodeInvalidAmount, CodeUnknownAsset, CodeAssetDisabled, CodeUnknownChain, CodeChainDisabled, CodeWrongMode,
 		CodeInvalidExpiry, CodeInvalidCallbackURL, CodeCallbackTargetForbidden, CodeConfirmationsTooLow,
 		CodeInvalidAddress, CodeInvalidHash, CodeInvalidID, CodeInvalidParameter, CodeMissingParameter,
 		CodeUnknownField, CodeBodyTooLarge, CodeInvalidEncoding, CodeInvalidJSON,

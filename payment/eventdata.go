@@ -151,6 +151,8 @@ func (e Event) check() error {
 	switch {
 	case !slices.Contains(EventTypes(), e.Type):
 		return E(CodeInternal, "", "unknown event type")
+	case e.Mode == "", e.Data.Order.ID != "" && e.Data.Order.Mode != e.Mode:
+		return E(CodeInternal, "", "an event without a mode, or of another than its order's")
 	case e.Data.Payment == nil && aboutPayment:
 		return E(CodeInternal, "", "an event about a payment carries none")
 	case e.Data.Deposit == nil && (e.Data.Order.ID == "" || e.Type == EventDepositCredited):
@@ -163,7 +165,9 @@ func (e Event) check() error {
 // Event is the body of a callback. Its id is not in it: it travels as the
 // webhook-id, which the signature covers.
 type Event struct {
-	Type      EventType `json:"type"`
+	Type EventType `json:"type"`
+	// Mode is that of the chain that the event is about: what is of test mode is play money, whoever it is sent to.
+	Mode      Mode      `json:"mode"`
 	Timestamp time.Time `json:"timestamp"` // when it became true
 	Data      EventData `json:"data"`
 }
@@ -174,8 +178,8 @@ func paymentEvents() []EventType {
 }
 
 // Encode writes the event as the JSON that is stored, signed and sent. It returns
-// CodeInternal for an event of an unknown type, or one that does not carry what it
-// is about.
+// CodeInternal for an event of an unknown type, or one that does not carry its mode
+// and what it is about.
 func (e Event) Encode() ([]byte, error) {
 	if err := e.check(); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func eventFixture(t *testing.T) Event {
 	at := time.Date(2026, 1, 2, 5, 4, 5, 123456789, elsewhere)
 	asset := TokenAsset("dev", token)
 	return Event{
-		Type: EventOrderPaid, Timestamp: at,
+		Type: EventOrderPaid, Mode: ModeTest, Timestamp: at,
 		Data: EventData{
 			Order: OrderSnapshot{
 				ID: "ord_1", Mode: ModeTest, State: StatePaid,
@@ -46,7 +46,7 @@ func TestEventEncode(t *testing.T) {
 	body, err := eventFixture(t).Encode()
 	require.NoError(t, err)
 	const hash = `0xabababababababababababababababababababababababababababababababab`
-	const want = `{"type":"order.paid","timestamp":"2026-01-02T03:04:05.123456Z","data":{"order":{` +
+	const want = `{"type":"order.paid","mode":"test","timestamp":"2026-01-02T03:04:05.123456Z","data":{"order":{` +
 		`"id":"ord_1","object":"order","mode":"test","state":"paid","labels":[],` +
 		`"chain":"dev","asset":"USDC","asset_id":"dev/0x5fbdb2315678afecb367f032d93f642f64180aa3",` +
 		`"amount":"25","amount_base_units":"25000000","amount_received":"25","amount_received_base_units":"25000000",` +
@@ -83,6 +83,13 @@ func TestEventEncodeRefuses(t *testing.T) {
 	event.Type = "order.imagined"
 	_, err := event.Encode()
 	require.Equal(t, CodeInternal, CodeOf(err))
+
+	for _, mode := range []Mode{"", ModeLive} {
+		event := eventFixture(t)
+		event.Mode = mode
+		_, err := event.Encode()
+		require.Equal(t, CodeInternal, CodeOf(err), "the order is of test mode")
+	}
 
 	for _, about := range []EventType{EventOrderPaymentDetected, EventPaymentReversed} {
 		event := eventFixture(t)

@@ -24,6 +24,7 @@ const (
 	CauseLate         ReviewCause = "late"
 	CauseClosedOrder  ReviewCause = "closed_order"
 	CauseWrongAsset   ReviewCause = "wrong_asset"
+	CauseWrongMode    ReviewCause = "wrong_mode" // live money at an address that was made in test mode
 	CauseReversal     ReviewCause = "reversal"
 	CauseHeld         ReviewCause = "held"
 	CauseDisagreement ReviewCause = "disagreement"

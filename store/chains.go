@@ -18,9 +18,11 @@ import (
 
 // Chain is a network as configured.
 type Chain struct {
-	Name        string
-	Family      payment.Family
-	ChainID     uint64
+	Name    string
+	Family  payment.Family
+	ChainID uint64
+	// Mode is the chain's for ever; test when empty.
+	Mode        payment.Mode
 	Genesis     payment.Hash // zero when it was not pinned
 	DisplayName string
 	BlockTime   time.Duration
@@ -69,14 +71,15 @@ type NewAsset struct {
 }
 
 // EnableChain adds a network with its nodes and its native coin, or changes its settings. StartBlock is only taken the
-// first time. Doing it again changes nothing. Error: CodeInvalidParameter when the name or chain id stands for another chain, or
-// a coin's decimals differ from those pinned.
+// first time. Doing it again changes nothing. Error: CodeInvalidParameter when the name or chain id stands for another chain or is of
+// the other mode, or a coin's decimals differ from those pinned.
 func (db *DB) EnableChain(ctx context.Context, c Chain, native NewAsset, endpoints []RPCEndpoint, by process.By) error {
 	params := sqlc.UpsertChainParams{
 		Name: c.Name, Family: string(c.Family), ChainID: int64(c.ChainID), DisplayName: c.DisplayName,
 		BlockTimeMs: int32(c.BlockTime.Milliseconds()), Confirmations: int32(c.Policy.Confirmations),
 		FinalityTag: optional(string(c.Policy.Tag)), Horizon: int32(c.Horizon), StartBlock: int64(c.StartBlock),
 		MaxRange: int32(c.MaxRange), MaxLagSeconds: int32(c.MaxLag / time.Second),
+		Mode: string(orDefault(c.Mode, payment.ModeTest)),
 	}
 	if !c.Genesis.IsZero() {
 		params.GenesisHash = c.Genesis[:]
@@ -87,7 +90,7 @@ func (db *DB) EnableChain(ctx context.Context, c Chain, native NewAsset, endpoin
 			return refused(err, "chain")
 		}
 		if n == 0 {
-			return payment.E(payment.CodeInvalidParameter, "chain", "chain %s is configured with another chain id or genesis", c.Name)
+			return payment.E(payment.CodeInvalidParameter, "chain", "chain %s is configured with another chain id, genesis or mode", c.Name)
 		}
 		if err := t.q.InsertCursor(ctx, c.Name); err != nil {
 			return fmt.Errorf("add cursor: %w", err)
@@ -107,7 +110,7 @@ func (db *DB) EnableChain(ctx context.Context, c Chain, native NewAsset, endpoin
 		}
 		_, err = t.audit(ctx, deed{
 			By: by, Action: "chain.enable", Subject: c.Name,
-			Detail: map[string]any{"chain_id": c.ChainID, "confirmations": c.Policy.Confirmations, "endpoints": len(endpoints)},
+			Detail: map[string]any{"chain_id": c.ChainID, "mode": params.Mode, "confirmations": c.Policy.Confirmations, "endpoints": len(endpoints)},
 		})
 		return err
 	})
@@ -198,7 +201,7 @@ func (db *DB) GetChain(ctx context.Context, name string) (Chain, error) {
 
 func chainOf(row sqlc.Chain) Chain {
 	c := Chain{
-		Name: row.Name, Family: payment.Family(row.Family), ChainID: uint64(row.ChainID), DisplayName: row.DisplayName,
+		Name: row.Name, Family: payment.Family(row.Family), ChainID: uint64(row.ChainID), Mode: payment.Mode(row.Mode), DisplayName: row.DisplayName,
 		BlockTime: milliseconds(row.BlockTimeMs), Policy: policyOf(row.Confirmations, row.FinalityTag),
 		Horizon: uint64(row.Horizon), StartBlock: uint64(row.StartBlock), MaxRange: uint64(row.MaxRange),
 		MaxLag: time.Duration(row.MaxLagSeconds) * time.Second, Enabled: row.Enabled, Paused: row.PausedAt != nil,

@@ -83,6 +83,7 @@ func (db *DB) control(
 // ChainProgress is how far a chain was read.
 type ChainProgress struct {
 	Name    string
+	Mode    payment.Mode
 	Enabled bool
 	Paused  bool
 	// HaltedReason is set when nothing is credited on this chain.
@@ -112,7 +113,7 @@ func (db *DB) ListProgress(ctx context.Context) ([]ChainProgress, error) {
 	chains := make([]ChainProgress, len(rows))
 	for i, row := range rows {
 		chains[i] = ChainProgress{
-			Name: row.Name, Enabled: row.Enabled, Paused: row.Paused, HaltedReason: row.HaltedReason,
+			Name: row.Name, Mode: payment.Mode(row.Mode), Enabled: row.Enabled, Paused: row.Paused, HaltedReason: row.HaltedReason,
 			Block: unsigned(row.BlockNumber), Head: unsigned(row.HeadNumber),
 			Untraced: untraced[row.Name].Untraced, TracesGivenUp: untraced[row.Name].GivenUp,
 			Quarantined: row.Quarantined, FirstQuarantined: uint64(row.FirstQuarantined), KnownTokensOnly: !row.AnyToken,

@@ -64,7 +64,8 @@ type CreditResult struct {
 // inclusion, whoever makes them, exactly one posts.
 //
 // Money in the order's asset may fulfil it; money in another asset is posted as what it is and labels the order; dust goes to
-// its own account. What a policy or review holds is posted as held. Held and unasked-for money opens a review.
+// its own account. What a policy or review holds is posted as held, and so is what came to an address of the other mode. Held and
+// unasked-for money opens a review.
 // Error: CodeNotFound.
 func (db *DB) Credit(ctx context.Context, in CreditInput) (CreditResult, error) {
 	var result CreditResult
@@ -200,6 +201,9 @@ func (t txn) postCredit(ctx context.Context, in CreditInput, order *orderRow, ab
 	if cause == "" {
 		return reason, nil
 	}
+	if about.WrongMode {
+		cause = process.CauseWrongMode
+	}
 	return reason, t.askForReview(ctx, about, cause, posting.Credit.Kind == ledger.KindHeld)
 }
 
@@ -247,7 +251,7 @@ func (t txn) confirmed(ctx context.Context, in CreditInput, order *orderRow, abo
 		Inclusion: payment.InclusionRef{Payment: in.PaymentID, Inclusion: in.Inclusion},
 		Asset:     about.asset.ID, Amount: about.Amount.Amount, Address: payment.AddressID(about.AddressID),
 		Merchant: payment.MerchantID(about.MerchantID), Mode: payment.Mode(about.Mode), Order: payment.OrderID(deref(about.OrderID)),
-		ReviewHolds: about.HeldByReview || in.Review == process.CauseHeld || in.Review == process.CauseDisagreement,
+		ReviewHolds: about.HeldByReview || about.WrongMode || in.Review == process.CauseHeld || in.Review == process.CauseDisagreement,
 	}
 	if order != nil {
 		c.Facts = payment.CreditFacts{

@@ -27,14 +27,7 @@ func reviews(t *testing.T, b *storetest.Bundle, id payment.PaymentID) []string {
 // balances is what the merchant has of an asset: available and held, in base units.
 func balances(t *testing.T, b *storetest.Bundle, asset payment.AssetID) [2]string {
 	t.Helper()
-	list, err := b.DB.Balances(t.Context(), b.Principal)
-	require.NoError(t, err)
-	for _, balance := range list {
-		if balance.Asset.ID == asset {
-			return [2]string{balance.Available.String(), balance.Held.String()}
-		}
-	}
-	return [2]string{"0", "0"}
+	return balancesIn(t, b, asset, b.Principal.Mode)
 }
 
 func TestCreditFulfilsTheOrder(t *testing.T) {

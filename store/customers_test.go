@@ -31,8 +31,9 @@ func TestACustomersOrdersShareAnAddress(t *testing.T) {
 	require.NotEqual(t, first.Address, named.Address, "a name alone asks for no standing address")
 	require.NotEqual(t, first.Address, b.Order(t, storetest.Of("bob")).Address)
 	other, principal := b.NewMerchant(t)
+	b.EnableLive(t)
 	require.NotEqual(t, first.Address, b.Order(t, storetest.Of("ann"), func(n *store.NewOrder) { n.Merchant = other }).Address)
-	require.NotEqual(t, first.Address, b.Order(t, storetest.Of("ann"), func(n *store.NewOrder) { n.Mode = payment.ModeLive }).Address)
+	require.NotEqual(t, first.Address, b.Order(t, storetest.Of("ann"), storetest.OnLive).Address)
 
 	shown, err := b.DB.GetOrder(t.Context(), b.Principal, second.ID)
 	require.NoError(t, err)

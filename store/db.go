@@ -41,6 +41,8 @@ type DB struct {
 	pool *pgxpool.Pool
 	q    *sqlc.Queries
 	log  *slog.Logger
+	// creating lets one order of a merchant and mode be created at a time.
+	creating turns
 }
 
 const (

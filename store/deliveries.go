@@ -32,6 +32,7 @@ type Delivery struct {
 	URL        string
 	Secret     seal.Sealed
 	SealedAt   seal.Place // where Secret and Previous open
+	Targets    []string   // host:port inside the operator's network that the merchant may be called at
 	// Previous also signs during a rotation; nil otherwise.
 	Previous *seal.Sealed
 	// Attempts were recorded before this one, in this round of the schedule.
@@ -163,8 +164,11 @@ func (a *acquiring) run(ctx context.Context) error {
 		SealedAt: EndpointSecretPlace(payment.EndpointID(a.endpoint)),
 		Attempts: int(head.Attempts), Round: int(head.Round),
 	}
-	if target.SealedForMerchant { // its own merchant's, whatever the row names: no other merchant's secret signs for it
-		a.found.Delivery.SealedAt = MerchantSecretPlace(payment.MerchantID(target.MerchantID))
+	if target.SealedForMerchant { // its own merchant's and mode's, whatever the row names: no other secret signs for it
+		a.found.Delivery.SealedAt = MerchantSecretPlace(payment.MerchantID(target.MerchantID), payment.Mode(target.Mode))
+	}
+	if a.found.Delivery.Targets, err = a.callbackTargets(ctx, target.MerchantID, target.Mode); err != nil {
+		return err
 	}
 	if target.PreviousValid {
 		a.found.Delivery.Previous = &seal.Sealed{KeyID: deref(target.PreviousSecretKey), Bytes: target.PreviousSecret}

@@ -21,9 +21,10 @@ func (p *inclusionRow) counted() payment.Amount {
 	}
 }
 
-// deposit is how much of the payment is for no order of its customer; nothing of dust is.
+// deposit is how much of the payment is for no order of its customer; nothing of dust is, nor of what came to his address of the other
+// mode: that is for a person.
 func (p *inclusionRow) deposit() payment.Amount {
-	if p.CustomerID == nil || p.CreditedTo != nil && *p.CreditedTo == accountDust {
+	if p.CustomerID == nil || p.WrongMode || p.CreditedTo != nil && *p.CreditedTo == accountDust {
 		return payment.Amount{}
 	}
 	return p.Amount.SubFloor(p.counted())
@@ -78,7 +79,7 @@ func (t txn) writeOwnEvent(ctx context.Context, ev newEvent) error {
 	if err != nil {
 		return fmt.Errorf("number event %s: %w", ev.Key, err)
 	}
-	body, err := encodeEvent(nil, ev, next.At)
+	body, err := encodeEvent(nil, payment.Mode(ev.Payment.Mode), ev, next.At)
 	if err != nil {
 		return fmt.Errorf("render event %s: %w", ev.Key, err)
 	}

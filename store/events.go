@@ -45,7 +45,7 @@ func (t txn) writeEvent(ctx context.Context, order *orderRow, ev newEvent) error
 	if err := t.raiseOrders(ctx, order); err != nil {
 		return err
 	}
-	body, err := encodeEvent(order, ev, next.At)
+	body, err := encodeEvent(order, payment.Mode(order.Mode), ev, next.At)
 	if err != nil {
 		return fmt.Errorf("render event %s: %w", ev.Key, err)
 	}
@@ -90,8 +90,8 @@ func (t txn) fanOut(ctx context.Context, orderEndpoint *string, ev sqlc.InsertEv
 	return nil
 }
 
-func encodeEvent(order *orderRow, ev newEvent, at time.Time) ([]byte, error) {
-	event := payment.Event{Type: ev.Type, Timestamp: at}
+func encodeEvent(order *orderRow, mode payment.Mode, ev newEvent, at time.Time) ([]byte, error) {
+	event := payment.Event{Type: ev.Type, Mode: mode, Timestamp: at}
 	if order != nil {
 		var err error
 		if event.Data.Order, err = order.snapshot(ev.Received); err != nil {
@@ -151,7 +151,7 @@ func (p *inclusionRow) snapshot(order *orderRow) (payment.PaymentSnapshot, error
 		Confirmations: p.confirmations(), ConfirmationsRequired: int(required.Confirmations), FinalityRequired: required.Tag,
 		FirstSeenAt: p.CreatedAt, CreditedAt: p.CreditedAt,
 	}
-	if p.CustomerID != nil {
+	if p.CustomerID != nil && !p.WrongMode {
 		counted := p.counted()
 		s.AllocatedAmount, s.AllocatedAmountBaseUnits = p.asset.Format(counted), &counted
 	}

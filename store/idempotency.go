@@ -42,7 +42,7 @@ type Answer struct {
 // claimLock is how long a process may take to answer before another takes over.
 const claimLock = 30 * time.Second
 
-// claim looks the key up. An empty outcome means that there is none yet.
+// claim looks the key up. An empty outcome means that there is none yet. What can be taken over is not yet.
 func (t txn) claim(ctx context.Context, n NewOrder) (Claim, error) {
 	row, err := t.q.IdempotencyKey(ctx, sqlc.IdempotencyKeyParams{
 		MerchantID: string(n.Merchant), Mode: string(n.Mode), Key: n.IdempotencyKey,
@@ -65,15 +65,19 @@ func (t txn) claim(ctx context.Context, n NewOrder) (Claim, error) {
 			"the first request with this key is still being answered")
 	default:
 		claim.Outcome = ClaimTakenOver
-		err := t.q.TakeOverIdempotencyKey(ctx, sqlc.TakeOverIdempotencyKeyParams{
-			MerchantID: string(n.Merchant), Mode: string(n.Mode), Key: n.IdempotencyKey, Owner: n.Owner,
-			LockMs: claimLock.Milliseconds(),
-		})
-		if err != nil {
-			return Claim{}, fmt.Errorf("take over the idempotency key: %w", err)
-		}
 	}
 	return claim, nil
+}
+
+func (t txn) takeOver(ctx context.Context, n NewOrder) error {
+	err := t.q.TakeOverIdempotencyKey(ctx, sqlc.TakeOverIdempotencyKeyParams{
+		MerchantID: string(n.Merchant), Mode: string(n.Mode), Key: n.IdempotencyKey, Owner: n.Owner,
+		LockMs: claimLock.Milliseconds(),
+	})
+	if err != nil {
+		return fmt.Errorf("take over the idempotency key: %w", err)
+	}
+	return nil
 }
 
 func (t txn) insertKey(ctx context.Context, id payment.OrderID, n NewOrder) error {

@@ -20,7 +20,8 @@ type identity struct {
 // arrival is a transfer to an address of ours, in an asset that is or was enabled.
 type arrival struct {
 	Sighting
-	block   payment.BlockRef
+	block payment.BlockRef
+	// to is the address, with the chain's mode. One that was made in the other mode is nobody's in particular of its merchant.
 	to      sqlc.MatchRecipientsRow
 	assetID string
 	// dustBelow is what the asset calls dust today.
@@ -53,21 +54,33 @@ func (t txn) arrivals(ctx context.Context, turn chainTurn, batch Batch, mode pla
 	if len(raw) == 0 {
 		return nil, nil
 	}
-	rows, err := t.q.MatchRecipients(ctx, sqlc.MatchRecipientsParams{Family: string(turn.family), Recipients: raw})
+	rows, err := t.q.MatchRecipients(ctx, sqlc.MatchRecipientsParams{Chain: turn.chain, Recipients: raw})
 	if err != nil {
 		return nil, fmt.Errorf("match recipients: %w", err)
 	}
 	if len(rows) == 0 {
 		return nil, nil
 	}
+	live := make(map[payment.Address]bool) // on a chain of test money
 	for _, row := range rows {
-		recipients[payment.Address{Family: turn.family, Raw: string(row.Bytes)}] = row
+		address := payment.Address{Family: turn.family, Raw: string(row.Bytes)}
+		if !row.TakesMoney {
+			live[address] = true
+			continue
+		}
+		if !row.OwnMode {
+			row.OrderID, row.CustomerID = nil, nil
+		}
+		recipients[address] = row
 	}
 	if err := unresolved(batch, recipients); err != nil {
 		return nil, err
 	}
 	if mode == placeRecorded {
 		if err := t.countPoisonings(ctx, turn.chain, batch, recipients); err != nil {
+			return nil, err
+		}
+		if err := t.countPlayMoney(ctx, turn.chain, batch, live); err != nil {
 			return nil, err
 		}
 	}

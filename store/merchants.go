@@ -40,17 +40,21 @@ type NewMerchant struct {
 	LatePolicy    payment.LatePolicy    // credit_only
 	LateWindow    *time.Duration        // a day
 	// ToleranceBPS is how much less than due fulfils an order, in basis points.
-	ToleranceBPS    int
-	MaxOpenOrders   int // 1000
-	OrdersPerMinute int // 120
-	// CallbackSecret is sealed for SealMerchantSecret and the merchant's id.
-	CallbackSecret seal.Sealed
+	ToleranceBPS int
+	// Limits are for each mode apart.
+	MaxOpenOrders     int // 1000
+	OrdersPerMinute   int // 120
+	RequestsPerMinute int // 1200
+	// CallbackSecret and TestCallbackSecret are sealed for MerchantSecretPlace in their mode. Without the second, no test order names a URL.
+	CallbackSecret     seal.Sealed
+	TestCallbackSecret *seal.Sealed
 }
 
 const (
-	defaultLateWindow      = 24 * time.Hour
-	defaultMaxOpenOrders   = 1000
-	defaultOrdersPerMinute = 120
+	defaultLateWindow        = 24 * time.Hour
+	defaultMaxOpenOrders     = 1000
+	defaultOrdersPerMinute   = 120
+	defaultRequestsPerMinute = 1200
 )
 
 // CreateMerchant adds a merchant. Adding it again, by its id, changes nothing.
@@ -64,9 +68,13 @@ func (db *DB) CreateMerchant(ctx context.Context, m NewMerchant, by process.By) 
 		PaymentPolicy:     string(orDefault(m.PaymentPolicy, payment.PaymentAvailable)),
 		LatePolicy:        string(orDefault(m.LatePolicy, payment.LateCreditOnly)),
 		LateWindowSeconds: int32(window / time.Second), ToleranceBps: int32(m.ToleranceBPS),
-		MaxOpenOrders:   int32(orDefault(m.MaxOpenOrders, defaultMaxOpenOrders)),
-		OrdersPerMinute: int32(orDefault(m.OrdersPerMinute, defaultOrdersPerMinute)),
-		CallbackSecret:  m.CallbackSecret.Bytes, CallbackSecretKey: m.CallbackSecret.KeyID,
+		MaxOpenOrders:     int32(orDefault(m.MaxOpenOrders, defaultMaxOpenOrders)),
+		OrdersPerMinute:   int32(orDefault(m.OrdersPerMinute, defaultOrdersPerMinute)),
+		RequestsPerMinute: int32(orDefault(m.RequestsPerMinute, defaultRequestsPerMinute)),
+		CallbackSecret:    m.CallbackSecret.Bytes, CallbackSecretKey: m.CallbackSecret.KeyID,
+	}
+	if m.TestCallbackSecret != nil {
+		params.TestCallbackSecret, params.TestCallbackSecretKey = m.TestCallbackSecret.Bytes, &m.TestCallbackSecret.KeyID
 	}
 	return db.tx(ctx, func(ctx context.Context, t txn) error {
 		if err := t.q.InsertMerchant(ctx, params); err != nil {
@@ -75,6 +83,29 @@ func (db *DB) CreateMerchant(ctx context.Context, m NewMerchant, by process.By) 
 		_, err := t.audit(ctx, deed{
 			By: by, Action: "merchant.create", Subject: string(m.ID), RequestID: "merchant.create/" + string(m.ID),
 		})
+		return err
+	})
+}
+
+// GiveTestSecret gives a merchant of an older release, whose callbacks to URLs that orders name were all signed with one secret, one of
+// their own for test mode; the endpoints of those orders sign with it. Errors: CodeNotFound, CodeInvalidParameter when he has one.
+func (db *DB) GiveTestSecret(ctx context.Context, id payment.MerchantID, secret seal.Sealed, by process.By) error {
+	return db.tx(ctx, func(ctx context.Context, t txn) error {
+		n, err := t.q.SetTestSecret(ctx, sqlc.SetTestSecretParams{ID: string(id), Secret: secret.Bytes, SecretKey: secret.KeyID})
+		if err != nil {
+			return fmt.Errorf("keep the secret: %w", err)
+		}
+		if n == 0 {
+			if _, err := t.q.DepositPolicy(ctx, string(id)); err != nil {
+				return notFound(err, "merchant")
+			}
+			return payment.E(payment.CodeInvalidParameter, "merchant", "this merchant has a secret for test callbacks")
+		}
+		err = t.q.SealTestEndpoints(ctx, sqlc.SealTestEndpointsParams{MerchantID: string(id), Secret: secret.Bytes, SecretKey: secret.KeyID})
+		if err != nil {
+			return fmt.Errorf("keep the secret of endpoints: %w", err)
+		}
+		_, err = t.audit(ctx, deed{By: by, Action: "merchant.test_secret", Subject: string(id)})
 		return err
 	})
 }

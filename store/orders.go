@@ -30,6 +30,7 @@ func (db *DB) LookupAsset(ctx context.Context, chain, code string) (AssetInfo, e
 type orderableAsset struct {
 	AssetInfo
 	family payment.Family
+	mode   payment.Mode
 	policy payment.ConfirmationPolicy
 }
 
@@ -55,7 +56,7 @@ func lookupAsset(ctx context.Context, q *sqlc.Queries, chain, code string) (orde
 		AssetInfo: AssetInfo{
 			Asset: asset, DustBelow: row.DustBelow.Amount, Tolerance: row.Tolerance.Amount, Enabled: true,
 		},
-		family: payment.Family(row.Family), policy: policyOf(row.Confirmations, row.FinalityTag),
+		family: payment.Family(row.Family), mode: payment.Mode(row.Mode), policy: policyOf(row.Confirmations, row.FinalityTag),
 	}, nil
 }
 
@@ -90,12 +91,14 @@ type NewOrder struct {
 }
 
 // CreateOrder commits an order that has no address yet, together with the idempotency key that finds it again, or says
-// what became of the key before. From then on there will be one order for the key, whatever dies.
+// what became of the key before. From then on there will be one order for the key, whatever dies. Repetitions of what was answered, or
+// is being answered, wait for nobody; of a merchant's other requests of a mode one is at work at a time, and the rest wait without a
+// connection.
 //
 // Errors: CodeIdempotencyMismatch; CodeIdempotencyInFlight, CodeRateLimited and CodeChainLagging (with RetryAfterOf), CodeOpenOrderCap;
 // LookupAsset's; CodeInvalidAmount, CodeInvalidExpiry, CodeConfirmationsTooLow, CodeInvalidParameter (confirmations, customer_id,
 // address_mode), CodeMissingParameter (customer_id);
-// CodeAddressesExhausted when there is no wallet to derive from; CodeUnauthorized for a disabled merchant. An error leaves
+// CodeWrongMode; CodeInvalidCallbackURL when nothing can sign callbacks to it; CodeAddressesExhausted when there is no wallet to derive from; CodeUnauthorized for a disabled merchant. An error leaves
 // nothing behind.
 func (db *DB) CreateOrder(ctx context.Context, n NewOrder) (Claim, error) {
 	if n.ExpiresIn < MinExpiresIn || n.ExpiresIn > MaxExpiresIn || n.ExpiresIn%time.Second != 0 {
@@ -107,14 +110,25 @@ func (db *DB) CreateOrder(ctx context.Context, n NewOrder) (Claim, error) {
 	if err := n.checkCustomer(); err != nil {
 		return Claim{}, err
 	}
-	var claim Claim
-	err := db.tx(ctx, func(ctx context.Context, t txn) error {
-		if err := t.q.LockMerchantOrders(ctx, string(n.Merchant)); err != nil {
+	claim, err := db.reader().claim(ctx, n)
+	if err != nil || claim.Outcome == ClaimReplayed {
+		return claim, classify(err)
+	}
+	done, err := db.creating.take(ctx, string(n.Merchant)+" "+string(n.Mode))
+	if err != nil {
+		return Claim{}, err
+	}
+	defer done()
+	err = db.tx(ctx, func(ctx context.Context, t txn) error {
+		err := t.q.LockMerchantOrders(ctx, sqlc.LockMerchantOrdersParams{MerchantID: string(n.Merchant), Mode: string(n.Mode)})
+		if err != nil {
 			return fmt.Errorf("lock the merchant's orders: %w", err)
 		}
-		var err error
-		if claim, err = t.claim(ctx, n); err != nil || claim.Outcome != "" {
+		if claim, err = t.claim(ctx, n); err != nil || claim.Outcome == ClaimReplayed {
 			return err
+		}
+		if claim.Outcome == ClaimTakenOver {
+			return t.takeOver(ctx, n)
 		}
 		claim = Claim{OrderID: payment.NewOrderID(), Outcome: ClaimFresh}
 		if err := t.insertOrder(ctx, claim.OrderID, n); err != nil {
@@ -129,13 +143,16 @@ func (db *DB) CreateOrder(ctx context.Context, n NewOrder) (Claim, error) {
 }
 
 func (t txn) insertOrder(ctx context.Context, id payment.OrderID, n NewOrder) error {
-	merchant, err := t.admit(ctx, n.Merchant)
+	merchant, err := t.admit(ctx, n)
 	if err != nil {
 		return err
 	}
 	asset, err := lookupAsset(ctx, t.q, n.Chain, n.Asset)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case asset.mode != n.Mode:
+		return payment.E(payment.CodeWrongMode, "chain", "this chain is of %s mode; use a key of that mode", asset.mode)
 	}
 	if err := t.upToDate(ctx, n.Chain); err != nil {
 		return err
@@ -182,14 +199,16 @@ func (t txn) insertOrder(ctx context.Context, id payment.OrderID, n NewOrder) er
 	return nil
 }
 
-// admit checks the merchant's limits.
-func (t txn) admit(ctx context.Context, id payment.MerchantID) (sqlc.MerchantPoliciesRow, error) {
-	m, err := t.q.MerchantPolicies(ctx, string(id))
+// admit checks the merchant's limits, which are for each mode apart.
+func (t txn) admit(ctx context.Context, n NewOrder) (sqlc.MerchantPoliciesRow, error) {
+	m, err := t.q.MerchantPolicies(ctx, sqlc.MerchantPoliciesParams{ID: string(n.Merchant), Mode: string(n.Mode)})
 	switch {
 	case err != nil:
 		return m, notFound(err, "merchant")
 	case m.Disabled:
 		return m, payment.E(payment.CodeUnauthorized, "", "this merchant is disabled")
+	case n.CallbackURL != "" && !m.SignsCallbacks:
+		return m, payment.E(payment.CodeInvalidCallbackURL, "callback_url", "there is no secret yet that signs test callbacks to it; ask the operator for one")
 	case m.RecentOrders >= int64(m.OrdersPerMinute):
 		wait := time.Duration(m.RateWaitMs) * time.Millisecond
 		return m, payment.Wrap(retryAfterError(wait), payment.CodeRateLimited, "", "at most %d orders a minute", m.OrdersPerMinute)
@@ -223,6 +242,9 @@ func (t txn) orderEndpoint(ctx context.Context, n NewOrder) (*string, error) {
 type retryAfterError time.Duration
 
 func (r retryAfterError) Error() string { return "again in " + time.Duration(r).String() }
+
+// RetryAfter is the cause of a refusal that time heals, for RetryAfterOf to find.
+func RetryAfter(wait time.Duration) error { return retryAfterError(wait) }
 
 // RetryAfterOf tells after what time the refused request is worth repeating, if the refusal knows.
 func RetryAfterOf(err error) (time.Duration, bool) {

@@ -111,12 +111,13 @@ func TestIdempotencyKeyFindsItsOrder(t *testing.T) {
 func TestIdempotencyKeysAreApartByMerchantAndMode(t *testing.T) {
 	t.Parallel()
 	b := storetest.New(t)
+	b.EnableLive(t)
 	n := b.NewOrder()
 	otherMerchant, _ := b.NewMerchant(t)
 	ids := map[payment.OrderID]bool{}
 	for _, change := range []func(*store.NewOrder){
 		func(*store.NewOrder) {},
-		func(o *store.NewOrder) { o.Mode = payment.ModeLive },
+		storetest.OnLive,
 		func(o *store.NewOrder) { o.Merchant = otherMerchant },
 	} {
 		o := n

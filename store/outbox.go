@@ -137,7 +137,8 @@ type Route struct {
 }
 
 // Route decides by the rows as they are now. An open order takes its money itself, and so does an expired or cancelled one
-// within its late window; money for any other needs a review, and so does a deposit, whose review asks nobody.
+// within its late window; money for any other needs a review, as does what came to an address of the other mode, and a deposit, whose
+// review asks nobody.
 func (db *DB) Route(ctx context.Context, m OutboxMessage) (Route, error) {
 	if m.ReviewCause != "" {
 		return Route{To: RouteReview, Cause: m.ReviewCause}, nil
@@ -154,6 +155,8 @@ func (db *DB) Route(ctx context.Context, m OutboxMessage) (Route, error) {
 		return Route{To: RouteOrder}, nil
 	case m.Signal == process.SignalPaymentDropped || !unsettled:
 		return Route{To: RouteNobody}, nil
+	case row.WrongMode:
+		return Route{To: RouteReview, Cause: process.CauseWrongMode}, nil
 	case m.OrderID == "":
 		return Route{To: RouteReview, Cause: process.CauseDeposit}, nil
 	case row.WithinLateWindow && (state == payment.StateExpired || state == payment.StateCancelled):

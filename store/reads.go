@@ -19,6 +19,8 @@ type Principal struct {
 	Mode       payment.Mode
 	Scopes     []string
 	KeyID      payment.KeyID
+	// What the merchant may ask for in a minute, in this mode.
+	RequestsPerMinute, OrdersPerMinute int
 }
 
 // Has tells whether the key has the scope.
@@ -40,7 +42,7 @@ func (db *DB) Authenticate(ctx context.Context, hash [32]byte) (Principal, error
 	}
 	return Principal{
 		MerchantID: payment.MerchantID(row.MerchantID), Mode: payment.Mode(row.Mode), Scopes: row.Scopes,
-		KeyID: payment.KeyID(row.ID),
+		KeyID: payment.KeyID(row.ID), RequestsPerMinute: int(row.RequestsPerMinute), OrdersPerMinute: int(row.OrdersPerMinute),
 	}, nil
 }
 

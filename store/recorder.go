@@ -120,20 +120,21 @@ func (r *Recorder) ObserveHead(ctx context.Context, s ScanSession, head payment.
 	return nil
 }
 
-// Known returns those of the addresses that were issued, as of now. It only saves reading receipts: Record decides.
+// Known returns those of the addresses that were issued, as of now, and to which what comes on this chain is money. It only saves reading
+// receipts: Record decides.
 func (r *Recorder) Known(ctx context.Context, s ScanSession, addresses []payment.Address) ([]payment.Address, error) {
-	byFamily := make(map[payment.Family][][]byte)
-	for _, address := range addresses {
-		byFamily[address.Family] = append(byFamily[address.Family], address.Bytes())
+	raw := make([][]byte, len(addresses))
+	for i, address := range addresses {
+		raw[i] = address.Bytes()
+	}
+	rows, err := r.db.q.MatchRecipients(ctx, sqlc.MatchRecipientsParams{Chain: s.Chain, Recipients: raw})
+	if err != nil {
+		return nil, fmt.Errorf("look up recipients on chain %s: %w", s.Chain, classify(err))
 	}
 	var known []payment.Address
-	for family, raw := range byFamily {
-		rows, err := r.db.q.MatchRecipients(ctx, sqlc.MatchRecipientsParams{Family: string(family), Recipients: raw})
-		if err != nil {
-			return nil, fmt.Errorf("look up recipients on chain %s: %w", s.Chain, classify(err))
-		}
-		for _, row := range rows {
-			known = append(known, payment.Address{Family: family, Raw: string(row.Bytes)})
+	for _, row := range rows {
+		if row.TakesMoney {
+			known = append(known, payment.Address{Family: payment.Family(row.Family), Raw: string(row.Bytes)})
 		}
 	}
 	return known, nil

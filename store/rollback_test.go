@@ -14,9 +14,13 @@ import (
 )
 
 // credit confirms the payment's newest inclusion.
-func (m *miner) credit(t *testing.T, transfer payment.Transfer) store.CreditResult {
+func (m *miner) credit(t *testing.T, transfer payment.Transfer, change ...func(*store.CreditInput)) store.CreditResult {
 	t.Helper()
-	result, err := m.DB.Credit(t.Context(), m.creditInput(t, transfer))
+	in := m.creditInput(t, transfer)
+	for _, f := range change {
+		f(&in)
+	}
+	result, err := m.DB.Credit(t.Context(), in)
 	require.NoError(t, err)
 	return result
 }

@@ -5,9 +5,14 @@ import (
 	"github.com/sluicepay/sluice/payment"
 )
 
-// MerchantSecretPlace is where the secret stands that signs callbacks to a URL that an order names itself.
-func MerchantSecretPlace(id payment.MerchantID) seal.Place {
-	return seal.Place{Purpose: SealMerchantSecret, RowID: string(id)}
+// MerchantSecretPlace is where the secret stands that signs callbacks to a URL that an order of the mode names itself. The live one is
+// where releases before there were two had theirs.
+func MerchantSecretPlace(id payment.MerchantID, mode payment.Mode) seal.Place {
+	row := string(id)
+	if mode != payment.ModeLive {
+		row += "/" + string(mode)
+	}
+	return seal.Place{Purpose: SealMerchantSecret, RowID: row}
 }
 
 // EndpointSecretPlace is where the secret stands that signs callbacks to a merchant's endpoint.

@@ -65,7 +65,7 @@ func TestADeliverySaysWhereItsSecretOpens(t *testing.T) {
 	t.Parallel()
 	c := setupCourier(t)
 	at, order := c.orderAt(t, "https://own.example/cb")
-	require.Equal(t, store.MerchantSecretPlace(c.Merchant), at.take(t, order, "w").SealedAt)
+	require.Equal(t, store.MerchantSecretPlace(c.Merchant, payment.ModeTest), at.take(t, order, "w").SealedAt)
 	require.Equal(t, store.EndpointSecretPlace(c.endpoint), c.take(t, order, "w").SealedAt)
 }
 

@@ -101,6 +101,25 @@ func (t txn) countPoisonings(ctx context.Context, chain string, batch Batch, our
 	return nil
 }
 
+// countPlayMoney counts transfers of test money to live addresses. A block that is read again is not counted again.
+func (t txn) countPlayMoney(ctx context.Context, chain string, batch Batch, live map[payment.Address]bool) error {
+	n := int64(0)
+	for _, block := range batch.Blocks {
+		for _, seen := range block.Sightings {
+			if live[seen.To] && !seen.Amount.IsZero() {
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	if err := t.q.CountPlayMoney(ctx, sqlc.CountPlayMoneyParams{Chain: chain, N: n}); err != nil {
+		return fmt.Errorf("count test money at live addresses: %w", err)
+	}
+	return nil
+}
+
 // coverAnyToken adds the blocks of the batch that were read in full for every contract.
 func (t txn) coverAnyToken(ctx context.Context, chain string, blocks []SeenBlock) error {
 	for i := 0; i < len(blocks); i++ {
@@ -155,7 +174,9 @@ type StrangeCounts struct {
 	// Poisonings are transfers of nothing, in any token that is looked for.
 	Poisonings uint64
 	// Dust are payments that were dust when they were first recorded.
-	Dust                               uint64
+	Dust uint64
+	// PlayMoney are transfers of test money to live addresses.
+	PlayMoney                          uint64
 	UnknownTransfers, UnknownContracts uint64
 }
 
@@ -168,7 +189,7 @@ func (db *DB) StrangeCounts(ctx context.Context) ([]StrangeCounts, error) {
 	counts := make([]StrangeCounts, len(rows))
 	for i, row := range rows {
 		counts[i] = StrangeCounts{
-			Chain: row.Chain, Poisonings: uint64(row.Poisonings), Dust: uint64(row.Dust),
+			Chain: row.Chain, Poisonings: uint64(row.Poisonings), Dust: uint64(row.Dust), PlayMoney: uint64(row.PlayMoney),
 			UnknownTransfers: uint64(row.UnknownTransfers), UnknownContracts: uint64(row.UnknownContracts),
 		}
 	}

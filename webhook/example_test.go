@@ -30,11 +30,11 @@ func Example() {
 	}))
 	defer receiver.Close()
 
-	targets, err := webhook.ParseTargets(strings.TrimPrefix(receiver.URL, "http://"))
+	targets, err := webhook.NewTargets([]string{strings.TrimPrefix(receiver.URL, "http://")})
 	if err != nil {
 		panic(err)
 	}
-	sender := webhook.NewSender(webhook.Config{Targets: targets})
+	sender := webhook.NewSender(webhook.Config{})
 	defer sender.Close()
 
 	result, err := sender.Send(context.Background(), webhook.Message{
@@ -42,6 +42,7 @@ func Example() {
 		URL:     receiver.URL + "/hooks",
 		Body:    []byte(`{"type":"order.paid"}`),
 		Secrets: []webhook.Secret{secret},
+		Targets: targets,
 	})
 	if err != nil {
 		panic(err)

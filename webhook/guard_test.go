@@ -94,25 +94,30 @@ func TestDNSRebinding(t *testing.T) {
 	result := send(t, webhook.Config{Resolver: resolver.client}, raw)
 	require.Equal(t, webhook.OutcomeRefusedTarget, result.Outcome)
 
-	address := webhook.Config{Resolver: resolver.client, Targets: targets(t, "127.0.0.1:"+port)}
-	require.Equal(t, webhook.OutcomeRefusedTarget, send(t, address, raw).Outcome, "an address on the list does not cover a name")
+	config := webhook.Config{Resolver: resolver.client}
+	require.Equal(t, webhook.OutcomeRefusedTarget, send(t, config, raw, targets(t, "127.0.0.1:"+port)).Outcome, "an address on the list does not cover a name")
 	require.Zero(t, receiver.connections.Load())
 
-	name := webhook.Config{Resolver: resolver.client, Targets: targets(t, "rebound.example.com:"+port)}
-	require.Equal(t, webhook.OutcomeDelivered, send(t, name, "http://Rebound.example.com:"+port+"/").Outcome, "a name on the list covers itself")
-	require.Equal(t, webhook.OutcomeRefusedTarget, send(t, name, "http://rebound.example.com:1024/").Outcome, "and no other port")
+	name := targets(t, "rebound.example.com:"+port)
+	require.Equal(t, webhook.OutcomeDelivered, send(t, config, "http://Rebound.example.com:"+port+"/", name).Outcome, "a name on the list covers itself")
+	require.Equal(t, webhook.OutcomeRefusedTarget, send(t, config, "http://rebound.example.com:1024/", name).Outcome, "and no other port")
 	require.EqualValues(t, 1, receiver.connections.Load())
 }
 
-// A pooled connection that the list let through serves its own host and port only.
+// A pooled connection that the list let through serves its own host and port only, and only merchants who were granted it: another one's
+// URL may name the same host.
 func TestPooledConnectionIsNotShared(t *testing.T) {
 	t.Parallel()
 	receiver := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	resolver := newResolver(t, netip.MustParseAddr("127.0.0.1"))
-	sender := newSender(t, webhook.Config{Resolver: resolver.client, Targets: targets(t, "127.0.0.1:"+receiver.port())})
-	require.Equal(t, webhook.OutcomeDelivered, sendWith(t, sender, receiver.URL).Outcome)
-	require.Equal(t, webhook.OutcomeRefusedTarget, sendWith(t, sender, "http://rebound.example.com:"+receiver.port()+"/").Outcome)
-	require.EqualValues(t, 1, receiver.connections.Load())
+	sender := newSender(t, webhook.Config{Resolver: resolver.client})
+	named := "http://rebound.example.com:" + receiver.port() + "/"
+	address := targets(t, "127.0.0.1:"+receiver.port())
+	require.Equal(t, webhook.OutcomeDelivered, sendWith(t, sender, receiver.URL, address).Outcome)
+	require.Equal(t, webhook.OutcomeRefusedTarget, sendWith(t, sender, named, address).Outcome)
+	require.Equal(t, webhook.OutcomeDelivered, sendWith(t, sender, named, targets(t, "rebound.example.com:"+receiver.port())).Outcome)
+	require.Equal(t, webhook.OutcomeRefusedTarget, sendWith(t, sender, named).Outcome, "the connection is another merchant's")
+	require.EqualValues(t, 2, receiver.connections.Load())
 }
 
 func TestNameThatDoesNotResolve(t *testing.T) {

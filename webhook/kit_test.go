@@ -92,26 +92,29 @@ func newSender(t *testing.T, cfg webhook.Config) *webhook.Sender {
 	return sender
 }
 
-func send(t *testing.T, cfg webhook.Config, url string) webhook.Result {
+// send makes one attempt for a merchant who was granted the targets, if any.
+func send(t *testing.T, cfg webhook.Config, url string, granted ...webhook.Targets) webhook.Result {
 	t.Helper()
 	sender := newSender(t, cfg)
 	defer sender.Close() // before the receiver closes, which waits for its connections
-	return sendWith(t, sender, url)
+	return sendWith(t, sender, url, granted...)
 }
 
-func sendWith(t *testing.T, sender *webhook.Sender, url string) webhook.Result {
+func sendWith(t *testing.T, sender *webhook.Sender, url string, granted ...webhook.Targets) webhook.Result {
 	t.Helper()
-	result, err := sender.Send(t.Context(), webhook.Message{
-		ID: "evt_1", URL: url, Body: []byte(testBody), Secrets: []webhook.Secret{webhook.NewSecret()},
-	})
+	message := webhook.Message{ID: "evt_1", URL: url, Body: []byte(testBody), Secrets: []webhook.Secret{webhook.NewSecret()}}
+	if len(granted) > 0 {
+		message.Targets = granted[0]
+	}
+	result, err := sender.Send(t.Context(), message)
 	require.NoError(t, err)
 	require.Contains(t, webhook.Outcomes(), result.Outcome)
 	return result
 }
 
-func targets(t *testing.T, list string) webhook.Targets {
+func targets(t *testing.T, list ...string) webhook.Targets {
 	t.Helper()
-	parsed, err := webhook.ParseTargets(list)
+	parsed, err := webhook.NewTargets(list)
 	require.NoError(t, err)
 	return parsed
 }

@@ -84,7 +84,7 @@ func TestExcerpt(t *testing.T) {
 				w.WriteHeader(http.StatusTeapot)
 				_, _ = io.WriteString(w, tt.reply)
 			})
-			excerpt := send(t, webhook.Config{Targets: receiver.allowed(t)}, receiver.URL).Excerpt
+			excerpt := send(t, webhook.Config{}, receiver.URL, receiver.allowed(t)).Excerpt
 			require.Equal(t, tt.want, excerpt)
 			require.LessOrEqual(t, len(excerpt), webhook.MaxExcerpt)
 			require.True(t, utf8.ValidString(excerpt))
@@ -142,10 +142,10 @@ func TestExcerptHoldsNoSecrets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			receiver := newReceiver(t, tt.answer)
-			sender := webhook.NewSender(webhook.Config{Targets: receiver.allowed(t)})
+			sender := webhook.NewSender(webhook.Config{})
 			t.Cleanup(sender.Close)
 			result, err := sender.Send(t.Context(), webhook.Message{
-				ID: "evt_1", URL: receiver.URL + path + "?" + query, Body: []byte(`{}`), Secrets: []webhook.Secret{secret},
+				ID: "evt_1", URL: receiver.URL + path + "?" + query, Body: []byte(`{}`), Secrets: []webhook.Secret{secret}, Targets: receiver.allowed(t),
 			})
 			require.NoError(t, err)
 			require.Equal(t, tt.want, result.Excerpt)

@@ -41,8 +41,6 @@ type Config struct {
 	// Timeout bounds one attempt from name resolution to the reply's header; zero
 	// means DefaultTimeout.
 	Timeout time.Duration
-	// Targets are excepted from the guard.
-	Targets Targets
 	// RootCAs verify receivers' certificates; nil means the system's.
 	RootCAs *x509.CertPool
 	// Resolver resolves names; nil means the system's.
@@ -62,6 +60,8 @@ type Message struct {
 	Body []byte
 	// Secrets sign the message: one, or two while a rotation lasts.
 	Secrets []Secret
+	// Targets are excepted from the guard, for this message's merchant.
+	Targets Targets
 }
 
 // Format prints the id.
@@ -73,10 +73,11 @@ func (m Message) LogValue() slog.Value { return slog.GroupValue(slog.String("id"
 // Sender makes attempts. It is safe for concurrent use; one is enough for a
 // process. Close it to drop its idle connections.
 type Sender struct {
-	timeout   time.Duration
-	targets   Targets
-	now       func() time.Time
-	transport *http.Transport
+	timeout time.Duration
+	now     func() time.Time
+	// Two pools of connections: what one merchant was granted is never used for
+	// another, whose URL may name the same host.
+	guarded, granted *http.Transport
 }
 
 // NewSender makes a sender.
@@ -87,29 +88,31 @@ func NewSender(cfg Config) *Sender {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	d := newDialer(cfg.Targets, cfg.Timeout, cfg.Resolver, cfg.RootCAs)
+	return &Sender{timeout: cfg.Timeout, now: cfg.Now, guarded: newTransport(cfg, true), granted: newTransport(cfg, false)}
+}
+
+func newTransport(cfg Config, guarded bool) *http.Transport {
+	d := newDialer(guarded, cfg.Timeout, cfg.Resolver, cfg.RootCAs)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &Sender{
-		timeout: cfg.Timeout,
-		targets: cfg.Targets,
-		now:     cfg.Now,
-		transport: &http.Transport{
-			Proxy:                  nil, // a proxy would resolve and dial where the guard cannot look
-			DialContext:            d.dial,
-			DialTLSContext:         d.dialTLS,
-			DisableCompression:     true, // nothing is ever expanded
-			MaxResponseHeaderBytes: maxReplyHeader,
-			MaxIdleConns:           maxIdleConns,
-			MaxIdleConnsPerHost:    maxIdlePerHost,
-			IdleConnTimeout:        idleConnTimeout,
-			Protocols:              protocols,
-		},
+	return &http.Transport{
+		Proxy:                  nil, // a proxy would resolve and dial where the guard cannot look
+		DialContext:            d.dial,
+		DialTLSContext:         d.dialTLS,
+		DisableCompression:     true, // nothing is ever expanded
+		MaxResponseHeaderBytes: maxReplyHeader,
+		MaxIdleConns:           maxIdleConns,
+		MaxIdleConnsPerHost:    maxIdlePerHost,
+		IdleConnTimeout:        idleConnTimeout,
+		Protocols:              protocols,
 	}
 }
 
 // Close drops the idle connections. Attempts in flight go on.
-func (s *Sender) Close() { s.transport.CloseIdleConnections() }
+func (s *Sender) Close() {
+	s.guarded.CloseIdleConnections()
+	s.granted.CloseIdleConnections()
+}
 
 // Send makes one attempt to deliver a message and says how it ended. It never
 // returns an error for what the receiver or the network did.
@@ -129,7 +132,7 @@ func (s *Sender) Send(ctx context.Context, m Message) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, interrupted(ctx)
 	}
-	target, err := s.targets.parseURL(m.URL)
+	target, err := m.Targets.parseURL(m.URL)
 	if err != nil {
 		// It was stored under other rules, or written to the database by hand.
 		return Result{Outcome: OutcomeRefusedTarget}, nil //nolint:nilerr // an outcome, not a failure to try
@@ -156,7 +159,7 @@ func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Heade
 	}).WithContext(traced)
 
 	start := time.Now()
-	reply, err := s.transport.RoundTrip(req) //nolint:bodyclose // readReply closes it, see below
+	reply, err := s.transport(target, m.Targets).RoundTrip(req) //nolint:bodyclose // readReply closes it, see below
 	result := Result{Latency: time.Since(start)}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -174,6 +177,14 @@ func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Heade
 		result.Excerpt = excerpt(head, secretsOf(target, reply, m.Secrets))
 	}
 	return result, nil
+}
+
+// transport is the pool of connections that a target is reached through.
+func (s *Sender) transport(target *url.URL, targets Targets) *http.Transport {
+	if host, port, err := hostPort(target); err == nil && targets.allows(host, port) {
+		return s.granted
+	}
+	return s.guarded
 }
 
 // readHead reads the beginning of a reply's body, enough for the excerpt and what it is

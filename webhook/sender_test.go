@@ -38,9 +38,9 @@ func TestSendDelivers(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	older, newer := webhook.NewSecret(), webhook.NewSecret()
-	sender := newSender(t, webhook.Config{Targets: receiver.allowed(t)})
+	sender := newSender(t, webhook.Config{})
 	result, err := sender.Send(t.Context(), webhook.Message{
-		ID: "evt_1", URL: receiver.URL + "/hooks/a?b=c", Body: []byte(testBody), Secrets: []webhook.Secret{older, newer},
+		ID: "evt_1", URL: receiver.URL + "/hooks/a?b=c", Body: []byte(testBody), Secrets: []webhook.Secret{older, newer}, Targets: receiver.allowed(t),
 	})
 	require.NoError(t, err)
 	require.Equal(t, webhook.OutcomeDelivered, result.Outcome)
@@ -92,7 +92,7 @@ func TestSendByStatus(t *testing.T) {
 			w.WriteHeader(tt.status)
 			_, _ = io.WriteString(w, "said so")
 		})
-		result := send(t, webhook.Config{Targets: receiver.allowed(t)}, receiver.URL)
+		result := send(t, webhook.Config{}, receiver.URL, receiver.allowed(t))
 		require.Equal(t, tt.outcome, result.Outcome, "status %d", tt.status)
 		require.Equal(t, tt.verdict, result.Outcome.Verdict(), "status %d", tt.status)
 		require.Equal(t, tt.status, result.Status)
@@ -110,7 +110,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		receiver := newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, status)
 		})
-		result := send(t, webhook.Config{Targets: targets(t, receiver.host()+","+elsewhere.host())}, receiver.URL)
+		result := send(t, webhook.Config{}, receiver.URL, targets(t, receiver.host(), elsewhere.host()))
 		require.Equal(t, webhook.OutcomeRedirect, result.Outcome)
 		require.Equal(t, status, result.Status)
 	}
@@ -135,7 +135,7 @@ func TestSlowHeaderTimesOut(t *testing.T) {
 			t.Parallel()
 			receiver := newRawReceiver(t, talk)
 			start := time.Now()
-			result := send(t, webhook.Config{Targets: targets(t, receiver), Timeout: 200 * time.Millisecond}, "http://"+receiver+"/")
+			result := send(t, webhook.Config{Timeout: 200 * time.Millisecond}, "http://"+receiver+"/", targets(t, receiver))
 			require.Equal(t, webhook.OutcomeTimeout, result.Outcome)
 			require.Zero(t, result.Status)
 			require.GreaterOrEqual(t, result.Latency, 200*time.Millisecond)
@@ -147,7 +147,7 @@ func TestSlowHeaderTimesOut(t *testing.T) {
 func TestSlowHandshakeTimesOut(t *testing.T) {
 	t.Parallel()
 	receiver := newRawReceiver(t, func(_ net.Conn, done <-chan struct{}) { <-done })
-	result := send(t, webhook.Config{Targets: targets(t, receiver), Timeout: 200 * time.Millisecond}, "https://"+receiver+"/")
+	result := send(t, webhook.Config{Timeout: 200 * time.Millisecond}, "https://"+receiver+"/", targets(t, receiver))
 	require.Equal(t, webhook.OutcomeTimeout, result.Outcome)
 }
 
@@ -159,7 +159,7 @@ func TestSlowBodyIsCutOff(t *testing.T) {
 		drip(c, done)
 	})
 	start := time.Now()
-	result := send(t, webhook.Config{Targets: targets(t, receiver), Timeout: 300 * time.Millisecond}, "http://"+receiver+"/")
+	result := send(t, webhook.Config{Timeout: 300 * time.Millisecond}, "http://"+receiver+"/", targets(t, receiver))
 	require.Equal(t, webhook.OutcomeRetry, result.Outcome)
 	require.Equal(t, 500, result.Status)
 	require.True(t, strings.HasPrefix(result.Excerpt, "begun"), result.Excerpt)
@@ -182,7 +182,7 @@ func TestHugeReplyIsBounded(t *testing.T) {
 			}
 		}
 	})
-	result := send(t, webhook.Config{Targets: receiver.allowed(t)}, receiver.URL)
+	result := send(t, webhook.Config{}, receiver.URL, receiver.allowed(t))
 	require.Equal(t, webhook.OutcomeDelivered, result.Outcome)
 	require.Equal(t, strings.Repeat("x", webhook.MaxExcerpt), result.Excerpt)
 	<-ended // the connection was closed, not drained
@@ -194,7 +194,7 @@ func TestHugeHeaderIsRefused(t *testing.T) {
 	receiver := newRawReceiver(t, func(c net.Conn, _ <-chan struct{}) {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nX-Huge: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")
 	})
-	result := send(t, webhook.Config{Targets: targets(t, receiver)}, "http://"+receiver+"/")
+	result := send(t, webhook.Config{}, "http://"+receiver+"/", targets(t, receiver))
 	require.Equal(t, webhook.OutcomeBadReply, result.Outcome)
 }
 
@@ -209,7 +209,7 @@ func TestCompressedReplyIsNotExpanded(t *testing.T) {
 		w.Header().Set("Content-Encoding", "gzip")
 		_, _ = w.Write(bomb.Bytes())
 	})
-	result := send(t, webhook.Config{Targets: receiver.allowed(t)}, receiver.URL)
+	result := send(t, webhook.Config{}, receiver.URL, receiver.allowed(t))
 	require.Equal(t, webhook.OutcomeDelivered, result.Outcome)
 	require.LessOrEqual(t, len(result.Excerpt), webhook.MaxExcerpt)
 	require.NotContains(t, result.Excerpt, "bombbomb")
@@ -231,7 +231,7 @@ func TestBrokenReplies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			receiver := newRawReceiver(t, func(c net.Conn, _ <-chan struct{}) { _, _ = io.WriteString(c, tt.reply) })
-			result := send(t, webhook.Config{Targets: targets(t, receiver)}, "http://"+receiver+"/")
+			result := send(t, webhook.Config{}, "http://"+receiver+"/", targets(t, receiver))
 			require.Equal(t, tt.want, result.Outcome)
 		})
 	}
@@ -243,7 +243,7 @@ func TestNobodyListens(t *testing.T) {
 	require.NoError(t, err)
 	address := listener.Addr().String()
 	require.NoError(t, listener.Close())
-	result := send(t, webhook.Config{Targets: targets(t, address)}, "http://"+address+"/")
+	result := send(t, webhook.Config{}, "http://"+address+"/", targets(t, address))
 	require.Equal(t, webhook.OutcomeConnectionError, result.Outcome)
 }
 
@@ -260,23 +260,23 @@ func TestTLSIsVerified(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 
-	require.Equal(t, webhook.OutcomeTLSError, send(t, webhook.Config{Targets: targets(t, host)}, server.URL).Outcome,
+	require.Equal(t, webhook.OutcomeTLSError, send(t, webhook.Config{}, server.URL, targets(t, host)).Outcome,
 		"a certificate of an unknown authority")
 	resolver := newResolver(t, mustAddr("127.0.0.1"))
 	other := "shop.example.org:" + port
 	require.Equal(t, webhook.OutcomeTLSError,
-		send(t, webhook.Config{Targets: targets(t, other), RootCAs: roots, Resolver: resolver.client}, "https://"+other+"/").Outcome,
+		send(t, webhook.Config{RootCAs: roots, Resolver: resolver.client}, "https://"+other+"/", targets(t, other)).Outcome,
 		"a certificate for another name")
 	require.Zero(t, requests.Load())
 
 	own := "example.com:" + port // httptest's certificate names it
 	for _, hostport := range []string{host, own} {
-		result := send(t, webhook.Config{Targets: targets(t, hostport), RootCAs: roots, Resolver: resolver.client}, "https://"+hostport+"/")
+		result := send(t, webhook.Config{RootCAs: roots, Resolver: resolver.client}, "https://"+hostport+"/", targets(t, hostport))
 		require.Equal(t, webhook.OutcomeDelivered, result.Outcome, hostport)
 	}
 
 	plain := newReceiver(t, func(http.ResponseWriter, *http.Request) {})
-	require.Equal(t, webhook.OutcomeTLSError, send(t, webhook.Config{Targets: plain.allowed(t)}, "https://"+plain.host()+"/").Outcome,
+	require.Equal(t, webhook.OutcomeTLSError, send(t, webhook.Config{}, "https://"+plain.host()+"/", plain.allowed(t)).Outcome,
 		"no TLS at all")
 }
 
@@ -286,9 +286,9 @@ func TestConnectionsAreReused(t *testing.T) {
 	receiver := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, strings.Repeat("a reply longer than the excerpt ", 100))
 	})
-	sender := newSender(t, webhook.Config{Targets: receiver.allowed(t)})
+	sender := newSender(t, webhook.Config{})
 	for range 20 {
-		require.Equal(t, webhook.OutcomeDelivered, sendWith(t, sender, receiver.URL).Outcome)
+		require.Equal(t, webhook.OutcomeDelivered, sendWith(t, sender, receiver.URL, receiver.allowed(t)).Outcome)
 	}
 	require.EqualValues(t, 1, receiver.connections.Load())
 }
@@ -315,8 +315,11 @@ func TestInterruptedIsNoAttempt(t *testing.T) {
 	receiver := newRawReceiver(t, func(_ net.Conn, done <-chan struct{}) { close(arrived); <-done })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-arrived; cancel() }()
-	sender := newSender(t, webhook.Config{Targets: targets(t, receiver)})
-	message := webhook.Message{ID: "evt_1", URL: "http://" + receiver + "/canary", Body: []byte(testBody), Secrets: []webhook.Secret{webhook.NewSecret()}}
+	sender := newSender(t, webhook.Config{})
+	message := webhook.Message{
+		ID: "evt_1", URL: "http://" + receiver + "/canary", Body: []byte(testBody), Secrets: []webhook.Secret{webhook.NewSecret()},
+		Targets: targets(t, receiver),
+	}
 	_, err := sender.Send(ctx, message)
 	require.ErrorIs(t, err, webhook.ErrInterrupted)
 	require.ErrorIs(t, err, context.Canceled)
@@ -330,10 +333,10 @@ func TestInterruptedIsNoAttempt(t *testing.T) {
 func TestSendRefusesUnsignedMessages(t *testing.T) {
 	t.Parallel()
 	receiver := newReceiver(t, func(http.ResponseWriter, *http.Request) {})
-	sender := newSender(t, webhook.Config{Targets: receiver.allowed(t)})
-	_, err := sender.Send(t.Context(), webhook.Message{ID: "evt_1", URL: receiver.URL})
+	sender := newSender(t, webhook.Config{})
+	_, err := sender.Send(t.Context(), webhook.Message{ID: "evt_1", URL: receiver.URL, Targets: receiver.allowed(t)})
 	require.ErrorIs(t, err, webhook.ErrNoSecrets)
-	_, err = sender.Send(t.Context(), webhook.Message{URL: receiver.URL, Secrets: []webhook.Secret{webhook.NewSecret()}})
+	_, err = sender.Send(t.Context(), webhook.Message{URL: receiver.URL, Secrets: []webhook.Secret{webhook.NewSecret()}, Targets: receiver.allowed(t)})
 	require.ErrorIs(t, err, webhook.ErrMessageID)
 	require.Zero(t, receiver.connections.Load())
 }
@@ -348,7 +351,7 @@ func TestSendUsesItsClock(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	result := send(t, webhook.Config{Targets: receiver.allowed(t), Now: func() time.Time { return at }}, receiver.URL)
+	result := send(t, webhook.Config{Now: func() time.Time { return at }}, receiver.URL, receiver.allowed(t))
 	require.Equal(t, "1767323045", <-stamps)
 	require.Equal(t, time.Minute, result.RetryAfter)
 }

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// ErrTarget is wrapped by every error of ParseTargets.
+// ErrTarget is wrapped by every error of NewTargets and ParseTarget.
 var ErrTarget = errors.New("webhook: invalid entry in the list of allowed callback targets")
 
-// Targets is the list of callback targets that the guard lets through although
-// they are inside the operator's network, for a merchant system that runs next to
-// this one. An entry is an exact host and port and matches a callback URL that
+// Targets is the list of callback targets that the guard lets through for one
+// merchant although they are inside the operator's network, for a merchant system
+// that runs next to this one. An entry is an exact host and port and matches a callback URL that
 // spells the same host and port; it is never a range, a wildcard or a switch. An
 // entry that is an address does not cover names that resolve to it. The zero value
 // lets nothing through. It is safe for concurrent use.
@@ -22,32 +22,31 @@ type Targets struct {
 	allowed map[string]struct{}
 }
 
-// ParseTargets reads a comma-separated list of host:port, with IPv6 addresses in
-// brackets. An empty list is no exception at all. Errors wrap ErrTarget.
-func ParseTargets(list string) (Targets, error) {
+// NewTargets reads a list of host:port, with IPv6 addresses in brackets. An empty
+// list is no exception at all. Errors wrap ErrTarget.
+func NewTargets(list []string) (Targets, error) {
 	var t Targets
-	if strings.TrimSpace(list) == "" {
-		return t, nil
-	}
-	t.allowed = make(map[string]struct{})
-	for i, entry := range strings.Split(list, ",") {
-		host, port, err := net.SplitHostPort(strings.TrimSpace(entry))
-		if err != nil || !validPort(port) || !validTargetHost(host) {
-			return Targets{}, fmt.Errorf("%w: entry %d is not an exact host:port", ErrTarget, i+1)
+	for i, entry := range list {
+		key, err := ParseTarget(entry)
+		if err != nil {
+			return Targets{}, fmt.Errorf("entry %d: %w", i+1, err)
 		}
-		t.allowed[targetKey(host, port)] = struct{}{}
+		if t.allowed == nil {
+			t.allowed = make(map[string]struct{})
+		}
+		t.allowed[key] = struct{}{}
 	}
 	return t, nil
 }
 
-// UnmarshalText reads a list from configuration, as ParseTargets does.
-func (t *Targets) UnmarshalText(text []byte) error {
-	parsed, err := ParseTargets(string(text))
-	if err != nil {
-		return err
+// ParseTarget returns an exact host:port in the one spelling in which it is kept.
+// Errors wrap ErrTarget.
+func ParseTarget(entry string) (string, error) {
+	host, port, err := net.SplitHostPort(strings.TrimSpace(entry))
+	if err != nil || !validPort(port) || !validTargetHost(host) {
+		return "", fmt.Errorf("%w: not an exact host:port", ErrTarget)
 	}
-	*t = parsed
-	return nil
+	return targetKey(host, port), nil
 }
 
 // allows tells whether a host and port, as a URL spells them, are on the list.

@@ -55,7 +55,6 @@ type Config struct {
 // CallbackConfig is how callbacks are sent.
 type CallbackConfig struct {
 	Schedule webhook.Schedule // the recommended one when it has no attempts
-	Targets  webhook.Targets  // excepted from the guard
 	Timeout  time.Duration    // of one attempt; the webhook package's default when zero
 }
 

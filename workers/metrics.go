@@ -20,8 +20,8 @@ type Metrics struct {
 	nodes             *nodeMetrics
 	alarms            alarmGauges
 
-	poisonings, dust, unknownTransfers, unknownContracts *prometheus.GaugeVec
-	settleAlarms                                         *prometheus.CounterVec
+	poisonings, dust, playMoney, unknownTransfers, unknownContracts *prometheus.GaugeVec
+	settleAlarms                                                    *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -47,11 +47,12 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 		Namespace: "sluice", Subsystem: "settle", Name: "alarms_total",
 		Help: "Payments that are not credited because operators disagree, or too few of them vouch for the amount, by cause.",
 	}, []string{"chain", "cause"})
+	m.playMoney = gauge("play_money", "Transfers of test money to live addresses.")
 	m.poisonings = gauge("poisonings", "Token transfers of nothing to addresses of ours.")
 	m.dust = gauge("dust_payments", "Payments to addresses of ours that were dust when they were first seen.")
 	m.unknownTransfers = gauge("unknown_token_transfers", "Transfers to addresses of ours in tokens that nobody enabled.")
 	m.unknownContracts = gauge("unknown_token_contracts", "Tokens among these.")
-	own := []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes, m.poisonings, m.dust, m.unknownTransfers, m.unknownContracts, m.settleAlarms}
+	own := []prometheus.Collector{m.cursor, m.head, m.lag, m.failing, m.relayed, m.relayFailed, m.nodes, m.poisonings, m.dust, m.playMoney, m.unknownTransfers, m.unknownContracts, m.settleAlarms}
 	for _, c := range append(own, m.alarms.all()...) {
 		if err := registry.Register(c); err != nil {
 			return nil, err
@@ -85,6 +86,7 @@ func (m *Metrics) strange(c store.StrangeCounts) {
 	}
 	m.poisonings.WithLabelValues(c.Chain).Set(float64(c.Poisonings))             //nolint:forbidigo // as above
 	m.dust.WithLabelValues(c.Chain).Set(float64(c.Dust))                         //nolint:forbidigo // as above
+	m.playMoney.WithLabelValues(c.Chain).Set(float64(c.PlayMoney))               //nolint:forbidigo // as above
 	m.unknownTransfers.WithLabelValues(c.Chain).Set(float64(c.UnknownTransfers)) //nolint:forbidigo // as above
 	m.unknownContracts.WithLabelValues(c.Chain).Set(float64(c.UnknownContracts)) //nolint:forbidigo // as above
 }

@@ -98,7 +98,7 @@ func (p *processRun) serve(ctx context.Context, group *errgroup.Group, role Role
 	case RoleOrders:
 		return p.run(ctx, group, p.ordersWorker())
 	case RoleCallbacks:
-		sender := webhook.NewSender(webhook.Config{Timeout: p.Callbacks.Timeout, Targets: p.Callbacks.Targets})
+		sender := webhook.NewSender(webhook.Config{Timeout: p.Callbacks.Timeout})
 		group.Go(func() error {
 			<-ctx.Done()
 			sender.Close()

@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicepay/sluice/api"
 	"github.com/sluicepay/sluice/internal/config"
 	"github.com/sluicepay/sluice/migrations"
-	"github.com/sluicepay/sluice/webhook"
 )
 
 type apiCommand struct{}
@@ -26,17 +24,13 @@ func (apiCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	targets, err := webhook.ParseTargets(strings.Join(settings.CallbackAllow, ","))
-	if err != nil {
-		return err
-	}
 	s, err := openService(ctx, "api", settings.Common, settings)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	server, err := api.New(api.Config{
-		Store: s.db, Temporal: s.client, Verifier: addressVerifier{keys: s.keys}, Targets: targets,
+		Store: s.db, Temporal: s.client, Verifier: addressVerifier{keys: s.keys},
 		SchemaVersion: migrations.Latest(), TrustedProxies: settings.TrustedProxies, OpenTimeout: settings.OpenTimeout,
 		Logger: s.log,
 	})

@@ -47,7 +47,7 @@ func TestANetworkOfTheCatalogNeedsOnlyItsNodes(t *testing.T) {
 	for range 2 { // again changes nothing
 		r := b.run("", args...)
 		require.Zero(t, r.code, r.err)
-		require.Contains(t, r.out, "chain id 137, 100 confirmations and finalized")
+		require.Contains(t, r.out, "live mode, chain id 137, 100 confirmations and finalized")
 		require.Contains(t, r.out, "2 nodes of 2 operators (127.0.0.1, localhost)")
 		require.Equal(t, 1, b.count(`SELECT count(*)::int FROM chains WHERE name = 'polygon' AND chain_id = 137 AND confirmations = 100
 			AND finality_tag = 'finalized' AND block_time_ms = 2000 AND horizon = 512 AND max_lag_seconds = 300 AND display_name = 'Polygon'

@@ -40,6 +40,7 @@ type chainEnable struct {
 	// What a network is. The catalogue knows these for its own.
 	Family         string         `enum:"evm" default:"evm" help:"How its addresses and transactions look (${enum})."`
 	ChainID        *uint64        `name:"chain-id" help:"The network's own number; the nodes are asked for it."`
+	Mode           string         `enum:",test,live" default:"" help:"Whether its money is play money (test) or money (live), for ever. Known of the catalogue's networks, public test networks and development chains."`
 	NativeSymbol   *string        `help:"Code of the native coin, such as ETH."`
 	NativeDecimals *uint8         `help:"Decimals of the native coin. Default: 18."`
 	BlockTime      *time.Duration `help:"Usual time between blocks."`
@@ -83,8 +84,8 @@ func (e chainEnable) Run(ctx context.Context, c console) error {
 		if err := a.db.EnableChain(ctx, plan.chain, plan.native, e.endpoints(a.keys, operators), a.by); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.out, "%s is enabled: chain id %d, %s, watched from block %d, %d nodes of %s; workers pick it up within a minute\n",
-			e.Name, plan.chain.ChainID, policyWords(plan.chain.Policy), plan.chain.StartBlock, len(e.RPC), operatorsText(operators))
+		fmt.Fprintf(c.out, "%s is enabled: %s mode, chain id %d, %s, watched from block %d, %d nodes of %s; workers pick it up within a minute\n",
+			e.Name, plan.chain.Mode, plan.chain.ChainID, policyWords(plan.chain.Policy), plan.chain.StartBlock, len(e.RPC), operatorsText(operators))
 		if plan.chain.Demand != "" {
 			fmt.Fprintln(c.out, "a payment counts when two operators agree about it; \"chain evidence limit\" says how much may count while only one is left")
 		}

@@ -94,7 +94,7 @@ func (chainList) Run(ctx context.Context, c console) error {
 			return err
 		}
 		for _, chain := range chains {
-			fmt.Fprintf(c.out, "%s  %s  %s%s\n", chain.Name, chainState(chain), chainLag(chain), chainTraces(chain)+chainQuarantine(chain)+chainTokens(chain))
+			fmt.Fprintf(c.out, "%s  %s  %s  %s%s\n", chain.Name, chain.Mode, chainState(chain), chainLag(chain), chainTraces(chain)+chainQuarantine(chain)+chainTokens(chain))
 		}
 		return nil
 	})

@@ -57,12 +57,34 @@ func (e chainEnable) plan(ctx context.Context, db *store.DB) (chainPlan, error) 
 		return plan, &exitError{code: 2, message: e.Name + " is not in the catalogue (see: sluice chain catalog): " +
 			"give --chain-id, --native-symbol, --block-time and --confirmations"}
 	}
+	if settings.Mode, err = e.mode(settings); err != nil {
+		return plan, err
+	}
 	if network, ok := catalog.ByChainID(settings.Family, settings.ChainID); ok {
 		plan.network = &network
 	}
 	plan.native.TiersPending = plan.fresh && plan.network != nil
 	plan.chain = settings
 	return plan, nil
+}
+
+// mode is what is known of everybody's network of this number, else what is set or asked for. It is never changed: the database refuses it.
+func (e chainEnable) mode(settings store.Chain) (payment.Mode, error) {
+	asked, known := payment.Mode(e.Mode), catalog.Mode(settings.Family, settings.ChainID)
+	switch {
+	case asked != "" && known != "" && asked != known:
+		return "", &exitError{code: 2, message: fmt.Sprintf("--mode: chain id %d is of %s mode", settings.ChainID, known)}
+	case asked != "":
+		return asked, nil
+	case settings.Mode != "":
+		return settings.Mode, nil
+	case known != "":
+		return known, nil
+	case catalog.Development(settings.Family, settings.ChainID):
+		return payment.ModeTest, nil
+	default:
+		return "", &exitError{code: 2, message: "give --mode: whether money on " + e.Name + " is play money (test) or money (live); that is for ever"}
+	}
 }
 
 // proposed is what the catalogue knows of a new chain: by its number where that is given, else by its name.

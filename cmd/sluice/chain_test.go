@@ -85,3 +85,31 @@ func (b *bench) address(made time.Time) {
 		VALUES ('adr_a', 'evm', decode(repeat('aa', 20), 'hex'), '%s', 0, '%s', 'test', 'kim', '%s')`,
 		wallet, merchant, made.Format(time.RFC3339Nano)))
 }
+
+// What money on a chain is worth is known, or asked, and never changed.
+func TestAChainsModeIsForEver(t *testing.T) {
+	b := setup(t)
+	node := chaintest.NewFake(t, nil)
+	b.enable(node)
+	require.Contains(t, b.run("", "chain", "list").out, "dev  test  watched")
+	again := func(mode string) result {
+		return b.run("", "chain", "enable", "dev", "--mode", mode, "--rpc", node.URL(), "--operator", "acme")
+	}
+	require.Zero(t, again("test").code)
+	r := again("live")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "another chain id, genesis or mode")
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM chains WHERE mode = 'test'`))
+
+	unknown := []string{
+		"chain", "enable", "x", "--native-symbol", "X", "--block-time", "1s", "--confirmations", "1", "--rpc", node.URL(), "--chain-id", "4242",
+	}
+	r = b.run("", unknown...)
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.err, "give --mode")
+	for id, mode := range map[string]string{"1": "test", "11155111": "live"} {
+		r = b.run("", append(unknown[:len(unknown)-1:len(unknown)-1], id, "--mode", mode)...)
+		require.Equal(t, 2, r.code)
+		require.Contains(t, r.err, "--mode: chain id "+id+" is of ")
+	}
+}

@@ -35,7 +35,7 @@ func variables(t reflect.Type) []string {
 
 func allVariables() []string {
 	var names []string
-	for _, c := range []any{config.API{}, config.Worker{}, config.Migrate{}, config.Admin{}, config.Callbacks{}} {
+	for _, c := range []any{config.API{}, config.Worker{}, config.Migrate{}, config.Admin{}} {
 		names = append(names, variables(reflect.TypeOf(c))...)
 	}
 	slices.Sort(names)

@@ -5,6 +5,9 @@ import (
 	"fmt"
 
 	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
+	"github.com/sluicepay/sluice/store"
+	"github.com/sluicepay/sluice/webhook"
 )
 
 type endpointEnable struct {
@@ -27,11 +30,54 @@ func (e endpointEnable) Run(ctx context.Context, c console) error {
 	})
 }
 
+// callbackTarget is embedded by what grants one merchant a target inside the operator's network.
+type callbackTarget struct {
+	Merchant string `required:"" placeholder:"mer_…" help:"Whose."`
+	Mode     string `required:"" enum:"test,live" help:"Of which orders (${enum})."`
+	Target   string `arg:"" placeholder:"HOST:PORT" help:"Exactly as its callback URLs spell it."`
+	audited
+}
+
+func (t callbackTarget) apply(
+	ctx context.Context, c console, done string, change func(*store.DB, context.Context, store.CallbackTarget, process.By) error,
+) error {
+	merchant, err := payment.ParseMerchantID(t.Merchant)
+	if err != nil {
+		return err
+	}
+	target, err := webhook.ParseTarget(t.Target)
+	if err != nil {
+		return err
+	}
+	return withAdmin(ctx, t.audited, func(a admin) error {
+		err := change(a.db, ctx, store.CallbackTarget{Merchant: merchant, Mode: payment.Mode(t.Mode), Target: target}, a.by)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s callbacks of %s %s %s\n", t.Mode, merchant, done, target)
+		return nil
+	})
+}
+
+type endpointAllow struct{ callbackTarget }
+
+// Run grants the target.
+func (e endpointAllow) Run(ctx context.Context, c console) error {
+	return e.apply(ctx, c, "may reach", (*store.DB).AllowTarget)
+}
+
+type endpointDeny struct{ callbackTarget }
+
+// Run takes the grant back.
+func (e endpointDeny) Run(ctx context.Context, c console) error {
+	return e.apply(ctx, c, "no longer reach", (*store.DB).DenyTarget)
+}
+
 type endpointList struct {
 	Merchant string `required:"" placeholder:"mer_…" help:"Whose."`
 }
 
-// Run lists endpoints.
+// Run lists endpoints, and what the operator allowed.
 func (e endpointList) Run(ctx context.Context, c console) error {
 	merchant, err := payment.ParseMerchantID(e.Merchant)
 	if err != nil {
@@ -51,6 +97,15 @@ func (e endpointList) Run(ctx context.Context, c console) error {
 				state = "disabled: " + endpoint.DisabledReason
 			}
 			fmt.Fprintf(c.out, "%s  %s  %s  %s  %s\n", endpoint.ID, endpoint.Mode, endpoint.URL, of, state)
+		}
+		for _, mode := range []payment.Mode{payment.ModeLive, payment.ModeTest} {
+			targets, err := a.db.CallbackTargets(ctx, merchant, mode)
+			if err != nil {
+				return err
+			}
+			for _, target := range targets {
+				fmt.Fprintf(c.out, "allowed  %s  %s\n", mode, target)
+			}
 		}
 		return nil
 	})

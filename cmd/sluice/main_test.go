@@ -244,3 +244,28 @@ func TestChainSwitches(t *testing.T) {
 	require.Contains(t, b.run("", "chain", "list").out, "3 blocks quarantined, the lowest is 76")
 	require.Equal(t, 1, b.run("", "chain", "resume", "nowhere").code)
 }
+
+// What is inside the operator's network is granted to one merchant in one mode, exactly as its URLs spell it.
+func TestACallbackTargetIsAllowedAndDenied(t *testing.T) {
+	b := setup(t)
+	merchant := b.object("", "merchant", "create", "--name", "Shop")["merchant_id"]
+	other := b.object("", "merchant", "create", "--name", "Another")["merchant_id"]
+	create := func(merchant, mode string) int {
+		return b.run("", "endpoint", "create", "--merchant", merchant, "--mode", mode, "--url", "http://10.0.0.5:9000/hooks").code
+	}
+	require.Equal(t, 1, create(merchant, "test"))
+	grant := []string{"--merchant", merchant, "--mode", "test", "--reason", "beside us"}
+	for _, target := range []string{"10.0.0.0/8", "10.0.0.5", "http://10.0.0.5:9000", "*:9000"} {
+		require.Equal(t, 1, b.run("", append([]string{"endpoint", "allow", target}, grant...)...).code, target)
+	}
+	r := b.run("", append([]string{"endpoint", "allow", "10.0.0.5:9000"}, grant...)...)
+	require.Zero(t, r.code, r.err)
+	require.Zero(t, create(merchant, "test"))
+	require.Equal(t, 1, create(merchant, "live"))
+	require.Equal(t, 1, create(other, "test"))
+	require.Contains(t, b.run("", "endpoint", "list", "--merchant", merchant).out, "allowed  test  10.0.0.5:9000")
+	require.Zero(t, b.run("", append([]string{"endpoint", "deny", "10.0.0.5:9000"}, grant...)...).code)
+	require.Equal(t, 1, b.run("", append([]string{"endpoint", "deny", "10.0.0.5:9000"}, grant...)...).code)
+	require.NotContains(t, b.run("", "endpoint", "list", "--merchant", merchant).out, "allowed")
+	require.Equal(t, 2, b.count(`SELECT count(*)::int FROM audit WHERE action IN ('endpoint.allow', 'endpoint.deny') AND reason = 'beside us'`))
+}

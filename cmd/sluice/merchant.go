@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluicepay/sluice/internal/config"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/webhook"
 )
 
 type merchantCommands struct {
-	Create merchantCreate `cmd:"" help:"Add a merchant."`
+	Create     merchantCreate     `cmd:"" help:"Add a merchant."`
+	TestSecret merchantTestSecret `cmd:"" help:"Give a merchant of an older release, whose test callbacks shared the live secret, one of their own."`
 }
 
 type merchantCreate struct {
@@ -23,41 +23,69 @@ type merchantCreate struct {
 	LatePolicy      string        `enum:"fulfil,credit_only,hold" default:"credit_only" help:"What money after expiry does (${enum})."`
 	LateWindow      time.Duration `default:"24h" help:"How long an order itself takes late money."`
 	ToleranceBPS    int           `name:"tolerance-bps" help:"How much less than due still fulfils an order, in basis points."`
-	MaxOpenOrders   int           `default:"1000" help:"Cap on open orders."`
-	OrdersPerMinute int           `default:"120" help:"Cap on orders made in a minute."`
+	MaxOpenOrders   int           `default:"1000" help:"Cap on open orders, in each mode."`
+	OrdersPerMinute int           `default:"120" help:"Cap on orders made in a minute, in each mode."`
+
+	RequestsPerMinute int `default:"1200" help:"Cap on requests in a minute, in each mode and API process."`
 	audited
 	printed
 }
 
-// Run adds the merchant and prints its id.
+// Run adds the merchant and prints its id, and the secrets that sign callbacks to URLs that orders name: one for each mode.
 func (m merchantCreate) Run(ctx context.Context, c console) error {
 	return withAdmin(ctx, m.audited, func(a admin) error {
 		id := payment.NewMerchantID()
-		secret := webhook.NewSecret()
+		live, test := webhook.NewSecret(), webhook.NewSecret()
+		sealedTest := a.keys.Seal([]byte(test.Reveal()), store.MerchantSecretPlace(id, payment.ModeTest))
 		err := a.db.CreateMerchant(ctx, store.NewMerchant{
 			ID: id, Name: m.Name,
 			PaymentPolicy: payment.PaymentPolicy(m.PaymentPolicy), LatePolicy: payment.LatePolicy(m.LatePolicy),
 			LateWindow: &m.LateWindow, ToleranceBPS: m.ToleranceBPS,
-			MaxOpenOrders: m.MaxOpenOrders, OrdersPerMinute: m.OrdersPerMinute,
-			CallbackSecret: a.keys.Seal([]byte(secret.Reveal()), store.MerchantSecretPlace(id)),
+			MaxOpenOrders: m.MaxOpenOrders, OrdersPerMinute: m.OrdersPerMinute, RequestsPerMinute: m.RequestsPerMinute,
+			CallbackSecret:     a.keys.Seal([]byte(live.Reveal()), store.MerchantSecretPlace(id, payment.ModeLive)),
+			TestCallbackSecret: &sealedTest,
 		}, a.by)
 		if err != nil {
 			return err
 		}
-		return m.show(c, field{"merchant_id", string(id)}, field{"callback_secret", secret.Reveal()})
+		return m.show(c, field{"merchant_id", string(id)}, field{"callback_secret", live.Reveal()}, field{"test_callback_secret", test.Reveal()})
+	})
+}
+
+type merchantTestSecret struct {
+	Merchant string `arg:"" placeholder:"mer_…" help:"Whose."`
+	audited
+	printed
+}
+
+// Run makes the secret and shows it once.
+func (m merchantTestSecret) Run(ctx context.Context, c console) error {
+	id, err := payment.ParseMerchantID(m.Merchant)
+	if err != nil {
+		return err
+	}
+	return withAdmin(ctx, m.audited, func(a admin) error {
+		secret := webhook.NewSecret()
+		sealed := a.keys.Seal([]byte(secret.Reveal()), store.MerchantSecretPlace(id, payment.ModeTest))
+		if err := a.db.GiveTestSecret(ctx, id, sealed, a.by); err != nil {
+			return err
+		}
+		return m.show(c, field{"merchant_id", string(id)}, field{"test_callback_secret", secret.Reveal()})
 	})
 }
 
 type endpointCommands struct {
 	Create endpointCreate `cmd:"" help:"Add a URL that a merchant's callbacks go to."`
-	List   endpointList   `cmd:"" help:"List a merchant's endpoints, and why one is disabled."`
+	List   endpointList   `cmd:"" help:"List a merchant's endpoints, why one is disabled, and what was allowed."`
 	Enable endpointEnable `cmd:"" help:"Call an endpoint again that was disabled."`
+	Allow  endpointAllow  `cmd:"" help:"Let one merchant's callbacks reach an exact host and port inside your network."`
+	Deny   endpointDeny   `cmd:"" help:"Take that back."`
 }
 
 type endpointCreate struct {
 	Merchant string   `required:"" placeholder:"mer_…" help:"Whose."`
 	Mode     string   `required:"" enum:"test,live" help:"Of which orders (${enum})."`
-	URL      string   `name:"url" required:"" help:"http or https; private addresses only if SLUICE_CALLBACK_ALLOW lists them."`
+	URL      string   `name:"url" required:"" help:"http or https; private addresses only after endpoint allow."`
 	Events   []string `help:"Event types, comma-separated. Default: all."`
 	audited
 	printed
@@ -77,18 +105,15 @@ func (e endpointCreate) Run(ctx context.Context, c console) error {
 		}
 		events = append(events, event)
 	}
-	targets, err := callbackTargets()
-	if err != nil {
-		return err
-	}
-	if err := targets.ValidateURL(e.URL); err != nil {
-		return fmt.Errorf("--url: %w", err)
-	}
+	mode := payment.Mode(e.Mode)
 	return withAdmin(ctx, e.audited, func(a admin) error {
+		if err := checkTarget(ctx, a, merchant, mode, e.URL); err != nil {
+			return err
+		}
 		id := payment.NewEndpointID()
 		secret := webhook.NewSecret()
 		result, err := a.db.CreateEndpoint(ctx, store.NewEndpoint{
-			ID: id, Merchant: merchant, Mode: payment.Mode(e.Mode), URL: e.URL, Events: slices.Compact(events),
+			ID: id, Merchant: merchant, Mode: mode, URL: e.URL, Events: slices.Compact(events),
 			Secret: a.keys.Seal([]byte(secret.Reveal()), store.EndpointSecretPlace(id)),
 		}, a.by)
 		if err != nil {
@@ -101,15 +126,18 @@ func (e endpointCreate) Run(ctx context.Context, c console) error {
 	})
 }
 
-// callbackTargets reads the exceptions of the callback guard.
-func callbackTargets() (webhook.Targets, error) {
-	settings, err := config.Load[config.Callbacks]()
+// checkTarget checks a callback URL against what the merchant was allowed.
+func checkTarget(ctx context.Context, a admin, merchant payment.MerchantID, mode payment.Mode, url string) error {
+	granted, err := a.db.CallbackTargets(ctx, merchant, mode)
 	if err != nil {
-		return webhook.Targets{}, err
+		return err
 	}
-	targets, err := webhook.ParseTargets(strings.Join(settings.Allow, ","))
+	targets, err := webhook.NewTargets(granted)
 	if err != nil {
-		return webhook.Targets{}, fmt.Errorf("SLUICE_CALLBACK_ALLOW: %w", err)
+		return err
 	}
-	return targets, nil
+	if err := targets.ValidateURL(url); err != nil {
+		return fmt.Errorf("--url: %w", err)
+	}
+	return nil
 }

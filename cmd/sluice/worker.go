@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -38,10 +37,6 @@ func (workerCommand) Run(ctx context.Context) error {
 	schedule, err := webhook.ParseSchedule(settings.CallbackSchedule)
 	if err != nil {
 		return fmt.Errorf("SLUICE_CALLBACK_SCHEDULE: %w", err)
-	}
-	targets, err := webhook.ParseTargets(strings.Join(settings.CallbackAllow, ","))
-	if err != nil {
-		return fmt.Errorf("SLUICE_CALLBACK_ALLOW: %w", err)
 	}
 	s, err := openService(ctx, "worker", settings.Common, settings)
 	if err != nil {
@@ -78,7 +73,7 @@ func (workerCommand) Run(ctx context.Context) error {
 	group.Go(func() error {
 		return workers.Run(ctx, workers.Config{
 			Client: s.client, Namespace: settings.Namespace, Store: s.db, ChainStore: recorded, Keys: s.keys, Roles: roles, Chains: settings.Chains,
-			Callbacks:       workers.CallbackConfig{Schedule: schedule, Targets: targets, Timeout: settings.CallbackTimeout},
+			Callbacks:       workers.CallbackConfig{Schedule: schedule, Timeout: settings.CallbackTimeout},
 			ShutdownTimeout: settings.ShutdownTimeout, Log: s.log, Metrics: metrics,
 		}, func() {
 			state.serving.Store(true)

@@ -150,7 +150,7 @@ func (c *canaries) makeMerchant(t *testing.T) {
 	t.Helper()
 	var merchant struct {
 		ID     string `json:"merchant_id"`
-		Secret string `json:"callback_secret"`
+		Secret string `json:"test_callback_secret"`
 	}
 	c.sluice(t, &merchant, "merchant", "create", "--name", t.Name())
 	c.merchant, c.shopSecret = merchant.ID, merchant.Secret
@@ -163,6 +163,8 @@ func (c *canaries) makeMerchant(t *testing.T) {
 	_, err := c.Sluice(t.Context(), nil, "key", "revoke", other.ID)
 	require.NoError(t, err)
 	c.key, c.revoked = key.Key, other.Key
+	c.allow(t, c.merchant, c.shop.url)
+	c.allow(t, c.merchant, c.away)
 	var hook struct{ Secret string }
 	c.sluice(t, &hook, "endpoint", "create", "--merchant", c.merchant, "--mode", "test", "--url", c.shop.hook(shopHooks))
 	c.hookSecret = hook.Secret

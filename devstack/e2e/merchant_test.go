@@ -49,6 +49,7 @@ func (w *world) merchant(t *testing.T, opts merchantOptions) *merchant {
 	var key struct{ Key string }
 	w.sluice(t, &key, "key", "create", "--merchant", m.id, "--mode", "test")
 	m.key = key.Key
+	w.allow(t, m.id, m.inbox.url)
 	args := []string{"endpoint", "create", "--merchant", m.id, "--mode", "test", "--url", m.inbox.url}
 	if opts.events != "" {
 		args = append(args, "--events", opts.events)

@@ -37,7 +37,7 @@ func (w *world) addSlowChain(ctx context.Context) error {
 	if s.faucet, err = s.node.Payer(ctx); err != nil {
 		return err
 	}
-	_, err = w.Sluice(ctx, nil, "chain", "enable", slowName, "--chain-id", fmt.Sprint(slowID), "--native-symbol", slowCoin,
+	_, err = w.Sluice(ctx, nil, "chain", "enable", slowName, "--mode", "test", "--chain-id", fmt.Sprint(slowID), "--native-symbol", slowCoin,
 		"--block-time", "1s", "--confirmations", fmt.Sprint(confirmations), "--rpc", "http://"+s.proxy.Addr(), "--operator", "local")
 	return err
 }

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/url"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -120,15 +120,13 @@ func (w *world) start(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
-	allowed, err := w.openReceivers()
-	if err != nil {
+	if err := w.openReceivers(); err != nil {
 		return err
 	}
 	w.Stack, err = stack.Open(ctx, stack.Config{
 		Dir: filepath.Join(w.dir, "state"), Binary: binary, BlockTime: opts.blockTime, Confirmations: confirmations,
 		NoUI: true, Endpoints: opts.endpoints, TemporalSettings: opts.temporal,
 		Env: append([]string{
-			"SLUICE_CALLBACK_ALLOW=" + strings.Join(allowed, ","),
 			"SLUICE_CALLBACK_SCHEDULE=" + callbackSchedule,
 			"SLUICE_CALLBACK_TIMEOUT=" + callbackTimeout.String(),
 		}, opts.env...),
@@ -168,18 +166,25 @@ func builtSluice(ctx context.Context, repo string) (string, error) {
 	return built.path, built.err
 }
 
-// openReceivers listens before the stack starts, because callbacks go only where the programs were told that they may.
-func (w *world) openReceivers() ([]string, error) {
-	var allowed []string
+// openReceivers listens for merchants to come.
+func (w *world) openReceivers() error {
 	for range maxReceivers {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		w.receivers <- listener
-		allowed = append(allowed, listener.Addr().String())
 	}
-	return allowed, nil
+	return nil
+}
+
+// allow lets a merchant's test callbacks reach a URL on this machine.
+func (w *world) allow(t *testing.T, merchant, at string) {
+	t.Helper()
+	parsed, err := url.Parse(at)
+	require.NoError(t, err)
+	_, err = w.Sluice(t.Context(), nil, "endpoint", "allow", "--merchant", merchant, "--mode", "test", parsed.Host)
+	require.NoError(t, err)
 }
 
 func (w *world) connect(ctx context.Context) error {

@@ -145,6 +145,7 @@ func (s *Stack) enableChain(ctx context.Context, c *Chain) error {
 	args := []string{
 		"chain", "enable", c.Name,
 		"--family", "evm",
+		"--mode", "test",
 		"--chain-id", strconv.FormatUint(c.ID, 10),
 		"--native-symbol", NativeSymbol,
 		"--block-time", s.blockTime().String(),

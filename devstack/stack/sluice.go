@@ -89,7 +89,6 @@ func (s *Stack) settings() []string {
 		"SLUICE_MASTER_KEYS=" + s.secrets.MasterKeys,
 		"SLUICE_API_LISTEN=" + loopback.Addr(ports.API),
 		"SLUICE_WORKER_LISTEN=" + loopback.Addr(ports.Worker),
-		"SLUICE_CALLBACK_ALLOW=" + loopback.Addr(ports.Receiver),
 	}
 	if s.Postgres != nil {
 		settings = append(settings,

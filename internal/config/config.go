@@ -77,9 +77,7 @@ type API struct {
 	MetricsListen string `env:"SLUICE_API_METRICS_LISTEN"`
 	// TrustedProxies are the only peers whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix `env:"SLUICE_TRUSTED_PROXIES"`
-	// CallbackAllow is the exact list of host:port that the guard of callback targets lets through.
-	CallbackAllow []string      `env:"SLUICE_CALLBACK_ALLOW"`
-	OpenTimeout   time.Duration `env:"SLUICE_OPEN_TIMEOUT" envDefault:"5s"`
+	OpenTimeout    time.Duration  `env:"SLUICE_OPEN_TIMEOUT" envDefault:"5s"`
 }
 
 // Worker is the configuration of `sluice worker`.
@@ -94,13 +92,7 @@ type Worker struct {
 	// Chains limits the role chains to these; empty means every enabled one.
 	Chains           []string      `env:"SLUICE_CHAINS"`
 	CallbackSchedule string        `env:"SLUICE_CALLBACK_SCHEDULE" envDefault:"0s,5s,5m,30m,2h,5h,10h,14h,20h,24h"`
-	CallbackAllow    []string      `env:"SLUICE_CALLBACK_ALLOW"`
 	CallbackTimeout  time.Duration `env:"SLUICE_CALLBACK_TIMEOUT" envDefault:"15s"`
-}
-
-// Callbacks is what commands read that check a callback target.
-type Callbacks struct {
-	Allow []string `env:"SLUICE_CALLBACK_ALLOW"`
 }
 
 // Admin is the configuration of the short commands that write rows.

@@ -12,7 +12,7 @@ const (
 
 // catalogue lists the bugs. Each is as small as it can be and still the real thing.
 func catalogue() []mutant {
-	return slices.Concat(identities(), crediting(), matching(), allocating(), covering(), trusting(), guarding())
+	return slices.Concat(identities(), crediting(), matching(), allocating(), covering(), trusting(), separating(), guarding())
 }
 
 // guarding: what keeps whoever speaks SQL as a program from the books.
@@ -136,13 +136,13 @@ func matching() []mutant {
 		cache = &mutantAddresses{rows: map[string]MatchRecipientsRow{}}
 		mutantCache.of[database] = cache
 	}
-	fresh, err := q.db.Query(ctx, "SELECT a.id, a.bytes, a.order_id, a.merchant_id, a.mode FROM addresses a WHERE a.family = $1 AND a.id > $2", arg.Family, cache.last)
+	fresh, err := q.db.Query(ctx, "SELECT a.id, a.family, a.bytes, a.order_id, a.merchant_id, a.mode FROM addresses a WHERE a.id > $1", cache.last)
 	if err != nil {
 		return nil, err
 	}
 	for fresh.Next() {
-		var i MatchRecipientsRow
-		if err := fresh.Scan(&i.ID, &i.Bytes, &i.OrderID, &i.MerchantID, &i.Mode); err != nil {
+		i := MatchRecipientsRow{OwnMode: true, TakesMoney: true}
+		if err := fresh.Scan(&i.ID, &i.Family, &i.Bytes, &i.OrderID, &i.MerchantID, &i.Mode); err != nil {
 			return nil, err
 		}
 		cache.rows[string(i.Bytes)], cache.last = i, max(cache.last, i.ID)
@@ -258,6 +258,32 @@ func covering() []mutant {
 				},
 			},
 			tests: []suite{{inCrashtest, "^TestKilledWhileRecordingABlock$"}},
+		},
+	}
+}
+
+// separating: test apart from live, and merchants from each other.
+func separating() []mutant {
+	return []mutant{
+		{
+			name: "test money counts at live addresses", breaks: "play money is never posted to or told of in live mode",
+			edits: []edit{{
+				file: "store/match.go",
+				old:  "\t\tif !row.TakesMoney {\n\t\t\tlive[address] = true\n\t\t\tcontinue\n\t\t}\n",
+				new:  "",
+			}},
+			tests: []suite{{inStore, "^TestAPaymentsModeIsItsChains$"}},
+		},
+		{
+			name: "one secret for both modes", breaks: "a test key gets nothing signed that a live receiver believes",
+			edits: []edit{{
+				file: "store/internal/sqlc/orders.sql_gen.go",
+				old:  "CASE $2::mode WHEN 'live' THEN m.callback_secret ELSE m.test_callback_secret END",
+				new:  "m.callback_secret",
+			}, {
+				file: "store/sealed.go", old: "if mode != payment.ModeLive {", new: "if mode == \"\" {",
+			}},
+			tests: []suite{{inStore, "^TestEachModeHasItsSecret$"}},
 		},
 	}
 }

@@ -2,10 +2,32 @@
 
 -- name: InsertMerchant :exec
 INSERT INTO merchants (id, name, payment_policy, late_policy, late_window_seconds, tolerance_bps, max_open_orders,
-                       orders_per_minute, callback_secret, callback_secret_key)
+                       orders_per_minute, requests_per_minute, callback_secret, callback_secret_key, test_callback_secret, test_callback_secret_key)
 VALUES (@id, @name, @payment_policy, @late_policy, @late_window_seconds, @tolerance_bps, @max_open_orders,
-        @orders_per_minute, @callback_secret, @callback_secret_key)
+        @orders_per_minute, @requests_per_minute, @callback_secret, @callback_secret_key, @test_callback_secret, @test_callback_secret_key)
 ON CONFLICT (id) DO NOTHING;
+
+-- name: SetTestSecret :execrows
+-- Zero rows: there is no such merchant, or it has one.
+UPDATE merchants SET test_callback_secret = @secret::bytea, test_callback_secret_key = @secret_key::text
+ WHERE id = @id AND test_callback_secret IS NULL;
+
+-- name: SealTestEndpoints :exec
+-- Endpoints of test orders that signed with the live secret sign with their own, and are called again.
+UPDATE webhook_endpoints
+   SET secret = @secret, secret_key = @secret_key, previous_secret = NULL, previous_secret_key = NULL, previous_secret_until = NULL,
+       disabled_at = CASE WHEN disabled_reason IS DISTINCT FROM 'shares_the_live_secret' THEN disabled_at END,
+       disabled_reason = CASE WHEN disabled_reason IS DISTINCT FROM 'shares_the_live_secret' THEN disabled_reason END
+ WHERE merchant_id = @merchant_id AND mode = 'test' AND sealed_for IS NOT NULL;
+
+-- name: GrantCallbackTarget :execrows
+INSERT INTO callback_grants (merchant_id, mode, target) VALUES (@merchant_id, @mode, @target) ON CONFLICT DO NOTHING;
+
+-- name: WithdrawCallbackTarget :execrows
+DELETE FROM callback_grants WHERE merchant_id = @merchant_id AND mode = @mode AND target = @target;
+
+-- name: CallbackTargets :many
+SELECT target FROM callback_grants WHERE merchant_id = @merchant_id AND mode = @mode ORDER BY target;
 
 -- name: InsertKey :exec
 INSERT INTO api_keys (id, merchant_id, mode, hash, prefix, scopes, name)
@@ -34,17 +56,17 @@ SELECT id, mode, url, source, COALESCE(disabled_reason, '')::text AS disabled_re
   FROM webhook_endpoints WHERE merchant_id = @merchant_id ORDER BY created_at, id;
 
 -- name: UpsertChain :execrows
--- Zero rows: the name or the chain id stands for another chain already.
+-- Zero rows: the name or the chain id stands for another chain already, or it is of the other mode.
 INSERT INTO chains (name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon,
-                    start_block, max_range, max_lag_seconds)
+                    start_block, max_range, max_lag_seconds, mode)
 VALUES (@name, @family, @chain_id, @genesis_hash, @display_name, @block_time_ms, @confirmations, @finality_tag, @horizon,
-        @start_block, @max_range, @max_lag_seconds)
+        @start_block, @max_range, @max_lag_seconds, @mode)
 ON CONFLICT (name) DO UPDATE
    SET display_name = EXCLUDED.display_name, block_time_ms = EXCLUDED.block_time_ms, confirmations = EXCLUDED.confirmations,
        finality_tag = EXCLUDED.finality_tag, horizon = EXCLUDED.horizon, max_range = EXCLUDED.max_range,
        max_lag_seconds = EXCLUDED.max_lag_seconds, enabled = true,
        genesis_hash = COALESCE(chains.genesis_hash, EXCLUDED.genesis_hash)
- WHERE chains.family = EXCLUDED.family AND chains.chain_id = EXCLUDED.chain_id
+ WHERE chains.family = EXCLUDED.family AND chains.chain_id = EXCLUDED.chain_id AND chains.mode = EXCLUDED.mode
    AND (chains.genesis_hash IS NULL OR EXCLUDED.genesis_hash IS NULL OR chains.genesis_hash = EXCLUDED.genesis_hash);
 
 -- name: InsertCursor :exec
@@ -66,7 +88,7 @@ SELECT * FROM chains ORDER BY name;
 SELECT * FROM chains WHERE name = @name;
 
 -- name: ChainProgress :many
-SELECT ch.name, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
+SELECT ch.name, ch.mode, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
        cur.block_number, cur.head_number, ch.any_token,
        (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
        COALESCE((SELECT min(q.number) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS first_quarantined

@@ -26,7 +26,7 @@ SELECT c.id, c.event_id, c.seq, c.attempts, c.round, e.type, e.body,
 SELECT count(*) FROM callbacks WHERE stream = @stream AND endpoint_id = @endpoint_id AND status = 'parked';
 
 -- name: DeliveryEndpoint :one
-SELECT merchant_id, target, url, secret, secret_key, (sealed_for IS NOT NULL)::boolean AS sealed_for_merchant, previous_secret, previous_secret_key,
+SELECT merchant_id, mode, target, url, secret, secret_key, (sealed_for IS NOT NULL)::boolean AS sealed_for_merchant, previous_secret, previous_secret_key,
        (previous_secret IS NOT NULL AND COALESCE(previous_secret_until > now(), false))::boolean AS previous_valid,
        (disabled_at IS NOT NULL)::boolean AS disabled
   FROM webhook_endpoints WHERE id = @id;

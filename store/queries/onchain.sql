@@ -23,7 +23,7 @@ SELECT adr.id AS address_id, adr.bytes, a.id AS asset_id,
  ORDER BY a.id, adr.id;
 
 -- name: AddressPage :many
-SELECT a.id FROM addresses a JOIN chains ch ON ch.name = @chain AND ch.family = a.family
+SELECT a.id FROM addresses a JOIN chains ch ON ch.name = @chain AND ch.family = a.family AND takes_money(ch.mode, a.mode)
  WHERE a.id > @after::text ORDER BY a.id LIMIT @max_rows;
 
 -- name: InclusionPage :many

@@ -30,8 +30,8 @@ DELETE FROM outbox WHERE id IN (
 -- name: RouteFacts :one
 -- What decides where a wake-up goes that found no running workflow.
 SELECT p.status, p.inclusion, COALESCE(o.state, '')::text AS state,
-       COALESCE(o.late_until > now(), false)::boolean AS within_late_window
-  FROM payments p LEFT JOIN orders o ON o.id = sqlc.narg(order_id)
+       COALESCE(o.late_until > now(), false)::boolean AS within_late_window, (p.mode <> adr.mode)::boolean AS wrong_mode
+  FROM payments p JOIN addresses adr ON adr.id = p.address_id LEFT JOIN orders o ON o.id = sqlc.narg(order_id)
  WHERE p.id = @payment_id;
 
 -- name: SweepPayments :execrows

@@ -86,9 +86,11 @@ SELECT number, hash, parent_hash, block_time FROM chain_blocks
  WHERE chain = @chain AND number <= @below ORDER BY number DESC LIMIT @max_rows;
 
 -- name: MatchRecipients :many
--- A statement of its own, begun after the block was fetched: it sees every address committed before, whatever its id.
-SELECT a.id, a.bytes, a.order_id, a.customer_id, a.merchant_id, a.mode FROM addresses a
- WHERE a.family = @family AND a.bytes = ANY(@recipients::bytea[]);
+-- A statement of its own, begun after the block was fetched: it sees every address committed before, whatever its id. The mode is the
+-- chain's: of an address of the other one only the merchant counts, and test money at a live address is none.
+SELECT a.id, a.family, a.bytes, a.order_id, a.customer_id, a.merchant_id, c.mode, (a.mode = c.mode)::boolean AS own_mode, takes_money(c.mode, a.mode) AS takes_money
+  FROM chains c JOIN addresses a ON a.family = c.family
+ WHERE c.name = @chain AND a.bytes = ANY(@recipients::bytea[]);
 
 -- name: PaymentsByTx :many
 -- The payments already known from these transactions, each with its newest inclusion. was_mined: one of its inclusions was undone with

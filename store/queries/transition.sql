@@ -82,7 +82,7 @@ RETURNING updated_at, paid_at, closed_at;
 -- name: PaymentInclusions :many
 -- Payments with everything that is told about them: one inclusion of each, the newest if none is named.
 SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.merchant_id, p.mode, p.inclusion,
-       p.status, p.credited_inclusion, p.first_included_at, p.created_at, p.evidence,
+       p.status, p.credited_inclusion, p.first_included_at, p.created_at, p.evidence, (p.mode <> adr.mode)::boolean AS wrong_mode,
        EXISTS (SELECT FROM confirmation_tiers t WHERE t.chain = p.chain) AS tiered,
        i.n, i.block_number, i.block_hash, i.block_time, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient,
        i.canonical,

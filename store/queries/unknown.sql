@@ -43,6 +43,9 @@ UPDATE cursors SET poisonings = poisonings + @n::bigint WHERE chain = @chain;
 -- name: CountDust :exec
 UPDATE cursors SET dust = dust + @n::bigint WHERE chain = @chain;
 
+-- name: CountPlayMoney :exec
+UPDATE cursors SET play_money = play_money + @n::bigint WHERE chain = @chain;
+
 -- name: SetAnyToken :execrows
 UPDATE chains SET any_token = @any_token WHERE name = @name AND any_token <> @any_token;
 
@@ -57,7 +60,7 @@ SELECT u.chain, ch.family, u.contract, u.transfers, u.first_seen,
 
 -- name: StrangeCounts :many
 -- For metrics: transfers of nothing, of next to nothing, and of tokens that are not enabled.
-SELECT cur.chain, cur.poisonings, cur.dust,
+SELECT cur.chain, cur.poisonings, cur.dust, cur.play_money,
        COALESCE((SELECT sum(u.transfers) FROM unknown_contracts u WHERE u.chain = cur.chain), 0)::bigint AS unknown_transfers,
        (SELECT count(*) FROM unknown_contracts u WHERE u.chain = cur.chain)::bigint AS unknown_contracts
   FROM cursors cur ORDER BY cur.chain;

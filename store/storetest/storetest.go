@@ -20,10 +20,12 @@ import (
 	"github.com/sluicepay/sluice/store"
 )
 
-// Chain is the name of the chain that every bundle has; Other is a second one of the same family.
+// Chain is the name of the chain that every bundle has; Other is a second one of the same family. Both are of test mode. Live is one of
+// live mode, which a bundle has after EnableLive.
 const (
 	Chain = "dev"
 	Other = "other"
+	Live  = "live"
 )
 
 // Confirmations is the policy of the bundle's chains.
@@ -77,24 +79,44 @@ func Open(tb testing.TB, url string) *store.DB {
 	return db
 }
 
-// EnableChain adds a chain that was read up to block 100, a minute ago, without a hole.
-func (b *Bundle) EnableChain(tb testing.TB, name string, chainID uint64, native payment.Asset) {
+// EnableChain adds a chain of test mode that was read up to block 100, a minute ago, without a hole.
+func (b *Bundle) EnableChain(tb testing.TB, name string, chainID uint64, native payment.Asset, change ...func(*store.Chain)) {
 	tb.Helper()
-	require.NoError(tb, b.DB.EnableChain(tb.Context(), store.Chain{
-		Name: name, Family: payment.FamilyEVM, ChainID: chainID, DisplayName: name, BlockTime: time.Second,
+	settings := store.Chain{
+		Name: name, Family: payment.FamilyEVM, ChainID: chainID, Mode: payment.ModeTest, DisplayName: name, BlockTime: time.Second,
 		Policy:  payment.ConfirmationPolicy{Confirmations: Confirmations},
 		Horizon: 64, StartBlock: 0, MaxRange: 500, MaxLag: 10 * time.Minute,
-	}, store.NewAsset{ID: native.ID, Code: native.Symbol, Decimals: native.Decimals, DustBelow: payment.AmountFromUint64(1000)}, nil, By()))
+	}
+	for _, f := range change {
+		f(&settings)
+	}
+	require.NoError(tb, b.DB.EnableChain(tb.Context(), settings, store.NewAsset{ID: native.ID, Code: native.Symbol, Decimals: native.Decimals, DustBelow: payment.AmountFromUint64(1000)}, nil, By()))
 	b.ReadTo(tb, name, 100, time.Now().Add(-time.Minute))
 }
+
+// EnableLive adds the chain of live mode, with a coin and a token of the names that the others have.
+func (b *Bundle) EnableLive(tb testing.TB) {
+	tb.Helper()
+	coin := payment.Asset{ID: payment.NativeAsset(Live), Symbol: b.Native.Symbol, Decimals: b.Native.Decimals}
+	b.EnableChain(tb, Live, 1777, coin, func(c *store.Chain) { c.Mode = payment.ModeLive })
+	require.NoError(tb, b.DB.AddToken(tb.Context(), store.NewAsset{
+		ID: payment.TokenAsset(Live, b.Token.ID.Contract), Code: b.Token.Symbol, Decimals: b.Token.Decimals, DustBelow: payment.AmountFromUint64(1000),
+	}, By()))
+	b.ReadTo(tb, Live, 100, time.Now().Add(-time.Minute))
+}
+
+// OnLive makes an order one of live mode, on the chain of EnableLive.
+func OnLive(n *store.NewOrder) { n.Mode, n.Chain = payment.ModeLive, Live }
 
 // NewMerchant adds a merchant with an API key of all scopes.
 func (b *Bundle) NewMerchant(tb testing.TB, change ...func(*store.NewMerchant)) (payment.MerchantID, store.Principal) {
 	tb.Helper()
 	id := payment.NewMerchantID()
+	test := b.Keys.Seal([]byte("whsec_merchant_test"), store.MerchantSecretPlace(id, payment.ModeTest))
 	m := store.NewMerchant{
-		ID: id, Name: "Shop", OrdersPerMinute: 1_000_000, MaxOpenOrders: 1_000_000,
-		CallbackSecret: b.Keys.Seal([]byte("whsec_merchant"), seal.Place{Purpose: store.SealMerchantSecret, RowID: string(id)}),
+		ID: id, Name: "Shop", OrdersPerMinute: 1_000_000, MaxOpenOrders: 1_000_000, RequestsPerMinute: 1_000_000,
+		CallbackSecret:     b.Keys.Seal([]byte("whsec_merchant"), store.MerchantSecretPlace(id, payment.ModeLive)),
+		TestCallbackSecret: &test,
 	}
 	for _, f := range change {
 		f(&m)

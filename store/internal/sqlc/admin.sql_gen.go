@@ -29,8 +29,37 @@ func (q *Queries) AdvanceXpub(ctx context.Context, arg AdvanceXpubParams) (int64
 	return next_index, err
 }
 
+const callbackTargets = `-- name: CallbackTargets :many
+SELECT target FROM callback_grants WHERE merchant_id = $1 AND mode = $2 ORDER BY target
+`
+
+type CallbackTargetsParams struct {
+	MerchantID string
+	Mode       string
+}
+
+func (q *Queries) CallbackTargets(ctx context.Context, arg CallbackTargetsParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, callbackTargets, arg.MerchantID, arg.Mode)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var target string
+		if err := rows.Scan(&target); err != nil {
+			return nil, err
+		}
+		items = append(items, target)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const chainProgress = `-- name: ChainProgress :many
-SELECT ch.name, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
+SELECT ch.name, ch.mode, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
        cur.block_number, cur.head_number, ch.any_token,
        (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
        COALESCE((SELECT min(q.number) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS first_quarantined
@@ -39,6 +68,7 @@ SELECT ch.name, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALE
 
 type ChainProgressRow struct {
 	Name             string
+	Mode             string
 	Enabled          bool
 	Paused           bool
 	HaltedReason     string
@@ -60,6 +90,7 @@ func (q *Queries) ChainProgress(ctx context.Context) ([]ChainProgressRow, error)
 		var i ChainProgressRow
 		if err := rows.Scan(
 			&i.Name,
+			&i.Mode,
 			&i.Enabled,
 			&i.Paused,
 			&i.HaltedReason,
@@ -97,7 +128,7 @@ func (q *Queries) EndpointByURL(ctx context.Context, arg EndpointByURLParams) (s
 }
 
 const getChain = `-- name: GetChain :one
-SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token FROM chains WHERE name = $1
+SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token, mode FROM chains WHERE name = $1
 `
 
 func (q *Queries) GetChain(ctx context.Context, name string) (Chain, error) {
@@ -124,8 +155,27 @@ func (q *Queries) GetChain(ctx context.Context, name string) (Chain, error) {
 		&i.Traces,
 		&i.SettleAfterSeconds,
 		&i.AnyToken,
+		&i.Mode,
 	)
 	return i, err
+}
+
+const grantCallbackTarget = `-- name: GrantCallbackTarget :execrows
+INSERT INTO callback_grants (merchant_id, mode, target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+`
+
+type GrantCallbackTargetParams struct {
+	MerchantID string
+	Mode       string
+	Target     string
+}
+
+func (q *Queries) GrantCallbackTarget(ctx context.Context, arg GrantCallbackTargetParams) (int64, error) {
+	result, err := q.db.Exec(ctx, grantCallbackTarget, arg.MerchantID, arg.Mode, arg.Target)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const insertCursor = `-- name: InsertCursor :exec
@@ -198,23 +248,26 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 const insertMerchant = `-- name: InsertMerchant :exec
 
 INSERT INTO merchants (id, name, payment_policy, late_policy, late_window_seconds, tolerance_bps, max_open_orders,
-                       orders_per_minute, callback_secret, callback_secret_key)
+                       orders_per_minute, requests_per_minute, callback_secret, callback_secret_key, test_callback_secret, test_callback_secret_key)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
-        $8, $9, $10)
+        $8, $9, $10, $11, $12, $13)
 ON CONFLICT (id) DO NOTHING
 `
 
 type InsertMerchantParams struct {
-	ID                string
-	Name              string
-	PaymentPolicy     string
-	LatePolicy        string
-	LateWindowSeconds int32
-	ToleranceBps      int32
-	MaxOpenOrders     int32
-	OrdersPerMinute   int32
-	CallbackSecret    []byte
-	CallbackSecretKey string
+	ID                    string
+	Name                  string
+	PaymentPolicy         string
+	LatePolicy            string
+	LateWindowSeconds     int32
+	ToleranceBps          int32
+	MaxOpenOrders         int32
+	OrdersPerMinute       int32
+	RequestsPerMinute     int32
+	CallbackSecret        []byte
+	CallbackSecretKey     string
+	TestCallbackSecret    []byte
+	TestCallbackSecretKey *string
 }
 
 // What the operator sets up.
@@ -228,8 +281,11 @@ func (q *Queries) InsertMerchant(ctx context.Context, arg InsertMerchantParams) 
 		arg.ToleranceBps,
 		arg.MaxOpenOrders,
 		arg.OrdersPerMinute,
+		arg.RequestsPerMinute,
 		arg.CallbackSecret,
 		arg.CallbackSecretKey,
+		arg.TestCallbackSecret,
+		arg.TestCallbackSecretKey,
 	)
 	return err
 }
@@ -322,7 +378,7 @@ func (q *Queries) ListAssets(ctx context.Context, chain string) ([]ListAssetsRow
 }
 
 const listChains = `-- name: ListChains :many
-SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token FROM chains ORDER BY name
+SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token, mode FROM chains ORDER BY name
 `
 
 func (q *Queries) ListChains(ctx context.Context) ([]Chain, error) {
@@ -355,6 +411,7 @@ func (q *Queries) ListChains(ctx context.Context) ([]Chain, error) {
 			&i.Traces,
 			&i.SettleAfterSeconds,
 			&i.AnyToken,
+			&i.Mode,
 		); err != nil {
 			return nil, err
 		}
@@ -579,6 +636,46 @@ func (q *Queries) RevokeKey(ctx context.Context, id string) (RevokeKeyRow, error
 	return i, err
 }
 
+const sealTestEndpoints = `-- name: SealTestEndpoints :exec
+UPDATE webhook_endpoints
+   SET secret = $1, secret_key = $2, previous_secret = NULL, previous_secret_key = NULL, previous_secret_until = NULL,
+       disabled_at = CASE WHEN disabled_reason IS DISTINCT FROM 'shares_the_live_secret' THEN disabled_at END,
+       disabled_reason = CASE WHEN disabled_reason IS DISTINCT FROM 'shares_the_live_secret' THEN disabled_reason END
+ WHERE merchant_id = $3 AND mode = 'test' AND sealed_for IS NOT NULL
+`
+
+type SealTestEndpointsParams struct {
+	Secret     []byte
+	SecretKey  string
+	MerchantID string
+}
+
+// Endpoints of test orders that signed with the live secret sign with their own, and are called again.
+func (q *Queries) SealTestEndpoints(ctx context.Context, arg SealTestEndpointsParams) error {
+	_, err := q.db.Exec(ctx, sealTestEndpoints, arg.Secret, arg.SecretKey, arg.MerchantID)
+	return err
+}
+
+const setTestSecret = `-- name: SetTestSecret :execrows
+UPDATE merchants SET test_callback_secret = $1::bytea, test_callback_secret_key = $2::text
+ WHERE id = $3 AND test_callback_secret IS NULL
+`
+
+type SetTestSecretParams struct {
+	Secret    []byte
+	SecretKey string
+	ID        string
+}
+
+// Zero rows: there is no such merchant, or it has one.
+func (q *Queries) SetTestSecret(ctx context.Context, arg SetTestSecretParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setTestSecret, arg.Secret, arg.SecretKey, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const upsertAsset = `-- name: UpsertAsset :execrows
 INSERT INTO assets (id, chain, contract, code, decimals, dust_below, tolerance, code_hash, tiers_pending)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -621,15 +718,15 @@ func (q *Queries) UpsertAsset(ctx context.Context, arg UpsertAssetParams) (int64
 
 const upsertChain = `-- name: UpsertChain :execrows
 INSERT INTO chains (name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon,
-                    start_block, max_range, max_lag_seconds)
+                    start_block, max_range, max_lag_seconds, mode)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11, $12)
+        $10, $11, $12, $13)
 ON CONFLICT (name) DO UPDATE
    SET display_name = EXCLUDED.display_name, block_time_ms = EXCLUDED.block_time_ms, confirmations = EXCLUDED.confirmations,
        finality_tag = EXCLUDED.finality_tag, horizon = EXCLUDED.horizon, max_range = EXCLUDED.max_range,
        max_lag_seconds = EXCLUDED.max_lag_seconds, enabled = true,
        genesis_hash = COALESCE(chains.genesis_hash, EXCLUDED.genesis_hash)
- WHERE chains.family = EXCLUDED.family AND chains.chain_id = EXCLUDED.chain_id
+ WHERE chains.family = EXCLUDED.family AND chains.chain_id = EXCLUDED.chain_id AND chains.mode = EXCLUDED.mode
    AND (chains.genesis_hash IS NULL OR EXCLUDED.genesis_hash IS NULL OR chains.genesis_hash = EXCLUDED.genesis_hash)
 `
 
@@ -646,9 +743,10 @@ type UpsertChainParams struct {
 	StartBlock    int64
 	MaxRange      int32
 	MaxLagSeconds int32
+	Mode          string
 }
 
-// Zero rows: the name or the chain id stands for another chain already.
+// Zero rows: the name or the chain id stands for another chain already, or it is of the other mode.
 func (q *Queries) UpsertChain(ctx context.Context, arg UpsertChainParams) (int64, error) {
 	result, err := q.db.Exec(ctx, upsertChain,
 		arg.Name,
@@ -663,6 +761,7 @@ func (q *Queries) UpsertChain(ctx context.Context, arg UpsertChainParams) (int64
 		arg.StartBlock,
 		arg.MaxRange,
 		arg.MaxLagSeconds,
+		arg.Mode,
 	)
 	if err != nil {
 		return 0, err
@@ -703,6 +802,24 @@ func (q *Queries) UpsertRPCEndpoint(ctx context.Context, arg UpsertRPCEndpointPa
 		arg.Weight,
 	)
 	return err
+}
+
+const withdrawCallbackTarget = `-- name: WithdrawCallbackTarget :execrows
+DELETE FROM callback_grants WHERE merchant_id = $1 AND mode = $2 AND target = $3
+`
+
+type WithdrawCallbackTargetParams struct {
+	MerchantID string
+	Mode       string
+	Target     string
+}
+
+func (q *Queries) WithdrawCallbackTarget(ctx context.Context, arg WithdrawCallbackTargetParams) (int64, error) {
+	result, err := q.db.Exec(ctx, withdrawCallbackTarget, arg.MerchantID, arg.Mode, arg.Target)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const xpubConflict = `-- name: XpubConflict :one

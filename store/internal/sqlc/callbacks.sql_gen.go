@@ -220,7 +220,7 @@ func (q *Queries) CountParkedCallbacks(ctx context.Context, arg CountParkedCallb
 }
 
 const deliveryEndpoint = `-- name: DeliveryEndpoint :one
-SELECT merchant_id, target, url, secret, secret_key, (sealed_for IS NOT NULL)::boolean AS sealed_for_merchant, previous_secret, previous_secret_key,
+SELECT merchant_id, mode, target, url, secret, secret_key, (sealed_for IS NOT NULL)::boolean AS sealed_for_merchant, previous_secret, previous_secret_key,
        (previous_secret IS NOT NULL AND COALESCE(previous_secret_until > now(), false))::boolean AS previous_valid,
        (disabled_at IS NOT NULL)::boolean AS disabled
   FROM webhook_endpoints WHERE id = $1
@@ -228,6 +228,7 @@ SELECT merchant_id, target, url, secret, secret_key, (sealed_for IS NOT NULL)::b
 
 type DeliveryEndpointRow struct {
 	MerchantID        string
+	Mode              string
 	Target            string
 	Url               string
 	Secret            []byte
@@ -244,6 +245,7 @@ func (q *Queries) DeliveryEndpoint(ctx context.Context, id string) (DeliveryEndp
 	var i DeliveryEndpointRow
 	err := row.Scan(
 		&i.MerchantID,
+		&i.Mode,
 		&i.Target,
 		&i.Url,
 		&i.Secret,

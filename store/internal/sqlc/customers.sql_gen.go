@@ -143,7 +143,7 @@ SELECT p.id FROM payments p
   JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
   JOIN addresses adr ON adr.id = p.address_id
   LEFT JOIN allocations al ON al.payment_id = p.id
- WHERE (adr.customer_id IS NULL) <> (al.payment_id IS NULL)
+ WHERE (adr.customer_id IS NULL OR adr.mode <> p.mode) <> (al.payment_id IS NULL)
     OR al.payment_id IS NOT NULL
        AND (al.order_id IS DISTINCT FROM p.order_id OR al.address_id <> p.address_id OR al.asset_id <> i.asset_id OR al.amount > i.amount)
  ORDER BY p.id LIMIT $1

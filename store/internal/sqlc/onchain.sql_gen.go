@@ -13,7 +13,7 @@ import (
 )
 
 const addressPage = `-- name: AddressPage :many
-SELECT a.id FROM addresses a JOIN chains ch ON ch.name = $1 AND ch.family = a.family
+SELECT a.id FROM addresses a JOIN chains ch ON ch.name = $1 AND ch.family = a.family AND takes_money(ch.mode, a.mode)
  WHERE a.id > $2::text ORDER BY a.id LIMIT $3
 `
 

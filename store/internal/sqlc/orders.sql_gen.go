@@ -54,7 +54,7 @@ func (q *Queries) ActiveXpub(ctx context.Context, arg ActiveXpubParams) (ActiveX
 }
 
 const assetByCode = `-- name: AssetByCode :one
-SELECT c.name AS chain, c.family, c.enabled AS chain_enabled,
+SELECT c.name AS chain, c.family, c.mode, c.enabled AS chain_enabled,
        c.confirmations, c.finality_tag,
        a.id, a.contract, a.code, a.decimals, a.dust_below, a.tolerance, a.enabled, (a.halted_at IS NOT NULL)::boolean AS halted
   FROM chains c LEFT JOIN assets a ON a.chain = c.name AND a.code = $1
@@ -69,6 +69,7 @@ type AssetByCodeParams struct {
 type AssetByCodeRow struct {
 	Chain         string
 	Family        string
+	Mode          string
 	ChainEnabled  bool
 	Confirmations int32
 	FinalityTag   *string
@@ -88,6 +89,7 @@ func (q *Queries) AssetByCode(ctx context.Context, arg AssetByCodeParams) (Asset
 	err := row.Scan(
 		&i.Chain,
 		&i.Family,
+		&i.Mode,
 		&i.ChainEnabled,
 		&i.Confirmations,
 		&i.FinalityTag,
@@ -259,7 +261,9 @@ func (q *Queries) InsertOrder(ctx context.Context, arg InsertOrderParams) error 
 
 const insertOrderEndpoint = `-- name: InsertOrderEndpoint :exec
 INSERT INTO webhook_endpoints (id, merchant_id, mode, url, source, secret, secret_key, sealed_for)
-SELECT $1, m.id, $2, $3, 'order', m.callback_secret, m.callback_secret_key, m.id FROM merchants m WHERE m.id = $4::text
+SELECT $1, m.id, $2::mode, $3, 'order', CASE $2::mode WHEN 'live' THEN m.callback_secret ELSE m.test_callback_secret END,
+       CASE $2::mode WHEN 'live' THEN m.callback_secret_key ELSE m.test_callback_secret_key END, m.id
+  FROM merchants m WHERE m.id = $4::text
 ON CONFLICT (merchant_id, mode, url) DO NOTHING
 `
 
@@ -282,26 +286,37 @@ func (q *Queries) InsertOrderEndpoint(ctx context.Context, arg InsertOrderEndpoi
 
 const lockMerchantOrders = `-- name: LockMerchantOrders :exec
 
-SELECT pg_advisory_xact_lock(hashtextextended('orders of ' || $1::text, 0))
+SELECT pg_advisory_xact_lock(hashtextextended('orders of ' || $1::text || ' in ' || $2::text, 0))
 `
 
+type LockMerchantOrdersParams struct {
+	MerchantID string
+	Mode       string
+}
+
 // Accepting orders.
-// One creation per merchant at a time: what is counted below stays true until commit. The lock is apart from row locks.
-func (q *Queries) LockMerchantOrders(ctx context.Context, merchantID string) error {
-	_, err := q.db.Exec(ctx, lockMerchantOrders, merchantID)
+// One creation per merchant and mode at a time: what is counted below stays true until commit. The lock is apart from row locks.
+func (q *Queries) LockMerchantOrders(ctx context.Context, arg LockMerchantOrdersParams) error {
+	_, err := q.db.Exec(ctx, lockMerchantOrders, arg.MerchantID, arg.Mode)
 	return err
 }
 
 const merchantPolicies = `-- name: MerchantPolicies :one
 SELECT m.payment_policy, m.late_policy, m.late_window_seconds, m.tolerance_bps, m.max_open_orders, m.orders_per_minute,
-       (m.disabled_at IS NOT NULL)::boolean AS disabled, m.callback_secret, m.callback_secret_key,
-       (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id
+       (m.disabled_at IS NOT NULL)::boolean AS disabled,
+       ($1::mode = 'live' OR m.test_callback_secret IS NOT NULL)::boolean AS signs_callbacks,
+       (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.mode = $1::mode
           AND (o.state IN ('awaiting_payment', 'confirming') OR (o.state = 'opening' AND o.created_at > now() - interval '1 hour'))) AS open_orders,
-       (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.created_at > statement_timestamp() - interval '1 minute') AS recent_orders,
+       (SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.mode = $1::mode AND o.created_at > statement_timestamp() - interval '1 minute') AS recent_orders,
        COALESCE((SELECT (extract(epoch FROM min(o.created_at) + interval '1 minute' - statement_timestamp()) * 1000)::bigint FROM orders o
-                  WHERE o.merchant_id = m.id AND o.created_at > statement_timestamp() - interval '1 minute'), 0)::bigint AS rate_wait_ms
-  FROM merchants m WHERE m.id = $1
+                  WHERE o.merchant_id = m.id AND o.mode = $1::mode AND o.created_at > statement_timestamp() - interval '1 minute'), 0)::bigint AS rate_wait_ms
+  FROM merchants m WHERE m.id = $2
 `
+
+type MerchantPoliciesParams struct {
+	Mode string
+	ID   string
+}
 
 type MerchantPoliciesRow struct {
 	PaymentPolicy     string
@@ -311,17 +326,16 @@ type MerchantPoliciesRow struct {
 	MaxOpenOrders     int32
 	OrdersPerMinute   int32
 	Disabled          bool
-	CallbackSecret    []byte
-	CallbackSecretKey string
+	SignsCallbacks    bool
 	OpenOrders        int64
 	RecentOrders      int64
 	RateWaitMs        int64
 }
 
-// With what counts against the merchant's limits. An order that never got its address stops counting after an hour:
+// With what counts against the merchant's limits in the mode. An order that never got its address stops counting after an hour:
 // whoever asked for it has long stopped asking. (clock_timestamp() would be volatile, and an index of no use.)
-func (q *Queries) MerchantPolicies(ctx context.Context, id string) (MerchantPoliciesRow, error) {
-	row := q.db.QueryRow(ctx, merchantPolicies, id)
+func (q *Queries) MerchantPolicies(ctx context.Context, arg MerchantPoliciesParams) (MerchantPoliciesRow, error) {
+	row := q.db.QueryRow(ctx, merchantPolicies, arg.Mode, arg.ID)
 	var i MerchantPoliciesRow
 	err := row.Scan(
 		&i.PaymentPolicy,
@@ -331,8 +345,7 @@ func (q *Queries) MerchantPolicies(ctx context.Context, id string) (MerchantPoli
 		&i.MaxOpenOrders,
 		&i.OrdersPerMinute,
 		&i.Disabled,
-		&i.CallbackSecret,
-		&i.CallbackSecretKey,
+		&i.SignsCallbacks,
 		&i.OpenOrders,
 		&i.RecentOrders,
 		&i.RateWaitMs,

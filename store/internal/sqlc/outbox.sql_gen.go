@@ -162,8 +162,8 @@ func (q *Queries) RetryOutboxLater(ctx context.Context, arg RetryOutboxLaterPara
 
 const routeFacts = `-- name: RouteFacts :one
 SELECT p.status, p.inclusion, COALESCE(o.state, '')::text AS state,
-       COALESCE(o.late_until > now(), false)::boolean AS within_late_window
-  FROM payments p LEFT JOIN orders o ON o.id = $1
+       COALESCE(o.late_until > now(), false)::boolean AS within_late_window, (p.mode <> adr.mode)::boolean AS wrong_mode
+  FROM payments p JOIN addresses adr ON adr.id = p.address_id LEFT JOIN orders o ON o.id = $1
  WHERE p.id = $2
 `
 
@@ -177,6 +177,7 @@ type RouteFactsRow struct {
 	Inclusion        int32
 	State            string
 	WithinLateWindow bool
+	WrongMode        bool
 }
 
 // What decides where a wake-up goes that found no running workflow.
@@ -188,6 +189,7 @@ func (q *Queries) RouteFacts(ctx context.Context, arg RouteFactsParams) (RouteFa
 		&i.Inclusion,
 		&i.State,
 		&i.WithinLateWindow,
+		&i.WrongMode,
 	)
 	return i, err
 }

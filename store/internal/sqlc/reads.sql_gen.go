@@ -55,17 +55,19 @@ func (q *Queries) AddressOrigin(ctx context.Context, orderID string) (AddressOri
 const authenticate = `-- name: Authenticate :one
 
 SELECT k.id, k.merchant_id, k.mode, k.scopes, (k.revoked_at IS NOT NULL)::boolean AS revoked,
-       (m.disabled_at IS NOT NULL)::boolean AS disabled
+       (m.disabled_at IS NOT NULL)::boolean AS disabled, m.requests_per_minute, m.orders_per_minute
   FROM api_keys k JOIN merchants m ON m.id = k.merchant_id WHERE k.hash = $1
 `
 
 type AuthenticateRow struct {
-	ID         string
-	MerchantID string
-	Mode       string
-	Scopes     []string
-	Revoked    bool
-	Disabled   bool
+	ID                string
+	MerchantID        string
+	Mode              string
+	Scopes            []string
+	Revoked           bool
+	Disabled          bool
+	RequestsPerMinute int32
+	OrdersPerMinute   int32
 }
 
 // What the API reads.
@@ -79,6 +81,8 @@ func (q *Queries) Authenticate(ctx context.Context, hash []byte) (AuthenticateRo
 		&i.Scopes,
 		&i.Revoked,
 		&i.Disabled,
+		&i.RequestsPerMinute,
+		&i.OrdersPerMinute,
 	)
 	return i, err
 }

@@ -460,27 +460,32 @@ func (q *Queries) LowestChainBlock(ctx context.Context, chain string) (LowestCha
 }
 
 const matchRecipients = `-- name: MatchRecipients :many
-SELECT a.id, a.bytes, a.order_id, a.customer_id, a.merchant_id, a.mode FROM addresses a
- WHERE a.family = $1 AND a.bytes = ANY($2::bytea[])
+SELECT a.id, a.family, a.bytes, a.order_id, a.customer_id, a.merchant_id, c.mode, (a.mode = c.mode)::boolean AS own_mode, takes_money(c.mode, a.mode) AS takes_money
+  FROM chains c JOIN addresses a ON a.family = c.family
+ WHERE c.name = $1 AND a.bytes = ANY($2::bytea[])
 `
 
 type MatchRecipientsParams struct {
-	Family     string
+	Chain      string
 	Recipients [][]byte
 }
 
 type MatchRecipientsRow struct {
 	ID         string
+	Family     string
 	Bytes      []byte
 	OrderID    *string
 	CustomerID *string
 	MerchantID string
 	Mode       string
+	OwnMode    bool
+	TakesMoney bool
 }
 
-// A statement of its own, begun after the block was fetched: it sees every address committed before, whatever its id.
+// A statement of its own, begun after the block was fetched: it sees every address committed before, whatever its id. The mode is the
+// chain's: of an address of the other one only the merchant counts, and test money at a live address is none.
 func (q *Queries) MatchRecipients(ctx context.Context, arg MatchRecipientsParams) ([]MatchRecipientsRow, error) {
-	rows, err := q.db.Query(ctx, matchRecipients, arg.Family, arg.Recipients)
+	rows, err := q.db.Query(ctx, matchRecipients, arg.Chain, arg.Recipients)
 	if err != nil {
 		return nil, err
 	}
@@ -490,11 +495,14 @@ func (q *Queries) MatchRecipients(ctx context.Context, arg MatchRecipientsParams
 		var i MatchRecipientsRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.Family,
 			&i.Bytes,
 			&i.OrderID,
 			&i.CustomerID,
 			&i.MerchantID,
 			&i.Mode,
+			&i.OwnMode,
+			&i.TakesMoney,
 		); err != nil {
 			return nil, err
 		}

@@ -259,7 +259,7 @@ func (q *Queries) OrderMoney(ctx context.Context, arg OrderMoneyParams) (OrderMo
 
 const paymentInclusions = `-- name: PaymentInclusions :many
 SELECT p.id, p.chain, p.tx_hash, p.native, p.position, p.address_id, p.order_id, p.merchant_id, p.mode, p.inclusion,
-       p.status, p.credited_inclusion, p.first_included_at, p.created_at, p.evidence,
+       p.status, p.credited_inclusion, p.first_included_at, p.created_at, p.evidence, (p.mode <> adr.mode)::boolean AS wrong_mode,
        EXISTS (SELECT FROM confirmation_tiers t WHERE t.chain = p.chain) AS tiered,
        i.n, i.block_number, i.block_hash, i.block_time, i.tx_index, i.log_index, i.asset_id, i.amount, i.sender, i.recipient,
        i.canonical,
@@ -306,6 +306,7 @@ type PaymentInclusionsRow struct {
 	FirstIncludedAt   time.Time
 	CreatedAt         time.Time
 	Evidence          *string
+	WrongMode         bool
 	Tiered            bool
 	N                 int32
 	BlockNumber       int64
@@ -365,6 +366,7 @@ func (q *Queries) PaymentInclusions(ctx context.Context, arg PaymentInclusionsPa
 			&i.FirstIncludedAt,
 			&i.CreatedAt,
 			&i.Evidence,
+			&i.WrongMode,
 			&i.Tiered,
 			&i.N,
 			&i.BlockNumber,

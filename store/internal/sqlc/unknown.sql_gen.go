@@ -24,6 +24,20 @@ func (q *Queries) CountDust(ctx context.Context, arg CountDustParams) error {
 	return err
 }
 
+const countPlayMoney = `-- name: CountPlayMoney :exec
+UPDATE cursors SET play_money = play_money + $1::bigint WHERE chain = $2
+`
+
+type CountPlayMoneyParams struct {
+	N     int64
+	Chain string
+}
+
+func (q *Queries) CountPlayMoney(ctx context.Context, arg CountPlayMoneyParams) error {
+	_, err := q.db.Exec(ctx, countPlayMoney, arg.N, arg.Chain)
+	return err
+}
+
 const countPoisonings = `-- name: CountPoisonings :exec
 UPDATE cursors SET poisonings = poisonings + $1::bigint WHERE chain = $2
 `
@@ -190,7 +204,7 @@ func (q *Queries) SetAnyToken(ctx context.Context, arg SetAnyTokenParams) (int64
 }
 
 const strangeCounts = `-- name: StrangeCounts :many
-SELECT cur.chain, cur.poisonings, cur.dust,
+SELECT cur.chain, cur.poisonings, cur.dust, cur.play_money,
        COALESCE((SELECT sum(u.transfers) FROM unknown_contracts u WHERE u.chain = cur.chain), 0)::bigint AS unknown_transfers,
        (SELECT count(*) FROM unknown_contracts u WHERE u.chain = cur.chain)::bigint AS unknown_contracts
   FROM cursors cur ORDER BY cur.chain
@@ -200,6 +214,7 @@ type StrangeCountsRow struct {
 	Chain            string
 	Poisonings       int64
 	Dust             int64
+	PlayMoney        int64
 	UnknownTransfers int64
 	UnknownContracts int64
 }
@@ -218,6 +233,7 @@ func (q *Queries) StrangeCounts(ctx context.Context) ([]StrangeCountsRow, error)
 			&i.Chain,
 			&i.Poisonings,
 			&i.Dust,
+			&i.PlayMoney,
 			&i.UnknownTransfers,
 			&i.UnknownContracts,
 		); err != nil {
