@@ -21,7 +21,7 @@ type Metrics struct {
 	alarms            alarmGauges
 
 	poisonings, dust, playMoney, unknownTransfers, unknownContracts *prometheus.GaugeVec
-	settleAlarms                                         *prometheus.CounterVec
+	settleAlarms                                                    *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
