@@ -24,7 +24,7 @@ func TestWhoWaitsForAMerchantsTurnHoldsNoConnection(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.DB.CompleteClaim(t.Context(), claim.OrderID, store.Answer{Status: 201, Body: []byte("{}")})
 	require.NoError(t, err)
-	db, err := store.Open(t.Context(), b.PG.AppURL, store.Options{MaxConns: 3, StatementTimeout: time.Minute, ApplicationName: "small pool"})
+	db, err := store.Open(t.Context(), b.PG.AppURL, store.Options{MaxConns: 3, StatementTimeout: time.Minute})
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 
@@ -43,7 +43,7 @@ func TestWhoWaitsForAMerchantsTurnHoldsNoConnection(t *testing.T) {
 			}
 		})
 	}
-	blocked := `SELECT count(*) FROM pg_stat_activity WHERE application_name = 'small pool' AND wait_event_type = 'Lock'`
+	blocked := `SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 	require.Eventually(t, func() bool { return storetest.Value[int](t, b, blocked) > 0 }, time.Minute, 10*time.Millisecond)
 
 	for range 200 {

@@ -124,7 +124,7 @@ func matching() []mutant {
 			edits: []edit{
 				{
 					file: "store/internal/sqlc/recorder.sql_gen.go",
-					old:  "\trows, err := q.db.Query(ctx, matchRecipients, arg.Family, arg.Recipients)\n",
+					old:  "\trows, err := q.db.Query(ctx, matchRecipients, arg.Chain, arg.Recipients)\n",
 					new: `	var database string
 	if err := q.db.QueryRow(ctx, "SELECT current_database()").Scan(&database); err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func matching() []mutant {
 	if fresh.Err() == nil {
 		return found, nil
 	}
-	rows, err := q.db.Query(ctx, matchRecipients, arg.Family, arg.Recipients)
+	rows, err := q.db.Query(ctx, matchRecipients, arg.Chain, arg.Recipients)
 `,
 				},
 				{
