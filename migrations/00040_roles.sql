@@ -58,6 +58,10 @@ BEGIN
     EXECUTE format('GRANT %s %s ON %I TO sluice_chain', held.privilege_type, '(' || held.columns || ')', held.relname);
   END LOOP;
   EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM sluice_app', array_to_string(recorded, ', '));
+  -- That a hole is accepted is a person's decision.
+  IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'quarantined_blocks'::regclass AND attname = 'accepted_at') THEN
+    GRANT UPDATE (accepted_at) ON quarantined_blocks TO sluice_app;
+  END IF;
 END $$;
 -- +goose StatementEnd
 

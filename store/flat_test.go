@@ -26,7 +26,7 @@ func TestCostDoesNotGrowWithOrders(t *testing.T) {
 	m := mine(t, b)
 
 	before := tuples(t, b)
-	db, err := store.Open(t.Context(), b.PG.AppURL, store.Options{ApplicationName: "counted", StatementTimeout: await.Broken})
+	db, err := store.Open(t.Context(), b.PG.ChainURL, store.Options{ApplicationName: "counted", StatementTimeout: await.Broken})
 	require.NoError(t, err)
 	worker := *b
 	worker.DB = db

@@ -138,7 +138,7 @@ func TestAPaymentThatWaitedForTheComparisonIsLaterThanIt(t *testing.T) {
 		SELECT $1, 'dev', $2, true, 1, a.id, a.order_id, a.merchant_id, a.mode, 1, 'detected', $3 FROM addresses a`, id, hidden.TxHash[:], unseen.Time)
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), `INSERT INTO inclusions (payment_id, n, chain, block_number, block_hash, block_time, tx_index, asset_id, amount, sender, recipient)
-		VALUES ($1, 1, 'dev', $2, $3, $4, 0, 'dev/native', 70000000, decode(repeat('cc', 20), 'hex'), decode(repeat('cc', 20), 'hex'))`, id, unseen.Number, unseen.Hash[:], unseen.Time)
+		SELECT $1, 1, 'dev', $2, $3, $4, 0, 'dev/native', 70000000, a.bytes, a.bytes FROM addresses a`, id, unseen.Number, unseen.Hash[:], unseen.Time)
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit(t.Context()))
 	require.Equal(t, store.CreditDone, m.credit(t, hidden).Outcome)

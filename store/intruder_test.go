@@ -183,7 +183,7 @@ func recording() map[string]string {
 		"an inclusion's end":      `UPDATE inclusions SET canonical = false, ended_at = now(), end_reason = 'reorg' WHERE payment_id = '$fresh'`,
 		"an inclusion's return":   `UPDATE inclusions SET canonical = true, ended_at = NULL, end_reason = NULL`,
 		"another merchant":        `UPDATE payments SET merchant_id = '$theirs' WHERE id = '$fresh'`,
-		"another mode":            `UPDATE payments SET mode = 'live' WHERE id = '$fresh'`,
+		"another mode":            `UPDATE payments SET mode = mode WHERE id = '$fresh'`,
 		"another address":         `UPDATE payments SET address_id = address_id WHERE id = '$fresh'`,
 		"another order":           `UPDATE payments SET order_id = NULL WHERE id = '$fresh'`,
 		"another time":            `UPDATE payments SET first_included_at = now() - interval '1 day' WHERE id = '$fresh'`,
