@@ -27,6 +27,7 @@ func (m *miner) inRange(t *testing.T, transfers ...payment.Transfer) store.SeenB
 func TestBlocksReadInRangesAreReadByHashFirst(t *testing.T) {
 	t.Parallel()
 	m := mine(t, storetest.New(t))
+	m.readTwice(t)
 	first := m.inRange(t)
 	order := m.Order(t)
 	second := m.inRange(t)
