@@ -358,6 +358,10 @@ func (w *watcher) told(blocks []chain.Block, batch scan.Batch) []*model.Block {
 			w.learn(fmt.Errorf("block %s was read as\n%s\nand is\n%s", truth.ID, got, strings.Join(listings, "\nor, as somebody says\n")))
 		case at > 0:
 			told[i] = versions[at]
+			if w.n.lies[truth.ID] == nil {
+				w.h.tally.add("short range recorded", 1)
+				continue
+			}
 			w.h.tally.add("lie recorded", 1)
 		}
 	}
