@@ -61,13 +61,13 @@ const restFactor = 4
 
 // lookAgain reads the next piece of what was read once only, by two operators where there are two. Its failures are reported, not
 // returned, unless they end the run.
-func (r *run) lookAgain(ctx context.Context, watch Watch, pace pace) error {
+func (r *run) lookAgain(ctx context.Context, watch Watch, at pace) error {
 	job, began := watch.SecondLook, time.Now()
-	if job == nil || !r.lookDue(*job, pace, began) {
+	if job == nil || !r.lookDue(*job, at, began) {
 		return nil
 	}
 	last := job.To
-	if pace == beside {
+	if at == beside {
 		last = min(last, job.Next+r.policy.SecondLookMost-1)
 	}
 	r.second.lookedAt = began
@@ -94,10 +94,10 @@ func (r *run) lookAgain(ctx context.Context, watch Watch, pace pace) error {
 }
 
 // lookDue tells whether it is time for a second look.
-func (r *run) lookDue(job Rescan, pace pace, now time.Time) bool {
+func (r *run) lookDue(job Rescan, at pace, now time.Time) bool {
 	since := now.Sub(r.second.lookedAt)
 	switch {
-	case now.Before(r.second.after), since < r.policy.SecondLookPause, pace == beside && now.Before(r.second.rests):
+	case now.Before(r.second.after), since < r.policy.SecondLookPause, at == beside && now.Before(r.second.rests):
 		return false
 	case job.Urgent:
 		return true
