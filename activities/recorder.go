@@ -41,12 +41,12 @@ func (r StoreRecorder) Watch(ctx context.Context, s scan.Session) (scan.Watch, e
 	if err != nil {
 		return scan.Watch{}, translate(err)
 	}
-	watch := scan.Watch{Cursor: w.Cursor, Filter: chain.Filter{Native: w.Native, Tokens: w.Tokens, AnyToken: w.AnyToken, Traces: w.Traces}, Paused: w.Paused, Halted: w.Halted}
+	watch := scan.Watch{Cursor: w.Cursor, Filter: chain.Filter{Native: w.Native, Tokens: w.Tokens, AnyToken: w.AnyToken, Traces: w.Traces}, Paused: w.Paused, Halted: w.Halted, Ranged: w.Ranged}
 	for _, open := range w.Rescans {
 		watch.Rescans = append(watch.Rescans, scan.Rescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next, Requested: open.Requested})
 	}
 	if look := w.SecondLook; look != nil {
-		watch.SecondLook = &scan.Rescan{From: look.From, To: look.To, Next: look.Next, Second: true}
+		watch.SecondLook = &scan.Rescan{From: look.From, To: look.To, Next: look.Next, Second: true, InRanges: look.InRanges, Urgent: look.Urgent}
 	}
 	return watch, nil
 }
@@ -91,9 +91,14 @@ func (r StoreRecorder) RecordRescan(ctx context.Context, s scan.Session, open sc
 	return scan.Recorded(recorded), translate(err)
 }
 
+// LookLater implements scan.Recorder.
+func (r StoreRecorder) LookLater(ctx context.Context, s scan.Session, number uint64) error {
+	return translate(r.Store.LookLater(ctx, session(s), number))
+}
+
 // batch leaves out what moved nothing, and says of the rest whether its receipt was read.
 func batch(b scan.Batch) store.Batch {
-	out := store.Batch{Native: b.Filter.Native, Tokens: b.Filter.Tokens, Blocks: seenBlocks(b.Blocks), Alone: b.Alone}
+	out := store.Batch{Native: b.Filter.Native, Tokens: b.Filter.Tokens, Blocks: seenBlocks(b.Blocks), ByHash: b.ByHash, Alone: b.Alone}
 	for _, view := range b.Views {
 		out.Views = append(out.Views, store.View{Operator: view.Operator, Blocks: seenBlocks(view.Blocks)})
 	}
@@ -150,6 +155,8 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", scan.ErrHorizon, err)
 	case errors.Is(err, store.ErrFinal):
 		return fmt.Errorf("%w: %w", scan.ErrFinal, err)
+	case errors.Is(err, store.ErrHearsay):
+		return fmt.Errorf("%w: %w", scan.ErrHearsay, err)
 	case errors.Is(err, store.ErrContradiction):
 		return fmt.Errorf("%w: %w", chain.ErrInconsistent, err)
 	default:

@@ -57,6 +57,8 @@ type Pulse struct {
 	// Halted: nothing is credited on the chain. SecondLookFound counts transfers that were missed at first.
 	Halted          bool `json:"halted,omitempty"`
 	SecondLookFound int  `json:"second_look_found,omitempty"`
+	// Ranged counts the blocks that wait to be read by hash.
+	Ranged uint64 `json:"ranged,omitempty"`
 	// Quarantined counts the blocks that the attempt gave up on.
 	Quarantined int `json:"quarantined,omitempty"`
 }
@@ -128,7 +130,7 @@ type watching struct {
 func (w *watching) progressed(p scan.Progress) {
 	pulse := Pulse{
 		Mode: p.Mode, Head: p.Head, Lag: p.Lag(), Failure: p.Failure, Failures: p.Failures, Rescans: p.Rescans,
-		Quarantined: p.Quarantined, Halted: p.Halted, SecondLookFound: p.SecondLookFound,
+		Quarantined: p.Quarantined, Halted: p.Halted, SecondLookFound: p.SecondLookFound, Ranged: p.Ranged,
 	}
 	if p.Cursor != nil {
 		pulse.Block = p.Cursor.Number

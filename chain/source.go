@@ -39,8 +39,15 @@ type Source interface {
 	// returns every one of them, ascending and linked by parent hashes. It returns
 	// ErrBlockUnknown when the node has not all of them, ErrReorged when the chain
 	// changed meanwhile, and ErrRangeTooLarge when the node wants smaller bites; a
-	// range of one block may be refused too, BlockByHash is the way then.
+	// range of one block may be refused too, BlockByHash is the way then. What a range
+	// does not show may be there all the same: nodes answer from an index that has holes,
+	// or stop at so many logs without a word.
 	Range(ctx context.Context, from, to uint64, filter Filter) ([]Block, error)
+
+	// BlocksByHash reads the same as Range, each block by itself: its logs are asked for by its hash, or taken from all of
+	// its receipts where these prove the block, never from an index over several blocks. Transfers of contracts that are not
+	// named are not looked for. Errors are those of Range.
+	BlocksByHash(ctx context.Context, from, to uint64, filter Filter) ([]Block, error)
 
 	// Resolve completes candidates of one block from their receipts and returns them
 	// in the same order, none Unresolved. It returns ErrReceiptMissing while the node

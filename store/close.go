@@ -24,6 +24,8 @@ const (
 	waitClock     = "deadline_is_moments_away"
 	// waitTraces: an internal transfer in time may yet be found in a block that nodes are about to trace.
 	waitTraces = "blocks_not_traced_yet"
+	// waitRanges: a payment in time may yet be found in a block that was read in ranges only and is about to be read by hash.
+	waitRanges = "blocks_read_in_ranges_only"
 )
 
 const (
@@ -33,10 +35,12 @@ const (
 	longestWait = 30 * time.Second
 	// holeWait is the delay while blocks before the deadline are unread.
 	holeWait = 15 * time.Second
+	// rangesWait is the delay until the next second look may be done: orders go first there.
+	rangesWait = 3 * time.Second
 )
 
 // ExpireOrder closes an order whose deadline has passed on the chain's own clock: every block up to there was read without
-// a hole, and no payment is live. An order for the chain's own coin waits, for an hour of the chain's time at most, while nodes trace and some
+// a hole, and no payment is live. It waits, for an hour of the chain's time at most, while some block of its life was read in ranges only. An order for the chain's own coin waits, for an hour of the chain's time at most, while nodes trace and some
 // block of that order's life was not traced yet. The result is final, unless a Wait is returned beside it: then nothing was changed, and it
 // is to be asked again after the delay.
 //
@@ -103,7 +107,11 @@ func (t txn) expireRefused(
 		blocks := max(money.returnsBy-deref(position.BlockNumber)+1, 1)
 		return process.ExpireLive, Wait{Reason: waitReturning, Delay: order.clamp(time.Duration(blocks) * order.blockTime)}, nil
 	case payment.ReasonUnreadBlocks:
-		if position.read() {
+		switch {
+		case !position.read():
+		case position.Ranged:
+			return process.ExpireNotDue, Wait{Reason: waitRanges, Delay: rangesWait}, nil
+		default:
 			reason = waitTraces
 		}
 		return process.ExpireNotDue, Wait{Reason: string(reason), Delay: holeWait}, nil

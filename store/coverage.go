@@ -12,7 +12,9 @@ import (
 func (t txn) cover(ctx context.Context, chain string, batch Batch) error {
 	first, last := int64(batch.first().Number), int64(batch.last().Number)
 	if batch.Native {
-		err := t.q.CoverMethod(ctx, sqlc.CoverMethodParams{Chain: chain, Method: coverageMethodNative, First: first, Last: last})
+		err := t.q.CoverMethod(ctx, sqlc.CoverMethodParams{
+			Chain: chain, Method: coverageMethodNative, First: first, Last: last, ByHash: batch.ByHash,
+		})
 		if err != nil {
 			return fmt.Errorf("cover native transfers: %w", err)
 		}
@@ -34,7 +36,7 @@ func (t txn) cover(ctx context.Context, chain string, batch Batch) error {
 			contracts = append(contracts, token.Bytes())
 		}
 	}
-	err := t.q.CoverTokens(ctx, sqlc.CoverTokensParams{Chain: chain, First: first, Last: last, Contracts: contracts})
+	err := t.q.CoverTokens(ctx, sqlc.CoverTokensParams{Chain: chain, First: first, Last: last, Contracts: contracts, ByHash: batch.ByHash})
 	if err != nil {
 		return fmt.Errorf("cover token transfers: %w", err)
 	}

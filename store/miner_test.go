@@ -62,7 +62,7 @@ func (m *miner) block(transfers ...payment.Transfer) store.SeenBlock {
 }
 
 func (m *miner) batch(blocks ...store.SeenBlock) store.Batch {
-	return store.Batch{Blocks: blocks, Native: m.watch.Native, Tokens: m.watch.Tokens}
+	return store.Batch{Blocks: blocks, Native: m.watch.Native, Tokens: m.watch.Tokens, ByHash: true}
 }
 
 // record makes a block with the transfers and records it.

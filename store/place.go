@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -49,11 +50,16 @@ type placing struct {
 }
 
 // place records the arrivals of a batch, and lets go of dropped payments whose window to return ended with it.
-// Errors: ErrContradiction, *UnresolvedError.
+// Errors: ErrContradiction, ErrHearsay, *UnresolvedError.
 func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeMode) (Recorded, error) {
 	arrivals, err := t.arrivals(ctx, turn, batch, mode)
 	if err != nil {
 		return Recorded{}, err
+	}
+	if batch.hearsay {
+		if missing, err := t.leavesOut(ctx, turn, batch); err != nil || missing {
+			return Recorded{}, cmp.Or(err, ErrHearsay)
+		}
 	}
 	slices.SortStableFunc(arrivals, inChainOrder)
 	p := placing{txn: t, turn: turn, mode: mode, batch: batch, ended: map[string]bool{}}
@@ -180,7 +186,10 @@ func (t txn) lockAll(ctx context.Context, orders []payment.OrderID, payments []s
 // include makes the arrival a canonical inclusion of its payment, and tells whether it was not one before.
 func (p *placing) include(ctx context.Context, a arrival) (fresh bool, err error) {
 	known, ok := p.known[a.identity()]
-	if !ok {
+	switch {
+	case p.batch.hearsay && !(ok && (a.recordedAs(known) || !known.Canonical && p.isLie(known, a))):
+		return false, ErrHearsay
+	case !ok:
 		return true, p.begin(ctx, a)
 	}
 	if known.Canonical {

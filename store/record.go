@@ -54,8 +54,8 @@ func (r *Recorder) Record(ctx context.Context, s ScanSession, batch Batch) (Reco
 // RecordRescan records blocks at or below the cursor once more, in one transaction: everything that Record does but moving
 // the cursor, and moves the rescan behind the last block. A block that is still remembered must be the remembered one. A
 // rescan adds: what was recorded before stays as it is, also when the blocks say otherwise now, unless it is refuted; see
-// Batch.Views and refutedBy.
-// Errors: ErrFenced, ErrParentMismatch, ErrContradiction, *UnresolvedError.
+// Batch.Views and refutedBy. A second look in ranges adds nothing either: it only confirms what is recorded.
+// Errors: ErrFenced, ErrParentMismatch, ErrContradiction, ErrHearsay, *UnresolvedError.
 func (r *Recorder) RecordRescan(ctx context.Context, s ScanSession, rescan OpenRescan, batch Batch) (Recorded, error) {
 	if err := batch.check(); err != nil {
 		return Recorded{}, err
@@ -72,6 +72,7 @@ func (r *Recorder) RecordRescan(ctx context.Context, s ScanSession, rescan OpenR
 		if batch.quorum, err = t.quorum(ctx, s.Chain, rescan, batch); err != nil {
 			return err
 		}
+		batch.hearsay = rescan.Second && !batch.ByHash
 		if recorded, err = t.place(ctx, turn, batch, placeRescanned); err != nil {
 			return err
 		}

@@ -79,8 +79,7 @@ func (r *Recorder) Watch(ctx context.Context, s ScanSession) (Watch, error) {
 			Requested: row.Requested,
 		})
 	}
-	watch.SecondLook, err = r.secondLook(ctx, s)
-	return watch, err
+	return watch, r.secondLook(ctx, s, &watch)
 }
 
 // maxOpenRescans is how many rescans are shown to a runner at once. It does one at a time, and passes over those that fail:

@@ -23,6 +23,8 @@ func (t txn) quorum(ctx context.Context, chain string, rescan OpenRescan, batch 
 		operators[view.Operator] = true
 	}
 	switch {
+	case !batch.ByHash: // what ranges do not show may be there all the same
+		return 0, nil
 	case len(operators) != len(batch.Views): // one operator twice is one voice
 		return 0, nil
 	case len(operators) >= refuters:
@@ -72,6 +74,21 @@ func (b Batch) refutes(row sqlc.RecordedInBlocksRow) bool {
 		}
 	}
 	return b.quorum > 0 && denied >= b.quorum && denied > shown
+}
+
+// leavesOut tells whether some view lacks a transfer that is recorded in one of the batch's blocks.
+func (t txn) leavesOut(ctx context.Context, turn chainTurn, batch Batch) (bool, error) {
+	first := int64(batch.first().Number)
+	rows, err := t.q.RecordedInBlocks(ctx, sqlc.RecordedInBlocksParams{Chain: turn.chain, First: first, Last: int64(batch.last().Number)})
+	if err != nil {
+		return false, fmt.Errorf("read what was recorded: %w", err)
+	}
+	return slices.ContainsFunc(rows, func(row sqlc.RecordedInBlocksRow) bool {
+		return slices.ContainsFunc(batch.everyView(), func(blocks []SeenBlock) bool {
+			block := blocks[row.BlockNumber-first]
+			return batch.looksFor(row, block) && !block.shows(row)
+		})
+	}), nil
 }
 
 // asRecorded is the arrival as it would be recorded, as far as operators can contradict it.

@@ -19,6 +19,8 @@ var (
 	ErrHorizon = errors.New("store: rollback is deeper than the horizon")
 	// ErrFinal: the rollback undoes a block that the chain had called final.
 	ErrFinal = errors.New("store: rollback undoes what was final")
+	// ErrHearsay: a second look in ranges shows something else than what is recorded. The blocks have to be read by hash.
+	ErrHearsay = errors.New("store: ranges show something else than what is recorded")
 	// ErrContradiction: the blocks of one batch contradict themselves. Whoever read them has to read again.
 	ErrContradiction = errors.New("store: blocks contradict themselves")
 )
@@ -55,7 +57,8 @@ type Watch struct {
 	Paused           bool         // read nothing, write nothing
 	Halted           bool         // nothing is credited until a person resumes the chain
 	Rescans          []OpenRescan // most urgent first
-	SecondLook       *OpenRescan  // final blocks that were read once only; nil when there are none
+	SecondLook       *OpenRescan  // blocks that were read once only; nil when there are none
+	Ranged           uint64       // blocks that were read in ranges only
 }
 
 // OpenRescan is a range to read again, as far as the cursor has come.
@@ -65,6 +68,10 @@ type OpenRescan struct {
 	Next     uint64 // the first block that is not read again yet
 	// Second: it is a second look. It has no row, and what it finds had been missed.
 	Second bool
+	// InRanges: its blocks were read by hash before, so that ranges will do.
+	InRanges bool
+	// Urgent: an open order waits for it, or will.
+	Urgent bool
 	// Requested: it was asked for, by a person or because two blocks hold one transfer.
 	Requested bool
 }
@@ -100,13 +107,16 @@ type Batch struct {
 	Blocks []SeenBlock // consecutive, ascending, linked by parent hashes
 	Native bool
 	Tokens []payment.Address
+	// ByHash: each block was read by itself, by its hash. What a range does not show may be there all the same.
+	ByHash bool
 	// Views are the same blocks as each operator shows them, when operators were heard one by one. Blocks is what any of them
 	// shows.
 	Views []View
 	// Alone: the chain has one operator only.
 	Alone bool
 
-	quorum int // how many views refute what was recorded; 0: none do
+	quorum  int  // how many views refute what was recorded; 0: none do
+	hearsay bool // nothing may follow from it: it was read a second time, in ranges
 }
 
 // View is the blocks of a batch as one operator shows them.

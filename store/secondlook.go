@@ -13,8 +13,23 @@ import (
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
-// secondLook returns the lowest run of final blocks that was read once only, nil when there is none.
-func (r *Recorder) secondLook(ctx context.Context, s ScanSession) (*OpenRescan, error) {
+// secondLook finds the next run of blocks that was read once only: of those that were read in ranges, or else of final ones that were
+// read by hash.
+func (r *Recorder) secondLook(ctx context.Context, s ScanSession, watch *Watch) (err error) {
+	row, err := r.db.q.RangedDue(ctx, s.Chain)
+	switch {
+	case err == nil:
+		watch.Ranged = uint64(row.Total)
+		watch.SecondLook = &OpenRescan{From: uint64(row.First), To: uint64(row.Last), Next: uint64(row.First), Second: true, Urgent: row.Urgent}
+	case errors.Is(err, pgx.ErrNoRows):
+		watch.SecondLook, err = r.finalLook(ctx, s)
+	default:
+		err = fmt.Errorf("look for what was read in ranges on chain %s: %w", s.Chain, classify(err))
+	}
+	return err
+}
+
+func (r *Recorder) finalLook(ctx context.Context, s ScanSession) (*OpenRescan, error) {
 	row, err := r.db.q.SecondLookDue(ctx, s.Chain)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -22,7 +37,7 @@ func (r *Recorder) secondLook(ctx context.Context, s ScanSession) (*OpenRescan, 
 	case err != nil:
 		return nil, fmt.Errorf("look for what was read once on chain %s: %w", s.Chain, classify(err))
 	}
-	return &OpenRescan{From: uint64(row.First), To: uint64(row.Last), Next: uint64(row.First), Second: true}, nil
+	return &OpenRescan{From: uint64(row.First), To: uint64(row.Last), Next: uint64(row.First), Second: true, InRanges: true}, nil
 }
 
 // finder is the actor of the audit rows about second looks.
@@ -53,6 +68,26 @@ func (t txn) lookedAgain(ctx context.Context, chain string, batch Batch, recorde
 		Detail: map[string]any{"from": first, "to": last, "found": recorded.New, "payments": payments},
 	})
 	return err
+}
+
+// maxLookLater is how many blocks are left to rescans of their own at once.
+const maxLookLater = 16
+
+// LookLater leaves the second look at a block that cannot be read now to a rescan of its own. Error: ErrFenced.
+func (r *Recorder) LookLater(ctx context.Context, s ScanSession, number uint64) error {
+	return r.db.tx(ctx, func(ctx context.Context, t txn) error {
+		if _, err := t.turn(ctx, s); err != nil {
+			return err
+		}
+		_, err := t.q.LookLater(ctx, sqlc.LookLaterParams{
+			Chain: s.Chain, Number: int64(number), Most: maxLookLater,
+			RequestID: fmt.Sprintf("second_look/%s/%d/%d", s.Chain, s.Epoch, number),
+		})
+		if err != nil {
+			return fmt.Errorf("leave the second look at block %d for later: %w", number, err)
+		}
+		return nil
+	})
 }
 
 // lookAgainLater has blocks looked at a second time that a backfill, or the end of a quarantine, has read for the first

@@ -45,7 +45,7 @@ func TestASecondLookRecordsAndTellsWhatWasMissed(t *testing.T) {
 	m.final(t, above.BlockRef)
 
 	look := m.look(t).SecondLook
-	require.Equal(t, &store.OpenRescan{From: missed.Number, To: missed.Number + 1, Next: missed.Number, Second: true}, look)
+	require.Equal(t, &store.OpenRescan{From: missed.Number, To: missed.Number + 1, Next: missed.Number, Second: true, InRanges: true}, look)
 	recorded, err := m.rec.RecordRescan(t.Context(), m.session, *look, m.batch(missed))
 	require.NoError(t, err)
 	require.Equal(t, store.Recorded{Matched: 1, New: 1}, recorded)
@@ -70,7 +70,7 @@ func TestWhereNothingIsFinalTheHorizonIs(t *testing.T) {
 	m.advance(t, horizon)
 	require.Nil(t, m.look(t).SecondLook)
 	m.advance(t, 3)
-	require.Equal(t, &store.OpenRescan{From: first, To: first + 2, Next: first, Second: true}, m.look(t).SecondLook)
+	require.Equal(t, &store.OpenRescan{From: first, To: first + 2, Next: first, Second: true, InRanges: true}, m.look(t).SecondLook)
 }
 
 // TestWhatIsReadLateIsLookedAtTwice: a backfill is the first look at its blocks.

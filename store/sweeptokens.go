@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicepay/sluice/payment"
+	"github.com/sluicepay/sluice/process"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
@@ -59,7 +60,8 @@ type SweptTransfer struct {
 }
 
 // RecordTokenSweep writes down what was found in a piece, in one transaction, and that somebody looked. Transfers of tokens that have
-// an asset are left out: they are found as payments. Blocks that were looked through meanwhile are not counted again.
+// an asset are found as payments: one that was not, although it was looked for, says that a node left it out, and has its block read
+// again. Blocks that were looked through meanwhile are not counted again.
 func (db *DB) RecordTokenSweep(ctx context.Context, sweep TokenSweep, found []SweptTransfer) error {
 	return db.tx(ctx, func(ctx context.Context, t txn) error {
 		cursor, err := t.q.LockCursor(ctx, sweep.Chain) // recording and undoing wait
@@ -75,6 +77,9 @@ func (db *DB) RecordTokenSweep(ctx context.Context, sweep TokenSweep, found []Sw
 				BlockRef: transfer.Block, AnyToken: true, Sightings: []Sighting{{Transfer: transfer.Transfer}},
 			})
 		}
+		if err := t.readMissed(ctx, sweep.Chain, found); err != nil {
+			return err
+		}
 		turn := chainTurn{chain: sweep.Chain, family: sweep.Family}
 		if len(batch.Blocks) > 0 {
 			if _, err := t.arrivals(ctx, turn, batch, placeRescanned); err != nil {
@@ -89,4 +94,30 @@ func (db *DB) RecordTokenSweep(ctx context.Context, sweep TokenSweep, found []Sw
 		}
 		return nil
 	})
+}
+
+// readMissed plans to read blocks again, by hash, in which a sweep has found transfers that were looked for and never recorded.
+func (t txn) readMissed(ctx context.Context, chain string, found []SweptTransfer) error {
+	params := sqlc.SweptUnrecordedParams{Chain: chain}
+	for _, transfer := range found {
+		params.Contracts = append(params.Contracts, transfer.Contract.Bytes())
+		params.TxHashes = append(params.TxHashes, transfer.TxHash[:])
+		params.LogIndices = append(params.LogIndices, int32(transfer.LogIndex))
+		params.Numbers = append(params.Numbers, int64(transfer.Block.Number))
+		params.Hashes = append(params.Hashes, transfer.Block.Hash[:])
+	}
+	rows, err := t.q.SweptUnrecorded(ctx, params)
+	if err != nil {
+		return fmt.Errorf("compare a sweep with what was recorded: %w", err)
+	}
+	by := process.By{Actor: "recorder", Reason: "a search by recipient shows a transfer that was not recorded"}
+	for _, row := range rows {
+		t.log.ErrorContext(ctx, "a search by recipient shows a transfer that was not recorded: a node left it out, its block is read again",
+			"chain", chain, "block", row.Number)
+		at := Interval{First: uint64(row.Number), Last: uint64(row.Number)}
+		if _, err := t.requestRescan(ctx, chain, at, by, fmt.Sprintf("swept/%s/%d/%x", chain, row.Number, row.Hash)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -41,6 +41,8 @@ func TestASweepForUnknownTokens(t *testing.T) {
 	require.Equal(t, []store.Interval{{First: 5, Last: 24}, {First: 25, Last: 29}, {First: 31, Last: 36}}, pieces)
 	require.Equal(t, [2]int{6, 6}, m.unknown(t, contract))
 	require.Zero(t, m.count(t, `SELECT count(*) FROM payments`), "a token that has an asset is found by other means")
+	require.Equal(t, 3, m.count(t, `SELECT count(*) FROM rescans WHERE cause = 'requested' AND from_block = to_block AND from_block IN (24, 29, 36)`),
+		"which miss it, so its block is read again")
 	require.Equal(t, 1, m.count(t, `SELECT count(*) FROM unknown_contracts`))
 
 	m.Exec(t, `UPDATE cursors SET final_number = 38 WHERE chain = 'dev'`)

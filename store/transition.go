@@ -239,9 +239,9 @@ func (p position) passed(deadline *time.Time) bool {
 	return p.BlockTime != nil && deadline != nil && p.BlockTime.After(*deadline)
 }
 
-func (p position) complete() bool { return p.read() && !p.Untraced }
+func (p position) complete() bool { return p.read() && !p.Untraced && !p.Ranged }
 
-// read tells whether every block was read; some may not have been traced yet.
+// read tells whether every block was read; some may not have been traced yet, or read by hash.
 func (p position) read() bool { return p.Covered && !p.Quarantined }
 
 // coverageMethodToken and coverageMethodNative are the ways of reading that find an order's payments.

@@ -132,6 +132,8 @@ func (s *suite) unknownBlocks() {
 		require.ErrorIs(s, err, chain.ErrBlockUnknown)
 		_, err = s.source.Range(s.Context(), head.Number, head.Number+1, filter)
 		require.ErrorIs(s, err, chain.ErrBlockUnknown)
+		_, err = s.source.BlocksByHash(s.Context(), head.Number, head.Number+1, filter)
+		require.ErrorIs(s, err, chain.ErrBlockUnknown)
 		_, err = s.source.Range(s.Context(), head.Number+1, head.Number+1, filter)
 		require.ErrorIs(s, err, chain.ErrBlockUnknown)
 	}
@@ -287,6 +289,15 @@ func (s *suite) ranges() {
 				require.NoError(s, err)
 				require.Equal(s, single, block)
 			}
+			filter.AnyToken = false
+			each, err := s.source.BlocksByHash(s.Context(), bounds[0], bounds[1], filter)
+			require.NoError(s, err)
+			for i := range blocks {
+				if !blocks[i].AnyToken {
+					require.Equal(s, blocks[i], each[i])
+				}
+			}
+			require.Len(s, each, len(blocks))
 		}
 	}
 }

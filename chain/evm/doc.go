@@ -15,6 +15,11 @@
 // block by hash. Every call, single ones too, is a JSON-RPC batch, because batch
 // answers are matched by id, and a missing or foreign part is noticed.
 //
+// What a range lacks may be there all the same, because nodes answer from an index over
+// blocks. BlocksByHash reads many blocks without it: headers by number, then the logs of
+// each block by its hash. Where the bloom filter of a block admits a watched token that
+// the answer has nothing of, all of its receipts are read, if they prove the block.
+//
 // # What is checked
 //
 //   - a block is the one asked for, and its parent is the block below;

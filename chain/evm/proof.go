@@ -162,38 +162,52 @@ func (p *proven) check(hash payment.Hash) error {
 }
 
 // evidence says what an inclusion that was found rests on. A proof that is not
-// possible leaves one operator's word. One that should be possible, because a recent
-// block proves itself, and fails is ErrInconsistent. An internal transfer is in no
-// receipt, so nothing proves it.
+// possible leaves one operator's word. An internal transfer is in no receipt, so
+// nothing proves it.
 func (s *Source) evidence(ctx context.Context, inclusion chain.Inclusion, least payment.Evidence) (payment.Evidence, error) {
 	internal := inclusion.Native && inclusion.Position > 0
-	if internal || !least.AtLeast(payment.EvidenceSelfConsistent) || !s.proofs.open() {
+	if internal || !least.AtLeast(payment.EvidenceSelfConsistent) {
 		return payment.EvidenceSingle, nil
 	}
-	block, err := s.prove(ctx, inclusion.BlockHash)
+	block, err := s.proof(ctx, inclusion.BlockHash)
+	switch {
+	case err != nil:
+		return "", err
+	case block == nil:
+		return payment.EvidenceSingle, nil
+	case !s.holds(block, inclusion):
+		return "", inconsistent("block %d proves itself and does not hold %s/%d", inclusion.BlockNumber, inclusion.TxHash, inclusion.Position)
+	}
+	return payment.EvidenceSelfConsistent, nil
+}
+
+// proof proves a block, or returns nil when that is not possible. One that should be possible, because a recent block proves
+// itself, and fails is ErrInconsistent.
+func (s *Source) proof(ctx context.Context, hash payment.Hash) (*proven, error) {
+	if !s.proofs.open() {
+		return nil, nil //nolint:nilnil // that there is no proof is no error
+	}
+	block, err := s.prove(ctx, hash)
 	switch {
 	case err == nil:
-		if !s.holds(block, inclusion) {
-			return "", inconsistent("block %d proves itself and does not hold %s/%d", inclusion.BlockNumber, inclusion.TxHash, inclusion.Position)
-		}
-		return payment.EvidenceSelfConsistent, nil
+		return block, nil
 	case errors.Is(err, errUnencodable):
-		return payment.EvidenceSingle, nil // this block; others may do
+		return nil, nil //nolint:nilnil // this block; others may do
 	case errors.Is(err, chain.ErrUnsupported):
 		s.proofs.shutFor(unprovable * s.opts.Reprobe)
-		return payment.EvidenceSingle, nil
+		return nil, nil //nolint:nilnil // as above
 	case !errors.Is(err, errNoProof):
-		return "", err
+		return nil, err
 	}
-	able, testErr := s.selfTest(ctx, &inclusion.BlockHash)
+	able, testErr := s.selfTest(ctx, &hash)
 	switch {
 	case testErr != nil:
-		return "", testErr
+		return nil, testErr
 	case able:
-		return "", inconsistent("block %d: %s", inclusion.BlockNumber, err)
+		return nil, inconsistent("block %s: %s", hash, err)
 	}
 	s.proofs.shutFor(unprovable * s.opts.Reprobe)
-	return payment.EvidenceSingle, nil
+	return nil, nil //nolint:nilnil // as above
 }
 
 // holds tells whether a proven block holds the transfer.

@@ -54,6 +54,9 @@ func (s *Source) readRange(ctx context.Context, from, to uint64, want watch) (*b
 	if err != nil {
 		return nil, nil, err
 	}
+	if end.ref.Number != to {
+		return nil, nil, inconsistent("asked for block %d, got %d", to, end.ref.Number)
+	}
 	logs, err := s.logs(logCalls)
 	return end, logs, err
 }

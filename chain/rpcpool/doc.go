@@ -10,14 +10,14 @@
 //
 //	question              who is asked
 //	Head                  every endpoint that may be asked, at the same time; see Trusted head
-//	header, range         the primary; an endpoint whose head is below the block comes last
+//	header, blocks        the primary; an endpoint whose head is below the block comes last
 //	block by hash         an endpoint that has shown that it has the block; with Traces one that can trace
 //	CheckInclusion        first another operator than the one the block was read from; see Agreement
 //	Witnesses()           each operator by itself, for comparing what they say
 //
 // An endpoint that fails is left for the next one within the same call, so failing over in the middle of a block costs a
 // moment and nothing else: the parts of a block are tied together by its hash. "No such block" is believed when no endpoint
-// is left that might have it. A range is only asked from an endpoint whose head has reached the range's end, because some
+// is left that might have it. Blocks are only asked from an endpoint whose head has reached the last of them, because some
 // nodes answer with nothing for blocks that they have not seen.
 //
 // # Trusted head

@@ -254,16 +254,31 @@ func (p *Pool) Range(ctx context.Context, from, to uint64, filter chain.Filter) 
 	q := p.question(heavy)
 	q.number, q.size, q.traces = &to, size, filter.Traces
 	q.cost = int(min(size, 1<<20)) + 1
-	blocks, err := ask(ctx, p, q, func(ctx context.Context, m *member) ([]chain.Block, error) {
-		if err := p.reaches(ctx, m, to); err != nil {
-			return nil, err
-		}
-		blocks, err := m.Range(ctx, from, to, filter)
-		if err == nil && len(blocks) > 0 {
-			err = p.shown(m, blocks[len(blocks)-1].BlockRef, nil)
-		}
-		return blocks, err
+	return ask(ctx, p, q, func(ctx context.Context, m *member) ([]chain.Block, error) {
+		return p.upTo(ctx, m, to, func() ([]chain.Block, error) { return m.Range(ctx, from, to, filter) })
 	})
+}
+
+// BlocksByHash implements chain.Source. That it is too much says nothing about the ranges that an endpoint takes.
+func (p *Pool) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	size := to - min(from, to) + 1
+	q := p.question(heavy)
+	q.number, q.traces = &to, filter.Traces
+	q.cost = 2*int(min(size, 1<<20)) + 1
+	return ask(ctx, p, q, func(ctx context.Context, m *member) ([]chain.Block, error) {
+		return p.upTo(ctx, m, to, func() ([]chain.Block, error) { return m.BlocksByHash(ctx, from, to, filter) })
+	})
+}
+
+// upTo reads blocks from an endpoint that has the last of them.
+func (p *Pool) upTo(ctx context.Context, m *member, to uint64, read func() ([]chain.Block, error)) ([]chain.Block, error) {
+	if err := p.reaches(ctx, m, to); err != nil {
+		return nil, err
+	}
+	blocks, err := read()
+	if err == nil && len(blocks) > 0 {
+		err = p.shown(m, blocks[len(blocks)-1].BlockRef, nil)
+	}
 	return blocks, err
 }
 

@@ -16,15 +16,19 @@
 //   - roll back: the next block's parent is not the cursor. Walk from it down its
 //     parents by hash until one is a recorded block, the common ancestor, and undo
 //     what is above. The next step follows the new chain.
-//   - rescan: read a range again that a person, a new token or a second look asked
+//   - rescan: read blocks again, by hash, that a person, a new token or a quarantine asked
 //     for, record what was missed, leave the cursor.
-//   - second look: when there is nothing else to do, read what has become final once
-//     more, and raise an alarm if it finds anything. It hears two operators one by one,
+//   - second look: every block is read twice, and once of that by its hash, because ranges
+//     are answered from an index that may have holes. What was read in ranges is read by
+//     hash at once, beside other work as well; what was read by hash is read in ranges when
+//     it is final and there is nothing else to do. It raises an alarm if it finds anything.
+//     It hears two operators one by one,
 //     where there are two, and so does a rescan that was asked for: what both
 //     contradict was made up. When the two differ, in what they show or in receipts, all
 //     are heard, and of those who hold other blocks than the others the majority, two at
 //     least. When they cannot be had, three times in a row, one will
-//     do: what it adds is worth having, and nothing is given up on its word.
+//     do: what it adds is worth having, and nothing is given up on its word. Ranges give up
+//     and add nothing: they agree with what is recorded, or the blocks are read by hash.
 //   - compare balances: after that, and where internal transfers cannot be seen.
 //   - wait: nothing to do until the poll interval has passed or the source wakes us.
 //

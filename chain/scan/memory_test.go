@@ -33,6 +33,8 @@ type memory struct {
 	final    uint64
 	marks    []payment.BlockRef // recorded once, ascending
 	twice    map[uint64]bool    // read a second time
+	byHash   map[uint64]bool    // read by themselves, not in ranges only
+	later    []uint64           // second looks that were left for later
 	found    int                // by second looks
 	head     uint64
 	changed  chan struct{} // closed and replaced at every change
@@ -68,7 +70,8 @@ var _ scan.Recorder = (*memory)(nil)
 func newMemory(session scan.Session, filter chain.Filter) *memory {
 	return &memory{
 		session: session, filter: filter, issued: map[payment.Address]bool{}, payments: map[identity]*paid{},
-		covered: map[uint64]chain.Filter{}, given: map[uint64]string{}, twice: map[uint64]bool{}, changed: make(chan struct{}),
+		covered: map[uint64]chain.Filter{}, given: map[uint64]string{}, twice: map[uint64]bool{},
+		byHash: map[uint64]bool{}, changed: make(chan struct{}),
 	}
 }
 
@@ -115,6 +118,9 @@ func (m *memory) Watch(_ context.Context, s scan.Session) (scan.Watch, error) {
 		return scan.Watch{}, err
 	}
 	watch := scan.Watch{Filter: m.filter, Paused: m.paused, Halted: m.halted != "", SecondLook: m.secondLook()}
+	if watch.SecondLook != nil && !watch.SecondLook.InRanges {
+		watch.Ranged = watch.SecondLook.To - watch.SecondLook.From + 1
+	}
 	if m.cursor != nil {
 		cursor := *m.cursor
 		watch.Cursor = &cursor
@@ -137,23 +143,62 @@ func (m *memory) ObserveHead(_ context.Context, s scan.Session, head payment.Blo
 	return nil
 }
 
-// secondLook is the lowest run of blocks up to the final one that were read once.
+// secondLook is the lowest run of blocks that were read in ranges only, or of final ones that were read once.
 func (m *memory) secondLook() *scan.Rescan {
 	if m.cursor == nil {
 		return nil
 	}
+	ranged := m.lowest(m.cursor.Number, func(number uint64) bool {
+		_, covered := m.covered[number]
+		return covered && !m.byHash[number] && !m.planned(number)
+	})
+	if ranged != nil {
+		return ranged
+	}
+	job := m.lowest(min(m.final, m.cursor.Number), func(number uint64) bool { return !m.twice[number] && !m.planned(number) })
+	if job != nil {
+		job.InRanges = true
+	}
+	return job
+}
+
+// forget has blocks up to a height looked at again.
+func (m *memory) forget(last uint64) {
+	m.change(func() {
+		clear(m.twice)
+		maps.DeleteFunc(m.byHash, func(number uint64, _ bool) bool { return number <= last })
+	})
+}
+
+// planned tells whether a rescan will read a block.
+func (m *memory) planned(number uint64) bool {
+	return slices.ContainsFunc(m.rescans, func(job scan.Rescan) bool { return job.Next <= number && number <= job.To })
+}
+
+// lowest is the lowest run of blocks of which something holds.
+func (m *memory) lowest(last uint64, holds func(uint64) bool) *scan.Rescan {
 	var job *scan.Rescan
-	for number := m.session.Start; number <= min(m.final, m.cursor.Number); number++ {
+	for number := m.session.Start; number <= last; number++ {
 		switch {
-		case !m.twice[number] && job == nil:
+		case holds(number) && job == nil:
 			job = &scan.Rescan{From: number, To: number, Next: number, Second: true}
-		case !m.twice[number]:
+		case holds(number):
 			job.To = number
 		case job != nil:
 			return job
 		}
 	}
 	return job
+}
+
+func (m *memory) LookLater(_ context.Context, s scan.Session, number uint64) (err error) {
+	m.change(func() {
+		if err = m.fence(s); err == nil {
+			m.later = append(m.later, number)
+			m.rescans = append(m.rescans, scan.Rescan{ID: 2000 + int64(number), From: number, To: number, Next: number})
+		}
+	})
+	return err
 }
 
 func (m *memory) ObserveFinal(_ context.Context, s scan.Session, final *payment.BlockRef) (err error) {
@@ -275,6 +320,9 @@ func (m *memory) place(batch scan.Batch) scan.Recorded {
 	var recorded scan.Recorded
 	for _, block := range batch.Blocks {
 		m.covered[block.Number] = batch.Filter
+		if batch.ByHash {
+			m.byHash[block.Number] = true
+		}
 		for _, c := range block.Candidates {
 			if !m.issued[c.To] || c.Resolution != chain.Resolved || denied(batch, block.Hash, c) {
 				continue
@@ -319,6 +367,13 @@ func (m *memory) RecordRescan(_ context.Context, s scan.Session, job scan.Rescan
 			err = fmt.Errorf("%w: a transfer is in two blocks", chain.ErrInconsistent)
 			return
 		}
+		if job.Second && !batch.ByHash {
+			if m.differs(batch) {
+				err = scan.ErrHearsay
+				return
+			}
+			batch.Views = nil // ranges refute nothing
+		}
 		refuted := m.refute(job, batch)
 		recorded = m.place(batch)
 		recorded.Refuted = refuted
@@ -352,6 +407,33 @@ func (m *memory) twiceIn(batch scan.Batch) bool {
 				return true
 			}
 			seen[id] = true
+		}
+	}
+	return false
+}
+
+// differs tells whether blocks show anything else than what is recorded of them, to any operator.
+func (m *memory) differs(batch scan.Batch) bool {
+	views := [][]chain.Block{batch.Blocks}
+	for _, view := range batch.Views {
+		views = append(views, view.Blocks)
+	}
+	for _, blocks := range views {
+		for _, block := range blocks {
+			recorded, shown := map[payment.Transfer]bool{}, map[payment.Transfer]bool{}
+			for _, p := range m.payments {
+				if last := p.inclusions[len(p.inclusions)-1]; last.canonical && last.block.Number == block.Number {
+					recorded[last.transfer] = true
+				}
+			}
+			for _, c := range block.Candidates {
+				if m.issued[c.To] && c.Resolution == chain.Resolved {
+					shown[c.Transfer] = true
+				}
+			}
+			if !maps.Equal(recorded, shown) {
+				return true
+			}
 		}
 	}
 	return false
@@ -458,6 +540,7 @@ func (m *memory) Rollback(_ context.Context, s scan.Session, to payment.BlockRef
 		above := func(ref payment.BlockRef) bool { return ref.Number > to.Number }
 		m.final, m.marks = min(m.final, to.Number), slices.DeleteFunc(slices.Clone(m.marks), above)
 		maps.DeleteFunc(m.twice, func(number uint64, _ bool) bool { return number > to.Number })
+		maps.DeleteFunc(m.byHash, func(number uint64, _ bool) bool { return number > to.Number })
 		m.refs = slices.DeleteFunc(slices.Clone(m.refs), func(ref payment.BlockRef) bool { return ref.Number > to.Number })
 		for _, p := range m.payments {
 			if last := &p.inclusions[len(p.inclusions)-1]; last.canonical && last.block.Number > to.Number {

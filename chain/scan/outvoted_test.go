@@ -19,11 +19,20 @@ type elsewhere struct{ chain.Source }
 
 func (e elsewhere) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
 	blocks, err := e.Source.Range(ctx, from, to, filter)
+	return e.rename(blocks), err
+}
+
+func (e elsewhere) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	blocks, err := e.Source.BlocksByHash(ctx, from, to, filter)
+	return e.rename(blocks), err
+}
+
+func (elsewhere) rename(blocks []chain.Block) []chain.Block {
 	for i := range blocks {
 		blocks[i].Hash[0] ^= 1
 		blocks[i].Parent[0] ^= 1
 	}
-	return blocks, err
+	return blocks
 }
 
 func (e elsewhere) HeaderByNumber(ctx context.Context, number uint64) (payment.BlockRef, error) {
@@ -37,6 +46,10 @@ type turncoat struct{ elsewhere }
 
 func (t turncoat) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
 	return t.Source.Range(ctx, from, to, filter)
+}
+
+func (t turncoat) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	return t.Source.BlocksByHash(ctx, from, to, filter)
 }
 
 // misplacing lies in receipts only.
@@ -61,6 +74,10 @@ func (withholding) Resolve(context.Context, payment.BlockRef, []chain.Candidate)
 type stingy struct{ chain.Source }
 
 func (stingy) Range(context.Context, uint64, uint64, chain.Filter) ([]chain.Block, error) {
+	return nil, chain.ErrRangeTooLarge
+}
+
+func (stingy) BlocksByHash(context.Context, uint64, uint64, chain.Filter) ([]chain.Block, error) {
 	return nil, chain.ErrRangeTooLarge
 }
 
@@ -157,13 +174,22 @@ type repeating struct{ chain.Source }
 
 func (r repeating) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
 	blocks, err := r.Source.Range(ctx, from, to, filter)
+	return r.repeat(blocks), err
+}
+
+func (r repeating) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	blocks, err := r.Source.BlocksByHash(ctx, from, to, filter)
+	return r.repeat(blocks), err
+}
+
+func (repeating) repeat(blocks []chain.Block) []chain.Block {
 	for i := len(blocks) - 1; i > 0; i-- {
 		for _, c := range blocks[i-1].Candidates {
 			c.Resolution = chain.Resolved
 			blocks[i].Candidates = append(blocks[i].Candidates, c)
 		}
 	}
-	return blocks, err
+	return blocks
 }
 
 // TestATransferInTwoBlocksIsReadBlockByBlock: blocks that contradict each other cannot be recorded at once. Each of them can.

@@ -31,10 +31,14 @@ type Policy struct {
 	QuarantineAfter    time.Duration
 	// FinalEvery is the time between two questions about what is final. Default 30 s.
 	FinalEvery time.Duration
-	// A second look waits until it is about SecondLookBlocks blocks, or SecondLookEvery has passed since the last one;
-	// there are never two within SecondLookPause. Defaults 32, 5 min and 1 s.
+	// A second look waits until it is about SecondLookBlocks blocks, or SecondLookEvery has passed since the last one, unless
+	// an open order waits for it; there are never two within SecondLookPause. Defaults 32, 5 min and 1 s.
 	SecondLookBlocks                 uint64
 	SecondLookEvery, SecondLookPause time.Duration
+	// Beside other work a second look is about SecondLookMost blocks at most, and it never takes longer than SecondLookTimeout:
+	// new blocks wait for it. Defaults 100 and 20 s.
+	SecondLookMost    uint64
+	SecondLookTimeout time.Duration
 	// Where internal transfers cannot be seen, at most BalanceBudget balances are compared each BalanceEvery, when there
 	// is nothing else to do. Defaults 100 and 1 min.
 	BalanceBudget int
@@ -57,6 +61,8 @@ func (p Policy) withDefaults() Policy {
 	setDefault(&p.SecondLookBlocks, 32)
 	setDefault(&p.SecondLookEvery, 5*time.Minute)
 	setDefault(&p.SecondLookPause, time.Second)
+	setDefault(&p.SecondLookMost, 100)
+	setDefault(&p.SecondLookTimeout, 20*time.Second)
 	setDefault(&p.BalanceBudget, 100)
 	setDefault(&p.BalanceEvery, time.Minute)
 	return p

@@ -30,7 +30,7 @@ func (r *run) record(ctx context.Context, with reading, views []view, write reco
 		}
 		r.pass(PointResolved)
 		blocks := merged(views)
-		batch := Batch{Blocks: blocks, Filter: with.filter}
+		batch := Batch{Blocks: blocks, Filter: with.filter, ByHash: with.byHash}
 		for _, v := range views {
 			if v.operator != "" {
 				batch.Views = append(batch.Views, View{Operator: v.operator, Blocks: v.blocks})

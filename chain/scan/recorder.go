@@ -22,6 +22,9 @@ var (
 	// ErrFinal: the reorganisation undoes a block that the chain had called final. The scanner halts the chain and asks
 	// again.
 	ErrFinal = errors.New("reorganisation undoes what was final")
+	// ErrHearsay: a second look in ranges shows something else than what is recorded. Nothing is concluded from ranges but where to
+	// look: the scanner reads the blocks by hash.
+	ErrHearsay = errors.New("ranges show something else than what is recorded")
 )
 
 // UnresolvedError is returned by Record and RecordRescan when they find, inside
@@ -86,8 +89,13 @@ type Recorder interface {
 	// the recorded block, and in it what the transfer is found by, do not show that
 	// transfer with that content. It takes two of batch.Views that do not show it, and
 	// fewer that do; or the only view, when batch.Alone and the rescan was asked for. Refuted is also what as many show in another block. A refuted inclusion ends, and what is there instead begins a new one; one
-	// that was credited is left alone and a person is told.
+	// that was credited is left alone and a person is told. Blocks that were not read by hash refute nothing, and a second look at
+	// such adds nothing: when they show anything else than what is recorded it returns ErrHearsay.
 	RecordRescan(ctx context.Context, session Session, rescan Rescan, batch Batch) (Recorded, error)
+
+	// LookLater leaves the second look at a block that cannot be read now to a rescan of its own, so that the blocks behind it
+	// are not kept waiting. It leaves only some at once, and does nothing when there are more.
+	LookLater(ctx context.Context, session Session, number uint64) error
 
 	// Ancestors returns remembered blocks at or below a height, newest first, at most
 	// limit. It remembers all canonical blocks down to the horizon.
@@ -136,9 +144,12 @@ type Watch struct {
 	// Rescans are open rescans, the most urgent first. One step is done between two
 	// steps at the head, so a long rescan delays no new block by more than one chunk.
 	Rescans []Rescan
-	// SecondLook is a run of final blocks that was read only once; nil when there is none. It waits for everything else.
+	// SecondLook is the next run of blocks that was read only once; nil when there is none. Blocks that were read in ranges come
+	// first, of those the ones in the lives of open orders. Blocks that were read by hash come when they are final.
 	SecondLook *Rescan
-	Halted     bool // nothing is credited until a person resumes the chain
+	// Ranged counts the blocks that were read in ranges only.
+	Ranged uint64
+	Halted bool // nothing is credited until a person resumes the chain
 }
 
 // Rescan is a range to read again.
@@ -149,6 +160,11 @@ type Rescan struct {
 	// Second: it is a second look, of which the recorder keeps account by the blocks and not by the ID. What it finds had
 	// been missed.
 	Second bool
+	// InRanges: every block of the second look was read by its hash before, so that a range will do. Everything else is read again
+	// by hash.
+	InRanges bool
+	// Urgent: an open order waits for it, or will.
+	Urgent bool
 	// Requested: it was asked for, by a person or because two blocks hold one transfer.
 	Requested bool
 }
@@ -157,6 +173,8 @@ type Rescan struct {
 type Batch struct {
 	Blocks []chain.Block // consecutive, ascending, linked
 	Filter chain.Filter  // what was looked for in them
+	// ByHash: each block was read by itself. What a range does not show may be there all the same.
+	ByHash bool
 	// Views are the same blocks as each operator shows them, one view for each, when operators were heard one by one. Blocks
 	// is what any of them shows.
 	Views []View

@@ -1,6 +1,8 @@
 package scan_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -238,15 +240,15 @@ func TestARescanThatFailsDelaysNoNewBlock(t *testing.T) {
 	b.start()
 	b.recorded(b.fake.Head())
 	b.fake.SetFaults(chaintest.Faults{Answer: func(a *chaintest.Answer) {
-		if a.Method == "eth_getLogs" && !byHash(a) {
+		if a.Method == "eth_getBlockByNumber" && bytes.Equal(a.Params[0], json.RawMessage(`"0x4"`)) {
 			a.Error = &chaintest.RPCError{Code: -32000, Message: "internal error"}
 		}
 	}})
-	b.memory.change(func() { b.memory.rescans = []scan.Rescan{{ID: 7, From: 1, To: 4, Next: 1}} })
+	b.memory.change(func() { b.memory.rescans = []scan.Rescan{{ID: 7, From: 4, To: 4, Next: 4}} })
 	for i := range uint64(5) {
 		b.recorded(b.pay(ours, 10+i).BlockRef)
 	}
-	require.EqualValues(t, 1, b.memory.rescans[0].Next)
+	require.EqualValues(t, 4, b.memory.rescans[0].Next)
 	b.fake.SetFaults(chaintest.Faults{})
 	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[0].Next == 5 }))
 }

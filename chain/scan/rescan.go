@@ -26,6 +26,7 @@ type attempts struct {
 	after    time.Time // not before
 	failure  string
 	all      bool // operators differ about the next piece: all of them are heard about it
+	byHash   bool // ranges show something else of the next piece than what is recorded: it is read by hash
 }
 
 // of returns the account of a rescan.
@@ -106,13 +107,8 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint64) error {
 	sizer := with.account.sizer
 	to := min(last, job.Next+sizer.size-1)
-	views, err := with.views(ctx, func(source chain.Source) ([]chain.Block, error) {
-		blocks, err := source.Range(ctx, job.Next, to, with.filter)
-		if err == nil {
-			err = checkRun(blocks, job.Next, to)
-		}
-		return blocks, err
-	})
+	with.byHash = !job.InRanges || with.account.byHash
+	views, err := with.views(ctx, func(source chain.Source) ([]chain.Block, error) { return with.read(ctx, source, job.Next, to) })
 	if err != nil {
 		sizer.refused(to - job.Next + 1)
 		if !errors.Is(err, chain.ErrRangeTooLarge) && (job.Next < to || !unreadable(err)) {
@@ -121,6 +117,7 @@ func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint
 		if job.Next < to {
 			return nil // at once, with a smaller range
 		}
+		with.byHash = true
 		if views, err = with.readOne(ctx, job.Next); err != nil {
 			return err
 		}
@@ -143,8 +140,13 @@ func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint
 	}
 	for _, part := range cut(views, r.policy.MaxBatch) {
 		if err := r.record(ctx, with, part, write); err != nil {
-			if errors.Is(err, errUnheard) {
+			switch {
+			case errors.Is(err, errUnheard):
 				return nil // at once, with everybody
+			case errors.Is(err, ErrHearsay):
+				r.log.Warn("ranges show something else than what is recorded: reading by hash", "from", job.Next, "to", to)
+				with.account.byHash = true
+				return nil
 			}
 			if unreadable(err) { // of one block: come as close to it as possible
 				sizer.refused(to - job.Next + 1)
@@ -152,8 +154,21 @@ func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint
 			return err
 		}
 	}
-	with.account.all = false
+	with.account.all, with.account.byHash = false, false
 	return nil
+}
+
+// read reads blocks from one source.
+func (w reading) read(ctx context.Context, source chain.Source, from, to uint64) ([]chain.Block, error) {
+	read := source.Range
+	if w.byHash {
+		read = source.BlocksByHash
+	}
+	blocks, err := read(ctx, from, to, w.filter)
+	if err == nil {
+		err = checkRun(blocks, from, to)
+	}
+	return blocks, err
 }
 
 // readOne reads a block by its hash, which every operator tells for itself.

@@ -63,6 +63,8 @@ type Progress struct {
 	RescanFailure string
 	// Halted: nothing is credited on the chain until a person resumes it. Recording goes on.
 	Halted bool
+	// Ranged counts the blocks that were read in ranges only, and wait to be read by hash.
+	Ranged uint64
 	// SecondLookFound counts the transfers that this run's second looks recorded because they had been missed.
 	SecondLookFound int
 	// Refuted counts the transfers that this run found to have been recorded falsely.
@@ -162,7 +164,7 @@ func newRun(s *Scanner, session Session) *run {
 	return &run{
 		Scanner: s, policy: policy, session: session, sizer: newSizer(most),
 		rescans: rescans{most: most, jobs: map[int64]*attempts{}},
-		second:  second{attempts: &attempts{sizer: newSizer(most)}},
+		second:  second{attempts: &attempts{sizer: newSizer(most)}, most: most, lookedAt: time.Now()},
 		log:     log.With("chain", s.Chain, "epoch", session.Epoch),
 	}
 }

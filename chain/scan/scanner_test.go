@@ -32,7 +32,7 @@ type bundle struct {
 func quick() scan.Policy {
 	return scan.Policy{
 		FinalEvery: time.Millisecond, NearHead: 8, MaxRange: 20, MinPoll: time.Millisecond, MaxPoll: time.Millisecond,
-		MinBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond, MaxRetryAfter: 4 * time.Millisecond, MaxRescanBackoff: 4 * time.Millisecond,
+		SecondLookPause: time.Hour, MinBackoff: time.Millisecond, MaxBackoff: 4 * time.Millisecond, MaxRetryAfter: 4 * time.Millisecond, MaxRescanBackoff: 4 * time.Millisecond,
 	}
 }
 
@@ -275,6 +275,11 @@ func (e everyCall) BlockByHash(ctx context.Context, hash payment.Hash, filter ch
 func (e everyCall) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
 	e.before()
 	return e.Source.Range(ctx, from, to, filter)
+}
+
+func (e everyCall) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	e.before()
+	return e.Source.BlocksByHash(ctx, from, to, filter)
 }
 
 func (e everyCall) Resolve(ctx context.Context, ref payment.BlockRef, candidates []chain.Candidate) ([]chain.Candidate, error) {

@@ -9,11 +9,13 @@ import (
 	"github.com/sluicepay/sluice/payment"
 )
 
-// second keeps account of reading final blocks a second time, and of what the chain calls final.
+// second keeps account of reading blocks a second time, and of what the chain calls final.
 type second struct {
 	*attempts
 
+	most     uint64    // blocks at once
 	lookedAt time.Time // the last time anything was read again
+	rests    time.Time // until when nothing is read again beside other work
 	finalAt  time.Time // the last time the chain was asked what is final
 
 	comparedAt time.Time // the last round of balances
@@ -43,21 +45,38 @@ func (r *run) observeFinal(ctx context.Context) error {
 	return r.Recorder.ObserveFinal(ctx, r.session, final)
 }
 
-// lookAgain reads the next piece of what is final and was read once only, by two operators where there are two. It is what is
-// done when there is nothing else to do, and no more than a piece at a time. Its failures are reported, not returned,
-// unless they end the run.
-func (r *run) lookAgain(ctx context.Context, watch Watch) error {
-	job, now := watch.SecondLook, time.Now()
-	if job == nil || now.Before(r.second.after) || now.Sub(r.second.lookedAt) < r.policy.SecondLookPause {
+// pace says what a second look is allowed beside other work.
+type pace bool
+
+const (
+	// alone: there is nothing else to do.
+	alone pace = false
+	// beside: there are new blocks or rescans. They go first, and a second look takes a fifth of the time: with less, it would never
+	// keep up with a chain that leaves no time for it.
+	beside pace = true
+)
+
+// restFactor is how many times as long as a second look took the next one waits beside other work.
+const restFactor = 4
+
+// lookAgain reads the next piece of what was read once only, by two operators where there are two. Its failures are reported, not
+// returned, unless they end the run.
+func (r *run) lookAgain(ctx context.Context, watch Watch, at pace) error {
+	job, began := watch.SecondLook, time.Now()
+	if job == nil || !r.lookDue(*job, at, began) {
 		return nil
 	}
-	if job.To-job.From+1 < r.policy.SecondLookBlocks && now.Sub(r.second.lookedAt) < r.policy.SecondLookEvery {
-		return nil // a few blocks more make it one question
+	last := job.To
+	if at == beside {
+		last = min(last, job.Next+r.policy.SecondLookMost-1)
 	}
-	r.second.lookedAt = now
+	r.second.lookedAt = began
 	// Who read a block the first time is not known any more; of two operators, at least one is another. What is not money of
 	// ours is not worth a second question.
-	err := r.readAgain(ctx, r.reading(true, behind(watch.Filter), r.second.attempts), *job, job.To)
+	limited, cancel := context.WithTimeout(ctx, r.policy.SecondLookTimeout)
+	err := r.readAgain(limited, r.reading(true, behind(watch.Filter), r.second.attempts), *job, last)
+	cancel()
+	r.second.rests = time.Now().Add(restFactor * time.Since(began))
 	switch {
 	case err == nil:
 		r.second.failures, r.second.failure = 0, ""
@@ -71,7 +90,49 @@ func (r *run) lookAgain(ctx context.Context, watch Watch) error {
 	if r.second.failures == 1 {
 		r.log.Warn("second look failed, trying again", "from", job.From, "failure", r.second.failure, "err", err)
 	}
+	return r.lookLater(ctx, *job, err)
+}
+
+// lookDue tells whether it is time for a second look.
+func (r *run) lookDue(job Rescan, at pace, now time.Time) bool {
+	since := now.Sub(r.second.lookedAt)
+	switch {
+	case now.Before(r.second.after), since < r.policy.SecondLookPause, at == beside && now.Before(r.second.rests):
+		return false
+	case job.Urgent:
+		return true
+	default: // a few blocks more make it one question
+		return job.To-job.From+1 >= r.policy.SecondLookBlocks || since >= r.policy.SecondLookEvery
+	}
+}
+
+// lookLater leaves a block to a rescan of its own when it alone keeps failing: everything behind it waits.
+func (r *run) lookLater(ctx context.Context, job Rescan, failed error) error {
+	if r.second.sizer.size > 1 || r.second.failures < lenient || !ofTheBlock(failed) {
+		return nil
+	}
+	err := r.Recorder.LookLater(ctx, r.session, job.Next)
+	switch {
+	case err == nil:
+		r.second.attempts = &attempts{sizer: newSizer(r.second.most)}
+	case isFinal(err) || ctx.Err() != nil:
+		return err
+	default:
+		r.log.Warn("second look cannot be left for later", "block", job.Next, "err", err)
+	}
 	return nil
+}
+
+// ofTheBlock tells whether a failure may be about the one block that was asked for, and not about whoever was asked.
+func ofTheBlock(err error) bool {
+	for _, reason := range []chain.ReasonError{
+		chain.ErrInconsistent, chain.ErrMalformed, chain.ErrReceiptMissing, chain.ErrRangeTooLarge, chain.ErrTooLarge, chain.ErrDisagreement,
+	} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
 }
 
 // refuted raises the alarm about transfers that were recorded and that operators contradict now.

@@ -39,6 +39,11 @@ func (f *forgetful) Range(ctx context.Context, from, to uint64, filter chain.Fil
 	return f.leaveOut(blocks), err
 }
 
+func (f *forgetful) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	blocks, err := f.Source.BlocksByHash(ctx, from, to, filter)
+	return f.leaveOut(blocks), err
+}
+
 func (f *forgetful) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
 	block, err := f.Source.BlockByHash(ctx, hash, filter)
 	return f.leaveOut([]chain.Block{block})[0], err
@@ -83,7 +88,7 @@ func TestASecondLookFindsWhatANodeLeftOut(t *testing.T) {
 			if !elsewhere {
 				require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.twice[32] }))
 				require.Empty(t, b.amounts(), "asking whoever leaves it out finds nothing")
-				b.memory.change(func() { clear(b.memory.twice) })
+				b.memory.forget(32)
 				node.omits.Store(false)
 			}
 			require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.found == 32 }))
@@ -96,7 +101,7 @@ func TestASecondLookFindsWhatANodeLeftOut(t *testing.T) {
 	}
 }
 
-// Nobody is disturbed by a second look: the head, and rescans that somebody waits for, go first.
+// New blocks, and rescans of the same blocks that somebody waits for, go first.
 func TestASecondLookWaitsForEverythingElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -115,7 +120,7 @@ func TestASecondLookWaitsForEverythingElse(t *testing.T) {
 	stop := b.startOn(node)
 	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.twice[32] }))
 	require.ErrorIs(t, stop(), context.Canceled)
-	require.EqualValues(t, 40, before)
+	require.GreaterOrEqual(t, before, uint64(32))
 }
 
 // Whoever left something out may be the one that is called somebody else by now: both are asked.
@@ -135,7 +140,7 @@ func TestASecondLookAsksTwoOperators(t *testing.T) {
 	b.startOn(node)
 	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.twice[32] }))
 	require.Empty(t, b.amounts())
-	b.memory.change(func() { clear(b.memory.twice) })
+	b.memory.forget(32)
 	node.omits.Store(false)
 	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.found == 32 }))
 }
@@ -169,7 +174,7 @@ type apart struct {
 
 func (a *apart) Witnesses() []chain.Witness { return a.witnesses }
 
-// watched tells of the ranges it is asked for.
+// watched tells of the blocks it is asked for.
 type watched struct {
 	chain.Source
 	said    func(from, to uint64)
@@ -182,13 +187,27 @@ func (w *watched) Witnesses() []chain.Witness {
 }
 
 func (w *watched) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	if err := w.ask(from, to); err != nil {
+		return nil, err
+	}
+	return w.Source.Range(ctx, from, to, filter)
+}
+
+func (w *watched) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	if err := w.ask(from, to); err != nil {
+		return nil, err
+	}
+	return w.Source.BlocksByHash(ctx, from, to, filter)
+}
+
+func (w *watched) ask(from, to uint64) error {
 	if w.failing.Load() {
-		return nil, errors.New("nobody is at home")
+		return errors.New("nobody is at home")
 	}
 	if w.said != nil {
 		w.said(from, to)
 	}
-	return w.Source.Range(ctx, from, to, filter)
+	return nil
 }
 
 // A chain on which nothing is ever called final is followed as before.

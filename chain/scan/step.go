@@ -21,6 +21,7 @@ func (r *run) step(ctx context.Context) (Mode, error) {
 	}
 	watch.Filter = watch.Filter.Normal()
 	r.progress.Cursor, r.progress.Rescans, r.progress.Halted = watch.Cursor, len(watch.Rescans), watch.Halted
+	r.progress.Ranged = watch.Ranged
 	r.pass(PointWatched)
 	if watch.Paused {
 		return ModePaused, nil
@@ -32,8 +33,11 @@ func (r *run) step(ctx context.Context) (Mode, error) {
 		return "", fmt.Errorf("observe what is final: %w", err)
 	}
 	mode, err := r.advance(ctx, watch)
-	if err != nil || mode == ModeCatchUp || mode == ModeRollback || mode == ModeQuarantine {
+	switch {
+	case err != nil || mode == ModeRollback || mode == ModeQuarantine:
 		return mode, err
+	case mode == ModeCatchUp:
+		return mode, r.lookAgain(ctx, watch, beside)
 	}
 	again, err := r.rescan(ctx, watch)
 	if err != nil {
@@ -41,11 +45,11 @@ func (r *run) step(ctx context.Context) (Mode, error) {
 	}
 	switch {
 	case mode != ModeWait:
-		return mode, nil
+		return mode, r.lookAgain(ctx, watch, beside)
 	case again:
-		return ModeFollow, nil // there is more to do at once
+		return ModeFollow, r.lookAgain(ctx, watch, beside) // there is more to do at once
 	default:
-		if err := r.lookAgain(ctx, watch); err != nil {
+		if err := r.lookAgain(ctx, watch, alone); err != nil {
 			return "", err
 		}
 		return mode, r.compareBalances(ctx)
@@ -145,7 +149,9 @@ func (r *run) recordByHash(ctx context.Context, filter chain.Filter, header paym
 		return fmt.Errorf("%w: block %d is not the one asked for", chain.ErrInconsistent, header.Number)
 	}
 	r.pass(PointFetched)
-	return r.record(ctx, r.first(filter), sole(r.Source, []chain.Block{block}), r.Recorder.Record)
+	with := r.first(filter)
+	with.byHash = true
+	return r.record(ctx, with, sole(r.Source, []chain.Block{block}), r.Recorder.Record)
 }
 
 // catchUp records a range that ends at or below last.

@@ -39,6 +39,7 @@ type reading struct {
 	filter    chain.Filter
 	account   *attempts
 	one       bool // one block, which is never too many
+	byHash    bool // each block by itself, not in ranges
 	log       *slog.Logger
 }
 

@@ -40,6 +40,11 @@ func (l *liar) Range(ctx context.Context, from, to uint64, filter chain.Filter) 
 	return l.tell(blocks), err
 }
 
+func (l *liar) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	blocks, err := l.Source.BlocksByHash(ctx, from, to, filter)
+	return l.tell(blocks), err
+}
+
 func (l *liar) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
 	block, err := l.Source.BlockByHash(ctx, hash, filter)
 	return l.tell([]chain.Block{block})[0], err

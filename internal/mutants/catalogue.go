@@ -7,6 +7,7 @@ const (
 	inStore     = "./store"
 	inEVM       = "./chain/evm"
 	inPool      = "./chain/rpcpool"
+	inScan      = "./chain/scan"
 	inCrashtest = "./internal/crashtest"
 )
 
@@ -238,6 +239,24 @@ func covering() []mutant {
 				new:  "return nil",
 			}},
 			tests: []suite{{inStore, "^(TestATokenEnabledWhileABlockIsReadIsReadAgain|TestAHoleThatARescanDidNotCloseIsAskedForAgain)$"}},
+		},
+		{
+			name: "the second look asks by range again", breaks: "of two looks at a block, one is not by range",
+			edits: []edit{{
+				file: "chain/scan/rescan.go",
+				old:  "read = source.BlocksByHash",
+				new:  "read = source.Range",
+			}},
+			tests: []suite{{inScan, "^TestARangeAnswerThatIsShortLosesNothing$"}},
+		},
+		{
+			name: "two short ranges refute", breaks: "nothing is concluded from what ranges do not show",
+			edits: []edit{{
+				file: "store/refute.go",
+				old:  "case !batch.ByHash: // what",
+				new:  "case false: // what",
+			}},
+			tests: []suite{{inStore, "^TestARangeRefutesNothing$"}},
 		},
 		{
 			name: "expiry by wall clock", breaks: "an order expires on the chain's clock as recorded, never on ours",

@@ -6,7 +6,7 @@
 // A history is a merchant, one or two chains of its own and a few dozen steps, drawn by rapid. Chains mine transfers of
 // every kind and reorganise, also deeper than they may; transactions come back elsewhere, changed, or never. Scanners are cut
 // off at any point; statements fail; commits succeed and nobody learns of it. Nodes lag, refuse, forget, contradict
-// themselves; one of two operators lies. Wake-ups are lost, repeated and reordered. Orders are opened at once, expire, are
+// themselves, and leave logs out of answers about ranges for ever; one of two operators lies. Wake-ups are lost, repeated and reordered. Orders are opened at once, expire, are
 // cancelled and extended while money arrives. The database is restored from an older copy.
 //
 // The nodes are chaintest.Fakes behind the real JSON-RPC source, so that parsing and checking are part of what is tried. There is

@@ -191,6 +191,9 @@ func (h *history) begin() {
 		n := newNode(h.t, fmt.Sprintf("c%d", id), id, h.draw("operators", 1, 2))
 		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
 		h.distrust(n)
+		if h.often("short ranges", 50) {
+			n.short = h.draw("nodes with short ranges", 1, len(n.fakes))
+		}
 		h.tagging(n)
 		h.nodes = append(h.nodes, n)
 	}

@@ -47,6 +47,8 @@ type node struct {
 	known                  []payment.Address // tokens that the product looks for
 	paused                 bool
 
+	// short is how many of the nodes leave logs out of answers about ranges.
+	short int
 	clock *atomic.Int64 // of the pools, nanoseconds
 	trust
 }

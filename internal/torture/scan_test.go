@@ -99,7 +99,9 @@ func (h *history) scan(n *node, f scanFault) {
 	defer cancel()
 	for i, fake := range n.fakes {
 		if i <= f.others {
-			fake.SetFaults(f.node)
+			fake.SetFaults(n.shortened(i, f.node))
+		} else {
+			fake.SetFaults(n.shortened(i, chaintest.Faults{}))
 		}
 	}
 	defer func() {
@@ -111,22 +113,23 @@ func (h *history) scan(n *node, f scanFault) {
 		n.awake(h.ctx)
 	}
 	if f.lie != nil {
-		n.fakes[n.liar].SetFaults(chaintest.Faults{Answer: f.lie})
+		n.fakes[n.liar].SetFaults(n.shortened(n.liar, chaintest.Faults{Answer: f.lie}))
 	}
 	w := &watcher{strict: f.lie != nil, excused: n.forked && f.faulty, StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
-	steps, idle := 0, 0
+	steps, idle, ranged := 0, 0, uint64(0)
 	scanner := &scan.Scanner{Chain: n.name, Source: n.source, Recorder: w, Options: scan.Options{
 		Policy: scan.Policy{
 			NearHead: 4, MaxRange: 5, MinPoll: 1, MaxPoll: 1, MinBackoff: 1, MaxBackoff: 1, MaxRetryAfter: 1, MaxRescanBackoff: 1,
-			QuarantineFailures: 3, QuarantineAfter: 1,
+			QuarantineFailures: 3, QuarantineAfter: 1, SecondLookPause: 1, SecondLookEvery: 1,
 		},
 		OnProgress: func(p scan.Progress) {
-			if p.Mode == scan.ModeWait || p.Mode == scan.ModePaused {
+			if p.Ranged == ranged && (p.Mode == scan.ModeWait || p.Mode == scan.ModePaused) {
 				idle++
 			} else {
 				idle = 0
 			}
-			if steps++; steps >= f.steps || idle == 2 && p.Rescans == 0 || idle == 6 {
+			ranged = p.Ranged
+			if steps++; steps >= f.steps || idle == 2 && p.Rescans == 0 && p.Ranged == 0 || idle == 6 {
 				cancel()
 			}
 		},
@@ -196,13 +199,13 @@ func (w *watcher) blocks(batch scan.Batch) []*model.Block {
 }
 
 func (w *watcher) seen(batch scan.Batch) model.Seen {
-	how := model.Seen{Told: w.told(batch.Blocks, batch.Filter)}
+	how := model.Seen{Told: w.told(batch.Blocks, batch), ByHash: batch.ByHash}
 	for _, token := range batch.Filter.Tokens {
 		how.Tokens = append(how.Tokens, token.Lower())
 	}
 	how.Traced = traced(batch.Blocks)
 	for _, view := range batch.Views {
-		how.Views = append(how.Views, model.Seen{Told: w.told(view.Blocks, batch.Filter), Traced: traced(view.Blocks)})
+		how.Views = append(how.Views, model.Seen{Told: w.told(view.Blocks, batch), Traced: traced(view.Blocks)})
 	}
 	return how
 }
@@ -242,6 +245,9 @@ func (w *watcher) RecordRescan(ctx context.Context, s scan.Session, job scan.Res
 		w.learn(w.h.learn(func(m *model.Model) error {
 			before := len(m.Payments())
 			err := m.Rescan(w.n.name, blocks, how)
+			if job.Second {
+				w.h.tally.add("found by a second look", len(m.Payments())-before)
+			}
 			if w.n.lied {
 				w.h.tally.add("truth found later", len(m.Payments())-before)
 			}

@@ -35,7 +35,7 @@ func expected() []string {
 		"decided release", "decided hold", "decided close", "decided retry", "decided again",
 		"review late", "review closed_order", "review wrong_asset", "review reversal", "review held", "review stuck", "review deposit",
 		"review resolved with release", "review resolved with hold", "review resolved with close",
-		"lie invented", "lie left out", "lie altered", "lie came true", "lie recorded", "lie not credited", "truth found later", "vouched for", "refuted",
+		"found by a second look", "short range recorded", "lie invented", "lie left out", "lie altered", "lie came true", "lie recorded", "lie not credited", "truth found later", "vouched for", "refuted",
 		"opened at once", "place taken", "address shared", "allocated", "deposit", "surplus",
 		"event deposit.credited", "event deposit.credited of a deposit", "event payment.reversed of a deposit",
 		"halted", "resumed", "undone below the horizon", "undone below what was final", "credit refused by a halt", "waited for a tag", "false tag", "false head in a scan", "fork",

@@ -1,17 +1,21 @@
 -- Which blocks were read, by method. A hole is a block that nobody read.
 
 -- name: CoverTokens :exec
-INSERT INTO coverage (chain, method, contract, blocks)
-SELECT @chain, 'token_logs', c, int8multirange(int8range(@first::bigint, @last::bigint, '[]')) FROM unnest(@contracts::bytea[]) AS c
-ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks;
+INSERT INTO coverage (chain, method, contract, blocks, by_hash)
+SELECT @chain, 'token_logs', c, read.blocks, CASE WHEN @by_hash::boolean THEN read.blocks ELSE '{}' END
+  FROM unnest(@contracts::bytea[]) AS c, (SELECT int8multirange(int8range(@first::bigint, @last::bigint, '[]')) AS blocks) read
+ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks, by_hash = coverage.by_hash + EXCLUDED.by_hash;
 
 -- name: CoverMethod :exec
-INSERT INTO coverage (chain, method, blocks)
-VALUES (@chain, @method, int8multirange(int8range(@first::bigint, @last::bigint, '[]')))
-ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks;
+INSERT INTO coverage (chain, method, blocks, by_hash)
+SELECT @chain, @method, read.blocks, CASE WHEN @by_hash::boolean THEN read.blocks ELSE '{}' END
+  FROM (SELECT int8multirange(int8range(@first::bigint, @last::bigint, '[]')) AS blocks) read
+ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks, by_hash = coverage.by_hash + EXCLUDED.by_hash;
 
 -- name: CutCoverage :exec
-UPDATE coverage SET blocks = blocks * int8multirange(int8range(NULL, @above::bigint, '(]')) WHERE chain = @chain;
+UPDATE coverage
+   SET blocks = blocks * int8multirange(int8range(NULL, @above::bigint, '(]')), by_hash = by_hash * int8multirange(int8range(NULL, @above::bigint, '(]'))
+ WHERE chain = @chain;
 
 -- name: CoverageHoles :many
 -- What was not read between two blocks, as intervals, both ends included.

@@ -1,7 +1,38 @@
 -- Reading a second time what has become final, and what is remembered of the chain for ever.
 
+-- name: RangedDue :one
+-- The next run of blocks that were read in ranges only for some asset, and how many there are: the lowest from the birth of an open order
+-- on, of those orders whose deadlines come first, or else the lowest. Such blocks need not be final: a reorganisation cuts their coverage. Blocks
+-- that a rescan will read are left to it: it reads by hash.
+WITH ranged AS (
+  SELECT COALESCE(range_agg(c.blocks - c.by_hash), '{}'::int8multirange)
+         - COALESCE((SELECT range_agg(int8range(o.next_block, o.to_block, '[]')) FROM rescans o
+                      WHERE o.chain = sqlc.arg(chain)::text AND o.finished_at IS NULL), '{}'::int8multirange) AS blocks
+    FROM assets a
+    JOIN coverage c ON c.chain = a.chain AND c.contract = COALESCE(a.contract, '')
+     AND c.method = CASE WHEN a.contract IS NULL THEN 'native' ELSE 'token_logs' END
+   WHERE a.chain = sqlc.arg(chain)::text)
+SELECT lower(r)::bigint AS first, (upper(r) - 1)::bigint AS last, (NOT isempty(awaited.blocks))::boolean AS urgent,
+       (SELECT sum(upper(b) - lower(b)) FROM unnest(ranged.blocks) b)::bigint AS total
+  FROM ranged
+  CROSS JOIN LATERAL (
+    SELECT min(COALESCE(o.birth_block, -1)) + 1 AS first
+      FROM (SELECT birth_block FROM orders WHERE chain = sqlc.arg(chain)::text AND state IN ('awaiting_payment', 'confirming')
+             ORDER BY expires_at LIMIT 100) o) lives
+  CROSS JOIN LATERAL (SELECT CASE WHEN lives.first IS NULL THEN '{}' ELSE ranged.blocks * int8multirange(int8range(lives.first, NULL, '[)')) END AS blocks) awaited
+  CROSS JOIN LATERAL unnest(CASE WHEN isempty(awaited.blocks) THEN ranged.blocks ELSE awaited.blocks END) AS r
+ WHERE NOT isempty(ranged.blocks)
+ ORDER BY 1 LIMIT 1;
+
+-- name: LookLater :execrows
+-- A block whose second look fails by itself, as long as there are few such: when there are many, it is not about the blocks.
+INSERT INTO rescans (chain, from_block, to_block, next_block, cause, request_id, requested_by)
+SELECT sqlc.arg(chain)::text, sqlc.arg(number)::bigint, sqlc.arg(number)::bigint, sqlc.arg(number)::bigint, 'second_look', sqlc.arg(request_id)::text, 'recorder'
+ WHERE (SELECT count(*) FROM rescans r WHERE r.chain = sqlc.arg(chain)::text AND r.cause = 'second_look' AND r.finished_at IS NULL) < sqlc.arg(most)::bigint
+ON CONFLICT (request_id) DO NOTHING;
+
 -- name: SecondLookDue :one
--- The lowest run of final blocks that was read once only. Where the chain calls nothing final, what is below the horizon counts
+-- The lowest run of final blocks that was read once only, by hash. Where the chain calls nothing final, what is below the horizon counts
 -- as final. Blocks that a rescan will read are left to it first.
 SELECT lower(r)::bigint AS first, (upper(r) - 1)::bigint AS last
   FROM cursors cur JOIN chains ch ON ch.name = cur.chain,

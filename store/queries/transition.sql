@@ -46,6 +46,9 @@ SELECT LEAST(COALESCE((SELECT sum(m.amount) FROM money m), 0),
 --
 -- Untraced: the order is for the coin, a node traced some block of the last hour, and of that hour some block between the order's birth and its
 -- deadline was not traced, which is about to be made good. By the chain's own clock it is over an hour after the deadline.
+--
+-- Ranged: some block from the order's birth to the first one past its deadline was read in ranges only, and is about to be read by hash. That is over as
+-- untraced is.
 SELECT cur.block_number, cur.block_time,
        CASE WHEN COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block) <= cur.block_number
             THEN COALESCE(cov.blocks @> int8range(COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block), cur.block_number, '[]'), false)
@@ -56,6 +59,10 @@ SELECT cur.block_number, cur.block_time,
                 AND tr.blocks && int8range(cur.block_number - hour.blocks, cur.block_number, '(]')
                 AND NOT tr.blocks @> CASE WHEN life.first <= life.last THEN int8range(life.first, life.last, '[]') ELSE 'empty'::int8range END,
                 false)::boolean AS untraced,
+       COALESCE(cur.block_time <= sqlc.narg(expires_at)::timestamptz + interval '1 hour'
+                AND NOT cov.by_hash @> CASE WHEN life.birth <= LEAST(cur.block_number, life.last + 1)
+                                            THEN int8range(life.birth, LEAST(cur.block_number, life.last + 1), '[]') ELSE 'empty'::int8range END,
+                false)::boolean AS ranged,
        clock_timestamp()::timestamptz AS now
   FROM chains ch
   LEFT JOIN cursors cur ON cur.chain = ch.name
@@ -63,7 +70,8 @@ SELECT cur.block_number, cur.block_time,
   LEFT JOIN coverage tr ON tr.chain = ch.name AND tr.method = 'traces'
   CROSS JOIN LATERAL (SELECT GREATEST(1, 3600000 / ch.block_time_ms)::bigint AS blocks) hour
   CROSS JOIN LATERAL (
-    SELECT GREATEST(COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block), cur.block_number - hour.blocks + 1) AS first,
+    SELECT GREATEST(COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block), 0) AS birth,
+           GREATEST(COALESCE(sqlc.narg(birth_block)::bigint + 1, ch.start_block), cur.block_number - hour.blocks + 1) AS first,
            -- The last block up to the deadline, or what is below everything that is remembered.
            LEAST(cur.block_number, COALESCE(
              (SELECT b.number FROM chain_blocks b WHERE b.chain = ch.name AND b.block_time <= sqlc.narg(expires_at)::timestamptz ORDER BY b.number DESC LIMIT 1),

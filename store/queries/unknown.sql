@@ -79,6 +79,17 @@ SELECT ch.family, ch.max_range, lower(r)::bigint AS first, (upper(r) - 1)::bigin
  WHERE cur.chain = @chain AND ch.enabled AND ch.any_token AND ch.paused_at IS NULL AND ch.halted_at IS NULL
  ORDER BY lower(r) LIMIT 1;
 
+-- name: SweptUnrecorded :many
+-- The blocks of transfers that a sweep has found, of tokens that have an asset and were looked for there, and that were never recorded.
+SELECT DISTINCT s.number::bigint AS number, s.hash::bytea AS hash
+  FROM (SELECT unnest(@contracts::bytea[]) AS contract, unnest(@tx_hashes::bytea[]) AS tx_hash, unnest(@log_indices::integer[]) AS log_index,
+               unnest(@numbers::bigint[]) AS number, unnest(@hashes::bytea[]) AS hash) s
+  JOIN coverage c ON c.chain = sqlc.arg(chain)::text AND c.method = 'token_logs' AND c.contract = s.contract AND c.blocks @> s.number
+ WHERE EXISTS (SELECT FROM assets a WHERE a.chain = sqlc.arg(chain)::text AND a.contract = s.contract)
+   AND NOT EXISTS (SELECT FROM payments p JOIN inclusions i ON i.payment_id = p.id
+                    WHERE p.chain = sqlc.arg(chain)::text AND p.tx_hash = s.tx_hash AND i.block_hash = s.hash AND i.log_index = s.log_index)
+ ORDER BY 1;
+
 -- name: IssuedAddresses :many
 -- All addresses of a family, page by page. Who was given an address while the pages are read cannot have been paid in blocks
 -- that were final before.

@@ -29,17 +29,17 @@ func (p Payment) Ref() payment.InclusionRef {
 	return payment.InclusionRef{Payment: p.ID, Inclusion: p.Inclusion}
 }
 
-// ReadTo sets the chain's cursor and says that every block up to it was read, for every asset.
+// ReadTo sets the chain's cursor and says that every block up to it was read by its hash, for every asset.
 func (b *Bundle) ReadTo(tb testing.TB, chain string, block uint64, at time.Time) {
 	tb.Helper()
 	b.Exec(tb, `INSERT INTO cursors (chain, block_number, block_hash, block_time, head_number) VALUES ($1, $2, $3, $4, $2)
 		ON CONFLICT (chain) DO UPDATE SET block_number = $2, block_hash = $3, block_time = $4, head_number = $2, updated_at = now(), reported_at = now()`,
 		chain, block, Bytes(32), at)
-	b.Exec(tb, `INSERT INTO coverage (chain, method, contract, blocks)
+	b.Exec(tb, `INSERT INTO coverage (chain, method, contract, blocks, by_hash)
 		SELECT $1::text, CASE WHEN contract IS NULL THEN 'native' ELSE 'token_logs' END, COALESCE(contract, ''),
-		       int8multirange(int8range(0, $2::bigint, '[]'))
+		       int8multirange(int8range(0, $2::bigint, '[]')), int8multirange(int8range(0, $2::bigint, '[]'))
 		  FROM assets WHERE chain = $1
-		ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = EXCLUDED.blocks`, chain, block)
+		ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = EXCLUDED.blocks, by_hash = EXCLUDED.by_hash`, chain, block)
 }
 
 // Pay records a transfer to the order's address, in block 101 now unless changed: payment, inclusion, and the order

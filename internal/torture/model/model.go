@@ -41,6 +41,7 @@ type chain struct {
 	horizon       uint64
 	recorded      []*Block        // the recorded chain, from its first block
 	covered       map[string]seen // by token, "" for the coin
+	byHash        map[string]seen // of those, what was read block by block and not in ranges only
 	quarantined   map[uint64]bool // given up on and not read since
 	paused        bool
 	deep
@@ -108,6 +109,10 @@ func (m *Model) Clone() *Model {
 		for token, blocks := range of.covered {
 			copied.covered[token] = maps.Clone(blocks)
 		}
+		copied.byHash = map[string]seen{}
+		for token, blocks := range of.byHash {
+			copied.byHash[token] = maps.Clone(blocks)
+		}
 		c.chains[name] = &copied
 	}
 	for id, order := range m.orders {
@@ -127,7 +132,7 @@ func (m *Model) Clone() *Model {
 // EnableChain adds a chain with its confirmation policy.
 func (m *Model) EnableChain(name string, confirmations, horizon uint64) {
 	m.chains[name] = &chain{
-		confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, quarantined: map[uint64]bool{},
+		confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, byHash: map[string]seen{}, quarantined: map[uint64]bool{},
 	}
 }
 
@@ -159,6 +164,7 @@ func (m *Model) Orders() map[string]*Order { return m.orders }
 type Seen struct {
 	Tokens []string // that were looked for
 	Traced []bool   // which of the blocks were traced
+	ByHash bool     // each block by itself, and not in a range
 	// Told are the blocks as whoever was asked told of them, nil for the truth; shorter where all the rest is true.
 	Told []*Block
 	// Views are the same of each operator, when they were asked one by one.
@@ -225,6 +231,10 @@ func (m *Model) Rescan(name string, blocks []*Block, how Seen) error {
 		}
 		delete(c.quarantined, b.Number)
 	}
+	if !how.ByHash { // it agreed with what is recorded, as far as that is seen in ranges
+		c.cover(blocks, how)
+		return nil
+	}
 	for i, b := range blocks {
 		m.refute(name, b, how, i)
 	}
@@ -277,11 +287,21 @@ func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 				}
 			}
 		}
-		for _, token := range append([]string{""}, how.Tokens...) {
-			if c.covered[token] == nil {
-				c.covered[token] = seen{}
-			}
+	}
+	c.cover(blocks, how)
+}
+
+// cover takes note of what was looked for in blocks.
+func (c *chain) cover(blocks []*Block, how Seen) {
+	for _, token := range append([]string{""}, how.Tokens...) {
+		if c.covered[token] == nil {
+			c.covered[token], c.byHash[token] = seen{}, seen{}
+		}
+		for _, b := range blocks {
 			c.covered[token][b.Number] = true
+			if how.ByHash {
+				c.byHash[token][b.Number] = true
+			}
 		}
 	}
 }
@@ -331,8 +351,9 @@ func (m *Model) Rollback(name string, to uint64) {
 	}
 	for len(c.recorded) > 0 && c.recorded[len(c.recorded)-1].Number > to {
 		b := c.recorded[len(c.recorded)-1]
-		for _, blocks := range c.covered {
+		for token, blocks := range c.covered {
 			delete(blocks, b.Number)
+			delete(c.byHash[token], b.Number)
 		}
 		delete(c.quarantined, b.Number)
 		c.recorded = c.recorded[:len(c.recorded)-1]

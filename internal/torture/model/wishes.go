@@ -43,7 +43,30 @@ func (m *Model) readPast(o *Order) bool {
 			return false
 		}
 	}
-	return from <= cursor.Number
+	return from <= cursor.Number && (cursor.Time > o.Deadline+longestWait || m.readByHash(o, from))
+}
+
+// longestWait is for how many seconds of the chain an order waits for what was read in ranges.
+const longestWait = 3600
+
+// readByHash tells whether every block of an order's life was read by itself, up to the first one past its deadline, as far as that is
+// remembered.
+func (m *Model) readByHash(o *Order, from uint64) bool {
+	c, cursor := m.chains[o.Asset.Chain], m.Cursor(o.Asset.Chain)
+	lowest := max(c.remembered, c.recorded[0].Number)
+	past := cursor.Number
+	for n := lowest; n <= cursor.Number; n++ {
+		if c.recorded[n-c.recorded[0].Number].Time > o.Deadline {
+			past = n
+			break
+		}
+	}
+	for n := from; n <= past; n++ {
+		if !c.byHash[o.Asset.Token][n] {
+			return false
+		}
+	}
+	return true
 }
 
 // Cancel asks for an order to be given up, and returns "done", or why not.

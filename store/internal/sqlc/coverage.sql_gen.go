@@ -11,14 +11,16 @@ import (
 )
 
 const coverMethod = `-- name: CoverMethod :exec
-INSERT INTO coverage (chain, method, blocks)
-VALUES ($1, $2, int8multirange(int8range($3::bigint, $4::bigint, '[]')))
-ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks
+INSERT INTO coverage (chain, method, blocks, by_hash)
+SELECT $1, $2, read.blocks, CASE WHEN $3::boolean THEN read.blocks ELSE '{}' END
+  FROM (SELECT int8multirange(int8range($4::bigint, $5::bigint, '[]')) AS blocks) read
+ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks, by_hash = coverage.by_hash + EXCLUDED.by_hash
 `
 
 type CoverMethodParams struct {
 	Chain  string
 	Method string
+	ByHash bool
 	First  int64
 	Last   int64
 }
@@ -27,6 +29,7 @@ func (q *Queries) CoverMethod(ctx context.Context, arg CoverMethodParams) error 
 	_, err := q.db.Exec(ctx, coverMethod,
 		arg.Chain,
 		arg.Method,
+		arg.ByHash,
 		arg.First,
 		arg.Last,
 	)
@@ -35,25 +38,28 @@ func (q *Queries) CoverMethod(ctx context.Context, arg CoverMethodParams) error 
 
 const coverTokens = `-- name: CoverTokens :exec
 
-INSERT INTO coverage (chain, method, contract, blocks)
-SELECT $1, 'token_logs', c, int8multirange(int8range($2::bigint, $3::bigint, '[]')) FROM unnest($4::bytea[]) AS c
-ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks
+INSERT INTO coverage (chain, method, contract, blocks, by_hash)
+SELECT $1, 'token_logs', c, read.blocks, CASE WHEN $2::boolean THEN read.blocks ELSE '{}' END
+  FROM unnest($3::bytea[]) AS c, (SELECT int8multirange(int8range($4::bigint, $5::bigint, '[]')) AS blocks) read
+ON CONFLICT (chain, method, contract) DO UPDATE SET blocks = coverage.blocks + EXCLUDED.blocks, by_hash = coverage.by_hash + EXCLUDED.by_hash
 `
 
 type CoverTokensParams struct {
 	Chain     string
+	ByHash    bool
+	Contracts [][]byte
 	First     int64
 	Last      int64
-	Contracts [][]byte
 }
 
 // Which blocks were read, by method. A hole is a block that nobody read.
 func (q *Queries) CoverTokens(ctx context.Context, arg CoverTokensParams) error {
 	_, err := q.db.Exec(ctx, coverTokens,
 		arg.Chain,
+		arg.ByHash,
+		arg.Contracts,
 		arg.First,
 		arg.Last,
-		arg.Contracts,
 	)
 	return err
 }
@@ -106,7 +112,9 @@ func (q *Queries) CoverageHoles(ctx context.Context, arg CoverageHolesParams) ([
 }
 
 const cutCoverage = `-- name: CutCoverage :exec
-UPDATE coverage SET blocks = blocks * int8multirange(int8range(NULL, $1::bigint, '(]')) WHERE chain = $2
+UPDATE coverage
+   SET blocks = blocks * int8multirange(int8range(NULL, $1::bigint, '(]')), by_hash = by_hash * int8multirange(int8range(NULL, $1::bigint, '(]'))
+ WHERE chain = $2
 `
 
 type CutCoverageParams struct {

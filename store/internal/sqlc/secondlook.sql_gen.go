@@ -119,6 +119,34 @@ func (q *Queries) LookAgainLater(ctx context.Context, arg LookAgainLaterParams) 
 	return err
 }
 
+const lookLater = `-- name: LookLater :execrows
+INSERT INTO rescans (chain, from_block, to_block, next_block, cause, request_id, requested_by)
+SELECT $1::text, $2::bigint, $2::bigint, $2::bigint, 'second_look', $3::text, 'recorder'
+ WHERE (SELECT count(*) FROM rescans r WHERE r.chain = $1::text AND r.cause = 'second_look' AND r.finished_at IS NULL) < $4::bigint
+ON CONFLICT (request_id) DO NOTHING
+`
+
+type LookLaterParams struct {
+	Chain     string
+	Number    int64
+	RequestID string
+	Most      int64
+}
+
+// A block whose second look fails by itself, as long as there are few such: when there are many, it is not about the blocks.
+func (q *Queries) LookLater(ctx context.Context, arg LookLaterParams) (int64, error) {
+	result, err := q.db.Exec(ctx, lookLater,
+		arg.Chain,
+		arg.Number,
+		arg.RequestID,
+		arg.Most,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const lookedAgain = `-- name: LookedAgain :exec
 INSERT INTO second_looks (chain, blocks, found, found_at)
 VALUES ($1, int8multirange(int8range($2::bigint, $3::bigint, '[]')), $4, CASE WHEN $4::bigint > 0 THEN now() END)
@@ -219,8 +247,53 @@ func (q *Queries) MarkedBlocks(ctx context.Context, arg MarkedBlocksParams) ([]M
 	return items, nil
 }
 
-const secondLookDue = `-- name: SecondLookDue :one
+const rangedDue = `-- name: RangedDue :one
 
+WITH ranged AS (
+  SELECT COALESCE(range_agg(c.blocks - c.by_hash), '{}'::int8multirange)
+         - COALESCE((SELECT range_agg(int8range(o.next_block, o.to_block, '[]')) FROM rescans o
+                      WHERE o.chain = $1::text AND o.finished_at IS NULL), '{}'::int8multirange) AS blocks
+    FROM assets a
+    JOIN coverage c ON c.chain = a.chain AND c.contract = COALESCE(a.contract, '')
+     AND c.method = CASE WHEN a.contract IS NULL THEN 'native' ELSE 'token_logs' END
+   WHERE a.chain = $1::text)
+SELECT lower(r)::bigint AS first, (upper(r) - 1)::bigint AS last, (NOT isempty(awaited.blocks))::boolean AS urgent,
+       (SELECT sum(upper(b) - lower(b)) FROM unnest(ranged.blocks) b)::bigint AS total
+  FROM ranged
+  CROSS JOIN LATERAL (
+    SELECT min(COALESCE(o.birth_block, -1)) + 1 AS first
+      FROM (SELECT birth_block FROM orders WHERE chain = $1::text AND state IN ('awaiting_payment', 'confirming')
+             ORDER BY expires_at LIMIT 100) o) lives
+  CROSS JOIN LATERAL (SELECT CASE WHEN lives.first IS NULL THEN '{}' ELSE ranged.blocks * int8multirange(int8range(lives.first, NULL, '[)')) END AS blocks) awaited
+  CROSS JOIN LATERAL unnest(CASE WHEN isempty(awaited.blocks) THEN ranged.blocks ELSE awaited.blocks END) AS r
+ WHERE NOT isempty(ranged.blocks)
+ ORDER BY 1 LIMIT 1
+`
+
+type RangedDueRow struct {
+	First  int64
+	Last   int64
+	Urgent bool
+	Total  int64
+}
+
+// Reading a second time what has become final, and what is remembered of the chain for ever.
+// The next run of blocks that were read in ranges only for some asset, and how many there are: the lowest from the birth of an open order
+// on, of those orders whose deadlines come first, or else the lowest. Such blocks need not be final: a reorganisation cuts their coverage. Blocks
+// that a rescan will read are left to it: it reads by hash.
+func (q *Queries) RangedDue(ctx context.Context, chain string) (RangedDueRow, error) {
+	row := q.db.QueryRow(ctx, rangedDue, chain)
+	var i RangedDueRow
+	err := row.Scan(
+		&i.First,
+		&i.Last,
+		&i.Urgent,
+		&i.Total,
+	)
+	return i, err
+}
+
+const secondLookDue = `-- name: SecondLookDue :one
 SELECT lower(r)::bigint AS first, (upper(r) - 1)::bigint AS last
   FROM cursors cur JOIN chains ch ON ch.name = cur.chain,
        unnest(CASE WHEN LEAST(cur.block_number, COALESCE(cur.final_number, cur.block_number - ch.horizon)) >= ch.start_block
@@ -239,8 +312,7 @@ type SecondLookDueRow struct {
 	Last  int64
 }
 
-// Reading a second time what has become final, and what is remembered of the chain for ever.
-// The lowest run of final blocks that was read once only. Where the chain calls nothing final, what is below the horizon counts
+// The lowest run of final blocks that was read once only, by hash. Where the chain calls nothing final, what is below the horizon counts
 // as final. Blocks that a rescan will read are left to it first.
 func (q *Queries) SecondLookDue(ctx context.Context, chain string) (SecondLookDueRow, error) {
 	row := q.db.QueryRow(ctx, secondLookDue, chain)

@@ -23,6 +23,10 @@ SELECT cur.block_number, cur.block_time,
                 AND tr.blocks && int8range(cur.block_number - hour.blocks, cur.block_number, '(]')
                 AND NOT tr.blocks @> CASE WHEN life.first <= life.last THEN int8range(life.first, life.last, '[]') ELSE 'empty'::int8range END,
                 false)::boolean AS untraced,
+       COALESCE(cur.block_time <= $3::timestamptz + interval '1 hour'
+                AND NOT cov.by_hash @> CASE WHEN life.birth <= LEAST(cur.block_number, life.last + 1)
+                                            THEN int8range(life.birth, LEAST(cur.block_number, life.last + 1), '[]') ELSE 'empty'::int8range END,
+                false)::boolean AS ranged,
        clock_timestamp()::timestamptz AS now
   FROM chains ch
   LEFT JOIN cursors cur ON cur.chain = ch.name
@@ -30,7 +34,8 @@ SELECT cur.block_number, cur.block_time,
   LEFT JOIN coverage tr ON tr.chain = ch.name AND tr.method = 'traces'
   CROSS JOIN LATERAL (SELECT GREATEST(1, 3600000 / ch.block_time_ms)::bigint AS blocks) hour
   CROSS JOIN LATERAL (
-    SELECT GREATEST(COALESCE($1::bigint + 1, ch.start_block), cur.block_number - hour.blocks + 1) AS first,
+    SELECT GREATEST(COALESCE($1::bigint + 1, ch.start_block), 0) AS birth,
+           GREATEST(COALESCE($1::bigint + 1, ch.start_block), cur.block_number - hour.blocks + 1) AS first,
            -- The last block up to the deadline, or what is below everything that is remembered.
            LEAST(cur.block_number, COALESCE(
              (SELECT b.number FROM chain_blocks b WHERE b.chain = ch.name AND b.block_time <= $3::timestamptz ORDER BY b.number DESC LIMIT 1),
@@ -52,6 +57,7 @@ type ChainPositionRow struct {
 	Covered     bool
 	Quarantined bool
 	Untraced    bool
+	Ranged      bool
 	Now         time.Time
 }
 
@@ -60,6 +66,9 @@ type ChainPositionRow struct {
 //
 // Untraced: the order is for the coin, a node traced some block of the last hour, and of that hour some block between the order's birth and its
 // deadline was not traced, which is about to be made good. By the chain's own clock it is over an hour after the deadline.
+//
+// Ranged: some block from the order's birth to the first one past its deadline was read in ranges only, and is about to be read by hash. That is over as
+// untraced is.
 func (q *Queries) ChainPosition(ctx context.Context, arg ChainPositionParams) (ChainPositionRow, error) {
 	row := q.db.QueryRow(ctx, chainPosition,
 		arg.BirthBlock,
@@ -75,6 +84,7 @@ func (q *Queries) ChainPosition(ctx context.Context, arg ChainPositionParams) (C
 		&i.Covered,
 		&i.Quarantined,
 		&i.Untraced,
+		&i.Ranged,
 		&i.Now,
 	)
 	return i, err

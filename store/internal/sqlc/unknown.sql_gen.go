@@ -281,6 +281,59 @@ func (q *Queries) SweepDue(ctx context.Context, chain string) (SweepDueRow, erro
 	return i, err
 }
 
+const sweptUnrecorded = `-- name: SweptUnrecorded :many
+SELECT DISTINCT s.number::bigint AS number, s.hash::bytea AS hash
+  FROM (SELECT unnest($1::bytea[]) AS contract, unnest($2::bytea[]) AS tx_hash, unnest($3::integer[]) AS log_index,
+               unnest($4::bigint[]) AS number, unnest($5::bytea[]) AS hash) s
+  JOIN coverage c ON c.chain = $6::text AND c.method = 'token_logs' AND c.contract = s.contract AND c.blocks @> s.number
+ WHERE EXISTS (SELECT FROM assets a WHERE a.chain = $6::text AND a.contract = s.contract)
+   AND NOT EXISTS (SELECT FROM payments p JOIN inclusions i ON i.payment_id = p.id
+                    WHERE p.chain = $6::text AND p.tx_hash = s.tx_hash AND i.block_hash = s.hash AND i.log_index = s.log_index)
+ ORDER BY 1
+`
+
+type SweptUnrecordedParams struct {
+	Contracts  [][]byte
+	TxHashes   [][]byte
+	LogIndices []int32
+	Numbers    []int64
+	Hashes     [][]byte
+	Chain      string
+}
+
+type SweptUnrecordedRow struct {
+	Number int64
+	Hash   []byte
+}
+
+// The blocks of transfers that a sweep has found, of tokens that have an asset and were looked for there, and that were never recorded.
+func (q *Queries) SweptUnrecorded(ctx context.Context, arg SweptUnrecordedParams) ([]SweptUnrecordedRow, error) {
+	rows, err := q.db.Query(ctx, sweptUnrecorded,
+		arg.Contracts,
+		arg.TxHashes,
+		arg.LogIndices,
+		arg.Numbers,
+		arg.Hashes,
+		arg.Chain,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SweptUnrecordedRow
+	for rows.Next() {
+		var i SweptUnrecordedRow
+		if err := rows.Scan(&i.Number, &i.Hash); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const unknownContracts = `-- name: UnknownContracts :many
 SELECT u.chain, ch.family, u.contract, u.transfers, u.first_seen,
        (SELECT count(DISTINCT t.address_id) FROM unknown_transfers t WHERE t.chain = u.chain AND t.contract = u.contract)::bigint AS addresses
