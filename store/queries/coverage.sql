@@ -60,6 +60,9 @@ UPDATE quarantined_blocks SET resolved_at = now()
 UPDATE quarantined_blocks SET accepted_at = now()
  WHERE chain = @chain AND number = @number AND resolved_at IS NULL AND accepted_at IS NULL;
 
+-- name: IsHole :one
+SELECT EXISTS (SELECT FROM quarantined_blocks WHERE chain = @chain AND number = @number AND resolved_at IS NULL)::boolean;
+
 -- name: OpenQuarantine :many
 SELECT number, hash, reason, created_at, lacking, accepted_at FROM quarantined_blocks
  WHERE chain = @chain AND resolved_at IS NULL ORDER BY number LIMIT @max_rows;
