@@ -127,6 +127,9 @@ func (h *history) moves() []move {
 	add(1, "enable a chain", h.enableChain)
 	add(1, "pause", h.pause)
 	add(1, "sweep", h.sweep)
+	add(2, "spoil", h.spoil)
+	add(1, "heal", h.healAll)
+	add(1, "outage", h.outage)
 	add(3, "lie", h.lie)
 	add(1, "fork", h.fork)
 	add(1, "honest again", h.honest)
@@ -192,6 +195,7 @@ func (h *history) begin() {
 		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
 		h.distrust(n)
 		h.tagging(n)
+		h.oddities(n)
 		h.nodes = append(h.nodes, n)
 	}
 	h.settler = newSettler(h)

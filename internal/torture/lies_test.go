@@ -358,15 +358,15 @@ func (w *watcher) told(blocks []chain.Block, filter chain.Filter) []*model.Block
 		}
 		slices.Sort(read)
 		got := strings.Join(read, "\n")
-		if got == listed(truth, wanted, b.Traced) {
+		if got == listed(truth, filter.Native, wanted, b.Traced) {
 			continue
 		}
 		if l == nil {
-			w.learn(fmt.Errorf("block %s was read as\n%s\nand is\n%s", truth.ID, got, listed(truth, wanted, b.Traced)))
+			w.learn(fmt.Errorf("block %s was read as\n%s\nand is\n%s", truth.ID, got, listed(truth, filter.Native, wanted, b.Traced)))
 			continue
 		}
 		for _, version := range []*model.Block{l.block, w.h.union(l.block, truth), w.h.union(truth, l.block)} {
-			if got == listed(version, wanted, b.Traced) {
+			if got == listed(version, filter.Native, wanted, b.Traced) {
 				told[i] = version
 				w.h.tally.add("lie recorded", 1)
 				break
@@ -374,18 +374,18 @@ func (w *watcher) told(blocks []chain.Block, filter chain.Filter) []*model.Block
 		}
 		if told[i] == nil {
 			w.learn(fmt.Errorf("block %s was read as\n%s\nand is\n%s\nor, as a liar says\n%s", truth.ID, got,
-				listed(truth, wanted, b.Traced), listed(l.block, wanted, b.Traced)))
+				listed(truth, filter.Native, wanted, b.Traced), listed(l.block, filter.Native, wanted, b.Traced)))
 		}
 	}
 	return told
 }
 
 // listed lists what there is to be read in a block: all money that it moved, also of transactions that failed, whose receipts tell.
-func listed(b *model.Block, tokens []string, traced bool) string {
+func listed(b *model.Block, native bool, tokens []string, traced bool) string {
 	var lines []string
 	logs := 0
 	for _, tx := range b.Txs {
-		if tx.Value != nil && tx.Value.Sign() > 0 {
+		if native && tx.Value != nil && tx.Value.Sign() > 0 {
 			lines = append(lines, fmt.Sprint(tx.ID, "/value/", 0, " ", tx.To, " ", tx.Value))
 		}
 		if tx.Failed {
