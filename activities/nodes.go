@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -115,7 +116,7 @@ func (n *Nodes) refresh(ctx context.Context, name string, p *nodes) error {
 func (n *Nodes) members(ctx context.Context, settings store.Chain, endpoints []store.RPCEndpoint, p *nodes) []rpcpool.Member {
 	members := make([]rpcpool.Member, 0, len(endpoints))
 	for _, endpoint := range endpoints {
-		m := rpcpool.Member{Key: endpoint.Fingerprint, ID: endpoint.ID, Operator: endpoint.Operator, Weight: endpoint.Weight}
+		m := rpcpool.Member{Key: memberKey(settings, endpoint), ID: endpoint.ID, Operator: endpoint.Operator, Weight: endpoint.Weight}
 		if !p.Has(m.Key) {
 			opened, err := n.endpoint(settings, endpoint)
 			if err != nil {
@@ -130,12 +131,20 @@ func (n *Nodes) members(ctx context.Context, settings store.Chain, endpoints []s
 	return members
 }
 
+// memberKey changes with what an endpoint is opened with: then it is opened again.
+func memberKey(settings store.Chain, endpoint store.RPCEndpoint) [32]byte {
+	if settings.IgnoreBloom {
+		return sha256.Sum256(append([]byte("no blooms "), endpoint.Fingerprint[:]...))
+	}
+	return endpoint.Fingerprint
+}
+
 func (n *Nodes) endpoint(settings store.Chain, endpoint store.RPCEndpoint) (rpcpool.Endpoint, error) {
 	url, err := n.keys.Open(endpoint.URL, endpoint.URLPlace(settings.Name))
 	if err != nil {
 		return nil, err
 	}
-	opts := evm.Options{URL: string(url)}
+	opts := evm.Options{URL: string(url), IgnoreBloom: settings.IgnoreBloom}
 	if endpoint.WSURL != nil {
 		ws, err := n.keys.Open(*endpoint.WSURL, endpoint.WSURLPlace(settings.Name))
 		if err != nil {

@@ -281,3 +281,29 @@ func TestAReceiptIsLookedForOnEveryNode(t *testing.T) {
 	require.ErrorIs(t, err, chain.ErrReceiptMissing)
 	require.Equal(t, 1, second.Calls("eth_getTransactionReceipt"))
 }
+
+// TestTheBloomSwitchReachesTheNodes: a block whose filter its logs do not give is not asked about again once the switch is off, and the
+// nodes that are open are opened again.
+func TestTheBloomSwitchReachesTheNodes(t *testing.T) {
+	t.Parallel()
+	fake := chaintest.NewFake(t, nil)
+	mined := fake.MineBlock(func(b *chaintest.FakeBlock) { b.Bloom = bytes.Repeat([]byte{0xfe, 0xff}, 128) })
+	d := newDirectory(fake.URL())
+	nodes := activities.NewNodes(d, d.keys, slog.New(slog.DiscardHandler))
+	nodes.SetFresh(0)
+	t.Cleanup(nodes.Close)
+	filter := chain.Filter{AnyToken: true, Tokens: []payment.Address{fake.Token()}}
+	read := func() int {
+		before := fake.Calls("eth_getLogs")
+		s, err := nodes.Source(t.Context(), "dev")
+		require.NoError(t, err)
+		_, err = s.BlockByHash(t.Context(), mined.Hash, filter)
+		require.NoError(t, err)
+		return fake.Calls("eth_getLogs") - before
+	}
+	require.Equal(t, 2, read(), "the filter admits something, so all logs are asked for")
+	d.mu.Lock()
+	d.settings.IgnoreBloom = true
+	d.mu.Unlock()
+	require.Equal(t, 1, read())
+}

@@ -80,8 +80,8 @@ func (r StoreRecorder) Record(ctx context.Context, s scan.Session, b scan.Batch)
 }
 
 // Quarantine implements scan.Recorder.
-func (r StoreRecorder) Quarantine(ctx context.Context, s scan.Session, block payment.BlockRef, reason string) error {
-	return translate(r.Store.Quarantine(ctx, session(s), block, reason))
+func (r StoreRecorder) Quarantine(ctx context.Context, s scan.Session, b scan.Batch, reason string) error {
+	return translate(r.Store.Quarantine(ctx, session(s), batch(b), reason))
 }
 
 // RecordRescan implements scan.Recorder.

@@ -34,6 +34,8 @@ type Chain struct {
 	MaxLag     time.Duration
 	Enabled    bool
 	Paused     bool
+	// IgnoreBloom: the bloom filters of its blocks are wrong, and not looked at.
+	IgnoreBloom bool
 	// HaltedReason is set when nothing is credited on this chain.
 	HaltedReason string
 	// Demand is what every credit must rest on from the first on; "" leaves that as it is. It is written with EnableChain only.
@@ -79,7 +81,7 @@ func (db *DB) EnableChain(ctx context.Context, c Chain, native NewAsset, endpoin
 		BlockTimeMs: int32(c.BlockTime.Milliseconds()), Confirmations: int32(c.Policy.Confirmations),
 		FinalityTag: optional(string(c.Policy.Tag)), Horizon: int32(c.Horizon), StartBlock: int64(c.StartBlock),
 		MaxRange: int32(c.MaxRange), MaxLagSeconds: int32(c.MaxLag / time.Second),
-		Mode: string(orDefault(c.Mode, payment.ModeTest)),
+		Mode: string(orDefault(c.Mode, payment.ModeTest)), IgnoreBloom: c.IgnoreBloom,
 	}
 	if !c.Genesis.IsZero() {
 		params.GenesisHash = c.Genesis[:]
@@ -205,7 +207,7 @@ func chainOf(row sqlc.Chain) Chain {
 		BlockTime: milliseconds(row.BlockTimeMs), Policy: policyOf(row.Confirmations, row.FinalityTag),
 		Horizon: uint64(row.Horizon), StartBlock: uint64(row.StartBlock), MaxRange: uint64(row.MaxRange),
 		MaxLag: time.Duration(row.MaxLagSeconds) * time.Second, Enabled: row.Enabled, Paused: row.PausedAt != nil,
-		HaltedReason: deref(row.HaltedReason),
+		HaltedReason: deref(row.HaltedReason), IgnoreBloom: row.IgnoreBloom,
 	}
 	copy(c.Genesis[:], row.GenesisHash)
 	return c

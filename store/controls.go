@@ -59,6 +59,19 @@ func (db *DB) LookForAnyToken(ctx context.Context, chain string, on bool, by pro
 		})
 }
 
+// IgnoreBlooms has the bloom filters of a chain's blocks not looked at, which is for networks where they are wrong, or looked at again.
+// Workers follow within a minute. Doing it again changes nothing. Error: CodeUnknownChain.
+func (db *DB) IgnoreBlooms(ctx context.Context, chain string, ignore bool, by process.By, requestID string) error {
+	action := "chain.bloom.on"
+	if ignore {
+		action = "chain.bloom.off"
+	}
+	return db.control(ctx, chain, deed{By: by, Action: action, RequestID: requestID},
+		func(q *sqlc.Queries, ctx context.Context, chain string) (int64, error) {
+			return q.SetIgnoreBloom(ctx, sqlc.SetIgnoreBloomParams{Name: chain, IgnoreBloom: ignore})
+		})
+}
+
 // control changes a chain's row, and audits it when that changed something.
 func (db *DB) control(
 	ctx context.Context, chain string, d deed, change func(*sqlc.Queries, context.Context, string) (int64, error),
@@ -96,6 +109,10 @@ type ChainProgress struct {
 	// Quarantined counts the blocks that could not be read and were not since; FirstQuarantined is the lowest of them.
 	Quarantined      int64
 	FirstQuarantined uint64
+	// AcceptedHoles are those among them that hold nothing up any more.
+	AcceptedHoles int64
+	// IgnoresBlooms: the bloom filters of its blocks are not looked at.
+	IgnoresBlooms bool
 	// KnownTokensOnly: transfers of tokens that nobody enabled are not looked for.
 	KnownTokensOnly bool
 }
@@ -117,6 +134,7 @@ func (db *DB) ListProgress(ctx context.Context) ([]ChainProgress, error) {
 			Block: unsigned(row.BlockNumber), Head: unsigned(row.HeadNumber),
 			Untraced: untraced[row.Name].Untraced, TracesGivenUp: untraced[row.Name].GivenUp,
 			Quarantined: row.Quarantined, FirstQuarantined: uint64(row.FirstQuarantined), KnownTokensOnly: !row.AnyToken,
+			AcceptedHoles: row.AcceptedHoles, IgnoresBlooms: row.IgnoreBloom,
 		}
 	}
 	return chains, nil

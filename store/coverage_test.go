@@ -93,8 +93,8 @@ func TestAQuarantinedBlockIsAHole(t *testing.T) {
 	m := mine(t, b)
 	order := b.Order(t)
 	bad := m.block()
-	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, bad.BlockRef, "malformed"))
-	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, bad.BlockRef, "malformed"), "again is once")
+	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, unread(bad.BlockRef), "malformed"))
+	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, unread(bad.BlockRef), "malformed"), "again is once")
 	m.Exec(t, `UPDATE orders SET expires_at = $2, late_until = now() + interval '1 day' WHERE id = $1`, order.ID, bad.Time)
 	m.advance(t, 1)
 	require.Equal(t, []store.Interval{{First: bad.Number, Last: bad.Number}}, m.holes(t, b.Token.ID))
@@ -129,7 +129,7 @@ func TestAQuarantinedBlockThatWasReorganisedAwayIsNoHole(t *testing.T) {
 	t.Parallel()
 	m := mine(t, storetest.New(t))
 	ancestor := m.tip
-	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, m.block().BlockRef, "malformed"))
+	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, unread(m.block().BlockRef), "malformed"))
 	m.advance(t, 1)
 	m.rollback(t, ancestor)
 	m.advance(t, 3)
@@ -147,7 +147,7 @@ func TestABlockIsQuarantinedAgain(t *testing.T) {
 	m := mine(t, b)
 	ancestor := m.tip
 	bad := m.block()
-	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, bad.BlockRef, "malformed"))
+	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, unread(bad.BlockRef), "malformed"))
 	m.rollback(t, ancestor)
 	other := m.record(t)
 	rescans := m.look(t).Rescans
@@ -156,7 +156,7 @@ func TestABlockIsQuarantinedAgain(t *testing.T) {
 	require.NoError(t, err)
 	m.rollback(t, ancestor)
 
-	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, bad.BlockRef, "receipt_missing"))
+	require.NoError(t, m.rec.Quarantine(t.Context(), m.session, unread(bad.BlockRef), "receipt_missing"))
 	m.tip = bad.BlockRef
 	m.advance(t, 1)
 	blocks, err := m.DB.QuarantinedBlocks(t.Context(), storetest.Chain, 10)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -172,64 +171,4 @@ func (t txn) remember(ctx context.Context, turn chainTurn, batch Batch) error {
 		return fmt.Errorf("forget old blocks: %w", err)
 	}
 	return nil
-}
-
-// Quarantine gives up on a block that cannot be read: it moves the cursor over it without covering it, so that the chain
-// goes on, the hole is visible, and no order expires across it. A rescan of the block is opened; what reads it at last ends
-// the quarantine. reason is a code. Doing it again changes nothing.
-// Errors: ErrFenced, ErrParentMismatch.
-func (r *Recorder) Quarantine(ctx context.Context, s ScanSession, block payment.BlockRef, reason string) error {
-	batch := Batch{Blocks: []SeenBlock{{BlockRef: block}}}
-	return r.db.tx(ctx, func(ctx context.Context, t txn) error {
-		turn, err := t.advance(ctx, s, batch)
-		if errors.Is(err, errRecordedAlready) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		err = t.q.InsertQuarantine(ctx, sqlc.InsertQuarantineParams{
-			Chain: s.Chain, Number: int64(block.Number), Hash: block.Hash[:], Reason: reason,
-		})
-		if err != nil {
-			return fmt.Errorf("quarantine block %d: %w", block.Number, err)
-		}
-		_, err = t.q.InsertRescan(ctx, sqlc.InsertRescanParams{
-			Chain: s.Chain, FromBlock: int64(block.Number), ToBlock: int64(block.Number), Cause: string(RescanQuarantine),
-			// A block may be quarantined again after a reorganisation left it and came back: if that rescan is over by
-			// then, the hole that is left is planned like any other.
-			RequestID:   fmt.Sprintf("quarantine/%s/%d/%s", s.Chain, block.Number, block.Hash),
-			RequestedBy: "recorder",
-		})
-		if err != nil {
-			return fmt.Errorf("plan to read block %d again: %w", block.Number, err)
-		}
-		if _, err := t.place(ctx, turn, batch, placeRecorded); err != nil {
-			return err
-		}
-		return t.remember(ctx, turn, batch)
-	})
-}
-
-// QuarantinedBlock is a block that was given up on and not read since.
-type QuarantinedBlock struct {
-	Number uint64
-	Hash   payment.Hash
-	Reason string
-	Since  time.Time
-}
-
-// QuarantinedBlocks lists at most limit blocks of a chain, lowest first.
-func (db *DB) QuarantinedBlocks(ctx context.Context, chain string, limit int) ([]QuarantinedBlock, error) {
-	rows, err := db.q.OpenQuarantine(ctx, sqlc.OpenQuarantineParams{Chain: chain, MaxRows: int32(limit)})
-	if err != nil {
-		return nil, fmt.Errorf("read quarantined blocks: %w", classify(err))
-	}
-	blocks := make([]QuarantinedBlock, 0, len(rows))
-	for _, row := range rows {
-		blocks = append(blocks, QuarantinedBlock{
-			Number: uint64(row.Number), Hash: payment.Hash(row.Hash), Reason: row.Reason, Since: row.CreatedAt,
-		})
-	}
-	return blocks, nil
 }

@@ -173,7 +173,7 @@ func TestAnOldSessionWritesNothing(t *testing.T) {
 		"rollback":   func() error { return m.rec.Rollback(ctx, old, ancestor) },
 		"head":       func() error { return m.rec.ObserveHead(ctx, old, payment.BlockRef{Number: 9999, Time: time.Now()}) },
 		"halt":       func() error { return m.rec.Halt(ctx, old, "too_deep") },
-		"quarantine": func() error { return m.rec.Quarantine(ctx, old, batch.Blocks[0].BlockRef, "malformed") },
+		"quarantine": func() error { return m.rec.Quarantine(ctx, old, unread(batch.Blocks[0].BlockRef), "malformed") },
 		"watch":      func() error { _, err := m.rec.Watch(ctx, old); return err },
 	} {
 		require.ErrorIs(t, write(), store.ErrFenced, name)

@@ -29,6 +29,9 @@ type Network struct {
 	// MaxLag is how far behind its watcher may be before it counts as lagging.
 	MaxLag time.Duration
 
+	// WrongBlooms: the bloom filters of its blocks do not tell of all their logs.
+	WrongBlooms bool
+
 	Tokens []Token
 	// CoinLogs are contracts that emit Transfer logs for moves of the native coin.
 	CoinLogs []string

@@ -40,6 +40,7 @@ func TestNetworks(t *testing.T) {
 		require.EqualValues(t, 18, n.CoinDecimals, n.Name)
 		require.Equal(t, want.confirmations, n.Policy.Confirmations, n.Name)
 		require.Equal(t, want.tag, n.Policy.Tag, n.Name)
+		require.Equal(t, n.Name == "polygon", n.WrongBlooms, n.Name)
 		found, ok := catalog.ByChainID(payment.FamilyEVM, want.id)
 		require.True(t, ok)
 		require.Equal(t, n.Name, found.Name, "chain ids are unique")

@@ -59,6 +59,7 @@ func polygon() Network {
 		Policy: payment.ConfirmationPolicy{Confirmations: 100, Tag: payment.TagFinalized},
 		// Reorganisations of well over a hundred blocks have happened.
 		Horizon: 512, MaxRange: 500, MaxLag: 5 * time.Minute,
+		WrongBlooms: true, // the logs of what comes over from Ethereum are in no filter
 		Tokens: []Token{
 			{Code: usdt, Contract: "0xc2132D05D31c914a87C6611C10748AEb04B58e8F", Decimals: 6},
 			{Code: usdc, Contract: "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", Decimals: 6},

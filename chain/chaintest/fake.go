@@ -33,6 +33,8 @@ type Fake struct {
 	fork      []*FakeBlock  // nil: none; the chain that is shown instead
 	tags      *tagDistances // nil: safe is the newest block, finalized the last multiple of 32
 	calls     map[string]int
+
+	blockReceipts bool // it serves eth_getBlockReceipts
 }
 
 var _ Bench = (*Fake)(nil)

@@ -109,8 +109,10 @@ func (f *Fake) call(a *Answer) {
 		a.Result = f.tokens[f.account(a, 0)].Storage[param[string](a, 1)]
 	case "eth_call":
 		f.ethCall(a)
+	case "eth_getBlockReceipts":
+		f.getBlockReceipts(a)
 	default:
-		a.Error = &RPCError{Code: -32601, Message: "the method " + a.Method + " does not exist/is not available"}
+		a.Error = unknownMethod(a.Method)
 	}
 }
 
@@ -236,12 +238,16 @@ func (f *Fake) receiptJSON(hash payment.Hash) any {
 	if block == nil {
 		return nil
 	}
+	return receiptOf(block, i)
+}
+
+func receiptOf(block *FakeBlock, i int) map[string]any {
 	status := uint64(1)
 	if block.Txs[i].Failed {
 		status = 0
 	}
 	return map[string]any{
-		"transactionHash": hash, "transactionIndex": hexInt(int64(i)), "blockHash": block.Hash,
+		"transactionHash": block.Txs[i].Hash, "transactionIndex": hexInt(int64(i)), "blockHash": block.Hash,
 		"blockNumber": hexOf(block.Number), "status": hexOf(status), "logs": logsJSON(block, i),
 	}
 }

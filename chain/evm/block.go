@@ -1,9 +1,12 @@
 package evm
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/core/types"
 
@@ -11,7 +14,11 @@ import (
 	"github.com/sluicepay/sluice/payment"
 )
 
-const methodGetLogs = "eth_getLogs"
+const (
+	methodGetLogs       = "eth_getLogs"
+	methodTransaction   = "eth_getTransactionByHash"
+	methodBlockReceipts = "eth_getBlockReceipts"
+)
 
 // body says how much of a block's transactions to ask for.
 type body bool
@@ -57,14 +64,18 @@ func (s *Source) block(c *call) (*block, error) {
 // once as allowed, or of every contract. No tokens, no call: an empty list of
 // addresses would mean every contract there is.
 func (s *Source) logCalls(place map[string]any, want watch) []*call {
+	return s.logCallsOf(place, want, s.opts.MaxTokens)
+}
+
+// logCallsOf is logCalls with so many tokens at once.
+func (s *Source) logCallsOf(place map[string]any, want watch, most int) []*call {
 	if want.any {
 		filter := map[string]any{"topics": []any{s.topic}}
 		maps.Copy(filter, place)
 		return []*call{{method: methodGetLogs, args: []any{filter}}}
 	}
 	var calls []*call
-	for start := 0; start < len(want.order); start += s.opts.MaxTokens {
-		part := want.order[start:min(start+s.opts.MaxTokens, len(want.order))]
+	for part := range slices.Chunk(want.order, most) {
 		addresses := make([]string, len(part))
 		for i, token := range part {
 			addresses[i] = token.Lower()
@@ -82,69 +93,38 @@ func inRange(from, to uint64) map[string]any {
 	return map[string]any{"fromBlock": hexNumber(from), "toBlock": hexNumber(to)}
 }
 
-// logs decodes the answers of logCalls into one list.
-func (s *Source) logs(calls []*call) ([]rawLog, error) {
-	var all []rawLog
+// logs decodes the answers of logCalls into one list. unsaid: null was among them, which is no list.
+func (s *Source) logs(calls []*call) (all []rawLog, unsaid bool, err error) {
 	for _, c := range calls {
 		if c.err != nil {
-			return nil, c.err
+			return nil, false, c.err
 		}
 		logs, err := decodeLogs(c.result)
-		if err != nil {
-			return nil, s.malformed(c.method, err)
+		switch {
+		case errors.Is(err, errNull):
+			unsaid = true
+		case err != nil:
+			return nil, false, s.malformed(c.method, err)
 		}
 		all = append(all, logs...)
 	}
-	return all, nil
+	return all, unsaid, nil
 }
 
-// BlockByHash implements chain.Source.
-func (s *Source) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
-	want := newWatch(filter)
-	want.any = want.any && s.anyInBlock.open()
-	b, logs, err := s.readBlock(ctx, hash, want)
-	if want.any && refused(err) {
-		want.any = false
-		if b, logs, err = s.readBlock(ctx, hash, want); err == nil {
-			s.anyInBlock.shut()
-		}
+// list decodes an answer that has to be a list.
+func (s *Source) list(c *call) ([]rawLog, error) {
+	logs, unsaid, err := s.logs([]*call{c})
+	if unsaid {
+		err = s.malformed(c.method, errNull)
 	}
-	if err != nil {
-		return chain.Block{}, err
-	}
-	return s.assemble(ctx, b, logs, want)
+	return logs, err
 }
 
-// readBlock reads a block and its logs in one batch.
-func (s *Source) readBlock(ctx context.Context, hash payment.Hash, want watch) (*block, []rawLog, error) {
-	asked := blockByHash(hash, want.body())
-	logCalls := s.logCalls(inBlock(hash), want)
-	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{asked}, logCalls...)...); err != nil {
-		return nil, nil, err
-	}
-	// The block before the logs: a node that lacks the block may answer for its logs
-	// with anything.
-	if asked.err != nil {
-		return nil, nil, asked.err
-	}
-	b, err := s.block(asked)
-	if err != nil {
-		return nil, nil, err
-	}
-	if b.ref.Hash != hash {
-		return nil, nil, inconsistent("asked for block %s, got %s", hash, b.ref.Hash)
-	}
-	logs, err := s.logs(logCalls)
-	return b, logs, err
-}
-
-// assemble checks the parts of a block against each other and makes them one.
+// assemble checks the parts of a block against each other and makes them one. The logs were checked.
 func (s *Source) assemble(ctx context.Context, b *block, logs []rawLog, want watch) (chain.Block, error) {
-	if err := b.checkLogs(logs); err != nil {
-		return chain.Block{}, err
-	}
 	if len(logs) == 0 && s.mayHold(b.bloom, want) {
-		if err := s.checkEmpty(ctx, b, want); err != nil {
+		var err error
+		if logs, err = s.doubted(ctx, b, want); err != nil {
 			return chain.Block{}, err
 		}
 	}
@@ -166,27 +146,46 @@ func (s *Source) assemble(ctx context.Context, b *block, logs []rawLog, want wat
 	return done, nil
 }
 
-// checkLogs makes sure that the logs are this block's and that each is there once.
-func (b *block) checkLogs(logs []rawLog) error {
-	seen := make(map[number]bool, len(logs))
+// checkLogs makes sure that the logs are this block's and that each is there once. A log that is marked as removed is left out
+// beside its twin that is not, which some nodes keep; any other says that the answer is not about the block as it is.
+func (b *block) checkLogs(logs []rawLog) ([]rawLog, error) {
+	live := make(map[number]*rawLog, len(logs))
+	kept := make([]rawLog, 0, len(logs))
 	for i := range logs {
 		l := &logs[i]
 		switch {
-		case l.Removed:
-			return fmt.Errorf("%w: log %d of block %d was removed", chain.ErrReorged, *l.Index, b.ref.Number)
 		case l.BlockHash != b.ref.Hash || uint64(*l.BlockNumber) != b.ref.Number:
-			return fmt.Errorf("%w: log %d is of another block than %d", chain.ErrReorged, *l.Index, b.ref.Number)
-		case seen[*l.Index]:
-			return inconsistent("log %d of block %d appears twice", *l.Index, b.ref.Number)
+			return nil, inconsistent("log %d is of another block than %d", *l.Index, b.ref.Number)
+		case l.Removed:
+			continue
+		case live[*l.Index] != nil:
+			return nil, inconsistent("log %d of block %d appears twice", *l.Index, b.ref.Number)
 		}
 		// Some chains add logs of transactions that the block does not list, so only
 		// one that is listed has to match; the receipt decides in the end.
 		if at := uint64(*l.TxIndex); at < uint64(len(b.txs)) && b.txs[at].Hash != l.TxHash {
-			return inconsistent("log %d of block %d names a transaction that is another", *l.Index, b.ref.Number)
+			return nil, inconsistent("log %d of block %d names a transaction that is another", *l.Index, b.ref.Number)
 		}
-		seen[*l.Index] = true
+		live[*l.Index] = l
+		kept = append(kept, *l)
 	}
-	return nil
+	for i := range logs {
+		if l := &logs[i]; l.Removed && !l.twin(live[*l.Index]) {
+			return nil, inconsistent("log %d of block %d was removed", *l.Index, b.ref.Number)
+		}
+	}
+	return kept, nil
+}
+
+// twin tells whether another log is the same one, removed or not.
+func (l *rawLog) twin(other *rawLog) bool {
+	return other != nil && l.same(other) && l.BlockHash == other.BlockHash && *l.BlockNumber == *other.BlockNumber && *l.TxIndex == *other.TxIndex
+}
+
+// same tells whether two logs of one block say the same at the same place.
+func (l *rawLog) same(other *rawLog) bool {
+	return l.Address.account == other.Address.account && slices.Equal(l.Topics, other.Topics) && bytes.Equal(l.Data, other.Data) &&
+		l.TxHash == other.TxHash && *l.Index == *other.Index
 }
 
 // checkTxs makes sure that transactions were sent as asked for, and belong here.
@@ -204,46 +203,54 @@ func (b *block) checkTxs() error {
 }
 
 // mayHold tells whether the bloom filter admits a Transfer of a watched token. It
-// errs on the side of yes.
+// errs on the side of yes, except that a filter of zeros says nothing.
 func (s *Source) mayHold(bloom types.Bloom, want watch) bool {
-	if s.opts.IgnoreBloom || bloom == (types.Bloom{}) || !bloom.Test(s.topic[:]) {
-		return false
-	}
-	if want.any {
-		return true
-	}
-	for _, token := range want.order {
-		if bloom.Test([]byte(token.Raw)) {
-			return true
-		}
-	}
-	return false
+	return !s.opts.IgnoreBloom && bloom != (types.Bloom{}) && admits(bloom, s.topic, want)
 }
 
-// checkEmpty decides whether "no logs" can be true although the bloom filter
-// admits some: it reads all logs of the block, which have to give that very bloom
-// filter, and none of them may be a Transfer of a watched token.
-func (s *Source) checkEmpty(ctx context.Context, b *block, want watch) error {
+// admits tells whether a bloom filter admits a Transfer of a watched token.
+func admits(bloom types.Bloom, topic word, want watch) bool {
+	if !bloom.Test(topic[:]) {
+		return false
+	}
+	return want.any || slices.ContainsFunc(want.order, func(token payment.Address) bool { return bloom.Test([]byte(token.Raw)) })
+}
+
+// doubted decides about "no logs" where the bloom filter admits some. The filter is a hint that may be wrong, or admit more than
+// there is. All logs of the block are asked for: if they give the filter, they are what it stands for. If not, the receipts are
+// believed, whatever the filter says.
+func (s *Source) doubted(ctx context.Context, b *block, want watch) ([]rawLog, error) {
+	all, err := s.unfiltered(ctx, b)
+	if err == nil && bloomOf(all) == b.bloom {
+		return want.watched(all), nil
+	}
+	if err != nil && !s.climbs(ctx, b.ref.Hash, err) {
+		return nil, err
+	}
+	logs, failed := s.logsOfReceipts(ctx, b, want)
+	switch {
+	case failed == nil:
+		return logs, nil
+	case err == nil && len(all)+len(b.txs) == 0 && errors.Is(failed, chain.ErrUnsupported):
+		return nil, nil // no transactions, no logs: nothing else can be asked
+	case err != nil:
+		return nil, err
+	default:
+		return nil, fmt.Errorf("%w: block %d has a bloom filter that its logs do not give: %w", chain.ErrInconsistent, b.ref.Number, failed)
+	}
+}
+
+// unfiltered reads all logs of a block.
+func (s *Source) unfiltered(ctx context.Context, b *block) ([]rawLog, error) {
 	all := &call{method: methodGetLogs, args: []any{inBlock(b.ref.Hash)}}
 	if err := s.ask(ctx, all); err != nil {
-		return err
+		return nil, err
 	}
-	logs, err := s.logs([]*call{all})
+	logs, err := s.list(all)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := b.checkLogs(logs); err != nil {
-		return err
-	}
-	if bloomOf(logs) != b.bloom {
-		return inconsistent("block %d has a bloom filter that its logs do not give", b.ref.Number)
-	}
-	for i := range logs {
-		if l := &logs[i]; (want.any || want.tokens[l.Address.account]) && len(l.Topics) > 0 && l.Topics[0] == s.topic {
-			return inconsistent("block %d has transfers that the node left out when asked for them", b.ref.Number)
-		}
-	}
-	return nil
+	return b.checkLogs(logs)
 }
 
 func bloomOf(logs []rawLog) types.Bloom {

@@ -24,7 +24,7 @@ func (s *Source) BlocksByHash(ctx context.Context, from, to uint64, filter chain
 	if want.traces = want.traces && s.traces.open(); want.traces && to-from >= maxTraced {
 		return nil, fmt.Errorf("%w: traces of %d blocks", chain.ErrRangeTooLarge, to-from+1)
 	}
-	end, _, err := s.readRange(ctx, to, to, watch{native: want.native, traces: want.traces})
+	end, _, _, err := s.readRange(ctx, to, to, watch{native: want.native, traces: want.traces})
 	if err != nil {
 		return nil, smaller(err)
 	}
@@ -43,20 +43,17 @@ func (s *Source) BlocksByHash(ctx context.Context, from, to uint64, filter chain
 	}
 	done := make([]chain.Block, len(blocks))
 	for i, b := range blocks {
-		if done[i], err = s.byHash(ctx, b, asked[i], filter, want); err != nil {
+		if done[i], err = s.byHash(ctx, b, asked[i], want); err != nil {
 			return nil, err
 		}
 	}
 	return done, nil
 }
 
-// byHash makes a block of the answers about it. One whose logs were refused among others is read alone.
-func (s *Source) byHash(ctx context.Context, b *block, asked []*call, filter chain.Filter, want watch) (chain.Block, error) {
-	logs, err := s.logs(asked)
-	switch {
-	case refused(err):
-		return s.BlockByHash(ctx, b.ref.Hash, filter)
-	case err != nil:
+// byHash makes a block of the answers about it. One whose logs were refused among others is asked for in other ways.
+func (s *Source) byHash(ctx context.Context, b *block, asked []*call, want watch) (chain.Block, error) {
+	logs, want, err := s.climb(ctx, b, want, asked)
+	if err != nil {
 		return chain.Block{}, err
 	}
 	if s.suspects(b, logs, want) {

@@ -17,7 +17,10 @@ import (
 // fit neither RFC 3339 nor a database.
 const maxTime = 253402300799
 
-var errMissing = errors.New("a required field is missing")
+var (
+	errMissing = errors.New("a required field is missing")
+	errNull    = errors.New("null instead of a list")
+)
 
 // rawBlock, rawTx, rawLog and rawReceipt are the node's JSON, as far as it is read.
 type rawBlock struct {
@@ -126,10 +129,14 @@ func decodeBloom(raw []byte) (types.Bloom, error) {
 	return types.BytesToBloom(raw), nil
 }
 
-// decodeLogs reads the answer of eth_getLogs, or the logs of a receipt.
+// decodeLogs reads the answer of eth_getLogs. It returns errNull for null, which some nodes mean for "none", and others for "not
+// known".
 func decodeLogs(raw json.RawMessage) ([]rawLog, error) {
-	if isNull(raw) {
-		return nil, errMissing // "none" is an empty list
+	switch {
+	case len(raw) == 0:
+		return nil, errMissing
+	case isNull(raw):
+		return nil, errNull
 	}
 	var logs []rawLog
 	if err := json.Unmarshal(raw, &logs); err != nil {
@@ -163,10 +170,34 @@ func decodeReceipt(raw json.RawMessage) (*rawReceipt, error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, err
 	}
-	if r.TxHash.IsZero() || r.BlockHash.IsZero() || r.BlockNumber == nil || r.Status == nil {
-		return nil, errMissing
+	return &r, r.check()
+}
+
+// decodeReceipts reads all receipts of a block. It returns ErrReceiptMissing for null.
+func decodeReceipts(raw json.RawMessage) ([]*rawReceipt, error) {
+	if isNull(raw) {
+		return nil, chain.ErrReceiptMissing
 	}
-	return &r, checkLogs(r.Logs)
+	var list []*rawReceipt
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, err
+	}
+	for i, r := range list {
+		if r == nil {
+			return nil, chain.ErrReceiptMissing
+		}
+		if err := r.check(); err != nil {
+			return nil, fmt.Errorf("receipt %d: %w", i, err)
+		}
+	}
+	return list, nil
+}
+
+func (r *rawReceipt) check() error {
+	if r.TxHash.IsZero() || r.BlockHash.IsZero() || r.BlockNumber == nil || r.Status == nil {
+		return errMissing
+	}
+	return checkLogs(r.Logs)
 }
 
 func isNull(raw json.RawMessage) bool {

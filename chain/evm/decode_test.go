@@ -140,7 +140,7 @@ func FuzzDecodeReceipt(f *testing.F) {
 			return
 		}
 		source := &Source{scrub: newScrubber()}
-		if source.checkReceipt(r) != nil {
+		if _, err := source.checkReceipt(r); err != nil {
 			return
 		}
 		for i := range r.Logs {

@@ -24,13 +24,27 @@
 //
 //   - a block is the one asked for, and its parent is the block below;
 //   - a log belongs to the block and, where the block lists it, to its transaction;
-//     no log is marked removed, none appears twice;
+//     none appears twice, and one that is marked removed is left out beside its live
+//     twin and otherwise spoils the answer;
 //   - an empty answer where the block's bloom filter says that there may be transfers
-//     of a watched token is compared with all logs of the block, and those with the
-//     bloom filter. A bloom filter of all zeros or all ones says nothing;
+//     of a watched token is compared with all logs of the block. If those do not give
+//     the filter either, the receipts are believed: filters are hints. One of all zeros
+//     or all ones says nothing;
+//   - null for no logs is none where the filter that the block's hash binds admits none,
+//     and otherwise no answer;
 //   - a receipt belongs to the transaction and block, its logs are numbered without
-//     gaps and give its bloom filter, and the log it is asked for is there, byte by
-//     byte.
+//     gaps and give its bloom filter, or are those of the block, and the log it is asked
+//     for is there, byte by byte.
+//
+// # Ways of asking
+//
+// A block that is refused, or answered for in a way that cannot be, is asked for in the
+// next way: the logs of all contracts by the block's hash, of one contract at a time, the
+// receipts of the block, its receipts one by one; the block in full, or its header and
+// its transactions one by one. Receipts that are missing are looked for among those of
+// the block. What may be the endpoint's trouble and not the block's (no connection,
+// rates, a block or receipt that is not there yet) has to come twice before that. A way
+// that was refused for three blocks in a row is asked last for Options.Reprobe.
 //
 // A Transfer is a log of a watched contract with the Transfer topic, two more
 // topics that are addresses (upper 12 bytes zero) and 32 bytes of data. Other logs

@@ -85,6 +85,18 @@ func (b *bundle) answer(method string, f func(*chaintest.Answer)) {
 	}})
 }
 
+// onlyWay changes the answers of one method, and refuses all others by which the same could be had.
+func (b *bundle) onlyWay(method string, f func(*chaintest.Answer)) {
+	b.fake.SetFaults(chaintest.Faults{Answer: func(a *chaintest.Answer) {
+		switch {
+		case a.Method == method && string(a.Params[len(a.Params)-1]) != "false":
+			f(a)
+		case a.Method == "eth_getTransactionReceipt" || a.Method == "eth_getTransactionByHash" || a.Method == "eth_getBlockReceipts":
+			a.Result, a.Error = nil, &chaintest.RPCError{Code: -32000, Message: "will not say"}
+		}
+	}})
+}
+
 func TestUnknownTransactionTypesAreReadGenerically(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
@@ -118,9 +130,9 @@ func TestAnswersThatContradictThemselves(t *testing.T) {
 		want   chain.ReasonError
 	}{
 		"another block":         {"eth_getBlockByHash", func(m map[string]any) { m["hash"] = other }, chain.ErrInconsistent},
-		"log of another block":  {"eth_getLogs", func(m map[string]any) { m["blockHash"] = other }, chain.ErrReorged},
-		"log of another number": {"eth_getLogs", func(m map[string]any) { m["blockNumber"] = "0x63" }, chain.ErrReorged},
-		"removed log":           {"eth_getLogs", func(m map[string]any) { m["removed"] = true }, chain.ErrReorged},
+		"log of another block":  {"eth_getLogs", func(m map[string]any) { m["blockHash"] = other }, chain.ErrInconsistent},
+		"log of another number": {"eth_getLogs", func(m map[string]any) { m["blockNumber"] = "0x63" }, chain.ErrInconsistent},
+		"removed log":           {"eth_getLogs", func(m map[string]any) { m["removed"] = true }, chain.ErrInconsistent},
 		"log of a foreign tx":   {"eth_getLogs", func(m map[string]any) { m["transactionHash"] = other }, chain.ErrInconsistent},
 		"txs left out":          {"eth_getBlockByHash", func(m map[string]any) { m["transactions"] = []string{other, other} }, chain.ErrInconsistent},
 		"amount above 2^256-1": {"eth_getBlockByHash", func(m map[string]any) {
@@ -146,9 +158,18 @@ func TestAnswersThatContradictThemselves(t *testing.T) {
 			t.Parallel()
 			b := setup(t, nil)
 			mined := b.pay()
-			b.change(test.method, test.change)
+			b.onlyWay(test.method, func(a *chaintest.Answer) { a.Result = rewritten(t, a.Result, test.change) })
 			_, err := b.read(mined.Hash)
 			require.ErrorIs(t, err, test.want)
+			b.answer(test.method, func(a *chaintest.Answer) {
+				if string(a.Params[len(a.Params)-1]) != "false" {
+					a.Result = rewritten(t, a.Result, test.change)
+				}
+			})
+			block, err := b.read(mined.Hash)
+			if err == nil { // in another way
+				require.Len(t, block.Candidates, 2)
+			}
 		})
 	}
 }
@@ -174,7 +195,10 @@ func TestReceiptsThatContradictThemselves(t *testing.T) {
 		"other amount":      {func(m map[string]any) { firstLog(m)["data"] = "0x" + strings.Repeat("0", 63) + "9" }, chain.ErrInconsistent},
 		"other contract":    {func(m map[string]any) { firstLog(m)["address"] = chaintest.Account(77).Lower() }, chain.ErrInconsistent},
 		"foreign log":       {func(m map[string]any) { firstLog(m)["transactionHash"] = other }, chain.ErrInconsistent},
-		"bloom of others":   {func(m map[string]any) { m["logsBloom"] = "0x01" + strings.Repeat("0", 510) }, chain.ErrInconsistent},
+		"bloom and a log that is not there": {func(m map[string]any) {
+			m["logsBloom"] = "0x01" + strings.Repeat("0", 510)
+			firstLog(m)["data"] = "0x" + strings.Repeat("0", 63) + "9"
+		}, chain.ErrInconsistent},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -214,23 +238,33 @@ func TestFalseEmptyAnswers(t *testing.T) {
 	mined := b.pay()
 	filtered := func(a *chaintest.Answer) bool { return strings.Contains(string(a.Params[0]), "address") }
 
-	b.answer("eth_getLogs", func(a *chaintest.Answer) { a.Result = []any{} })
+	b.onlyWay("eth_getLogs", func(a *chaintest.Answer) { a.Result = []any{} })
 	_, err := b.read(mined.Hash)
 	require.ErrorIs(t, err, chain.ErrInconsistent, "all logs hidden: the bloom filter tells")
 	_, err = b.source.Range(t.Context(), 1, mined.Number, b.filter)
 	require.ErrorIs(t, err, chain.ErrInconsistent)
 
-	b.answer("eth_getLogs", func(a *chaintest.Answer) {
-		if filtered(a) {
-			a.Result = []any{}
-		}
-	})
-	_, err = b.read(mined.Hash)
-	require.ErrorIs(t, err, chain.ErrInconsistent, "hidden only when asked for")
-
-	b.answer("eth_getLogs", func(a *chaintest.Answer) { a.Result = nil })
+	b.onlyWay("eth_getLogs", func(a *chaintest.Answer) { a.Result = nil })
 	_, err = b.read(mined.Hash)
 	require.ErrorIs(t, err, chain.ErrMalformed, "null is not an empty list")
+
+	for name, hide := range map[string]func(a *chaintest.Answer){
+		"all": func(a *chaintest.Answer) { a.Result = []any{} },
+		"hidden only when asked for": func(a *chaintest.Answer) {
+			if filtered(a) {
+				a.Result = []any{}
+			}
+		},
+		"null": func(a *chaintest.Answer) { a.Result = nil },
+	} {
+		b.answer("eth_getLogs", hide)
+		block, err := b.read(mined.Hash)
+		require.NoError(t, err, name)
+		require.Len(t, block.Candidates, 2, name)
+		blocks, err := b.source.Range(t.Context(), 1, mined.Number, b.filter)
+		require.NoError(t, err, name)
+		require.Len(t, blocks[0].Candidates, 2, name)
+	}
 }
 
 // A bloom filter admits what is not there: the topic from one contract and the
@@ -298,7 +332,7 @@ func TestALogThatAppearsTwice(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	mined := b.pay()
-	b.answer("eth_getLogs", func(a *chaintest.Answer) {
+	b.onlyWay("eth_getLogs", func(a *chaintest.Answer) {
 		logs := rewritten(t, a.Result, func(map[string]any) {}).([]any)
 		a.Result = append(logs, logs...)
 	})

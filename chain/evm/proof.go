@@ -83,7 +83,7 @@ func (s *Source) selfTest(ctx context.Context, except *payment.Hash) (bool, erro
 // returns ErrUnsupported and the other reasons of a source.
 func (s *Source) prove(ctx context.Context, hash payment.Hash) (*proven, error) {
 	block := blockByHash(hash, withTxs)
-	receipts := &call{method: "eth_getBlockReceipts", args: []any{hash}}
+	receipts := &call{method: methodBlockReceipts, args: []any{hash}}
 	if err := s.ask(ctx, block, receipts); err != nil {
 		return nil, err
 	}

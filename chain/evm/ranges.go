@@ -22,10 +22,10 @@ func (s *Source) Range(ctx context.Context, from, to uint64, filter chain.Filter
 		return nil, fmt.Errorf("%w: traces of %d blocks", chain.ErrRangeTooLarge, to-from+1)
 	}
 	want.any = want.any && s.anyInRange.open()
-	end, logs, err := s.readRange(ctx, from, to, want)
+	end, logs, unsaid, err := s.readRange(ctx, from, to, want)
 	if want.any && refused(err) {
 		want.any = false
-		if end, logs, err = s.readRange(ctx, from, to, want); err == nil {
+		if end, logs, unsaid, err = s.readRange(ctx, from, to, want); err == nil {
 			s.anyInRange.shut()
 		}
 	}
@@ -36,29 +36,55 @@ func (s *Source) Range(ctx context.Context, from, to uint64, filter chain.Filter
 	if err != nil {
 		return nil, smaller(err)
 	}
-	return s.assembleAll(ctx, blocks, logs, want)
+	reread := make([]bool, len(blocks))
+	if unsaid {
+		if reread, err = s.unproven(ctx, want, blocks); err != nil {
+			return nil, smaller(err)
+		}
+	}
+	return s.assembleAll(ctx, blocks, logs, reread, want)
+}
+
+// mostReread is the most blocks of a range that are worth reading by hash for what the range did not say.
+const mostReread = 16
+
+// unproven tells which blocks of a range have to be read by hash because null was answered about the range.
+func (s *Source) unproven(ctx context.Context, want watch, blocks []*block) ([]bool, error) {
+	reread, err := s.provenEmpty(ctx, want, blocks...)
+	if err != nil {
+		return nil, err
+	}
+	count := 0
+	for i := range reread {
+		if reread[i] = !reread[i]; reread[i] {
+			count++
+		}
+	}
+	if count > mostReread {
+		return nil, fmt.Errorf("%w: %d blocks of which nothing was said", chain.ErrRangeTooLarge, count)
+	}
+	return reread, nil
 }
 
 // readRange reads the last block and the logs in one batch, so that one node answers
 // both: a node that has the last block has the logs below it.
-func (s *Source) readRange(ctx context.Context, from, to uint64, want watch) (*block, []rawLog, error) {
+func (s *Source) readRange(ctx context.Context, from, to uint64, want watch) (end *block, logs []rawLog, unsaid bool, err error) {
 	last := blockByNumber(to, want.body())
 	logCalls := s.logCalls(inRange(from, to), want)
 	if err := s.batch(ctx, s.opts.MaxBatch, append([]*call{last}, logCalls...)...); err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	if last.err != nil {
-		return nil, nil, last.err
+		return nil, nil, false, last.err
 	}
-	end, err := s.block(last)
-	if err != nil {
-		return nil, nil, err
+	if end, err = s.block(last); err != nil {
+		return nil, nil, false, err
 	}
 	if end.ref.Number != to {
-		return nil, nil, inconsistent("asked for block %d, got %d", to, end.ref.Number)
+		return nil, nil, false, inconsistent("asked for block %d, got %d", to, end.ref.Number)
 	}
-	logs, err := s.logs(logCalls)
-	return end, logs, err
+	logs, unsaid, err = s.logs(logCalls)
+	return end, logs, unsaid, err
 }
 
 // smaller says of an answer that was too large that smaller ranges will do.
@@ -106,7 +132,9 @@ func (s *Source) blocksBelow(ctx context.Context, from uint64, end *block, txs b
 	return blocks, nil
 }
 
-func (s *Source) assembleAll(ctx context.Context, blocks []*block, logs []rawLog, want watch) ([]chain.Block, error) {
+// assembleAll puts the parts of a range together. What was said about a block that cannot be, or was not said, is read by the block's
+// hash.
+func (s *Source) assembleAll(ctx context.Context, blocks []*block, logs []rawLog, reread []bool, want watch) ([]chain.Block, error) {
 	first := blocks[0].ref.Number
 	byBlock := make([][]rawLog, len(blocks))
 	for i := range logs {
@@ -118,8 +146,15 @@ func (s *Source) assembleAll(ctx context.Context, blocks []*block, logs []rawLog
 	}
 	done := make([]chain.Block, len(blocks))
 	for i, b := range blocks {
-		var err error
-		if done[i], err = s.assemble(ctx, b, byBlock[i], want); err != nil {
+		wanted := want
+		found, err := b.checkLogs(byBlock[i])
+		if err != nil || reread[i] {
+			found, wanted, err = s.climb(ctx, b, want, nil)
+		}
+		if err == nil {
+			done[i], err = s.assemble(ctx, b, found, wanted)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -33,6 +33,7 @@ type Source struct {
 	anyInBlock, anyInRange gate // for the Transfers of every contract
 	traces                 gate
 	proofs                 gate
+	ladder                 ladder
 	batches                batchLimit
 
 	mu     sync.Mutex
@@ -63,6 +64,9 @@ func New(opts Options) (*Source, error) {
 	s.scrub = newScrubber(s.url, s.ws)
 	s.http = httpClient(opts)
 	s.anyInBlock.pause, s.anyInRange.pause, s.traces.pause = opts.Reprobe, opts.Reprobe, opts.Reprobe
+	for _, h := range s.ladder.habits() {
+		h.pause = opts.Reprobe
+	}
 	return s, nil
 }
 
@@ -135,7 +139,10 @@ func (s *Source) ask(ctx context.Context, calls ...*call) error {
 	if err := s.batch(ctx, s.opts.MaxBatch, calls...); err != nil {
 		return err
 	}
-	return firstError(calls)
+	if err := firstError(calls); err != nil {
+		return answered{err}
+	}
+	return nil
 }
 
 func firstError(calls []*call) error {

@@ -45,7 +45,7 @@ func (s *Source) transfersTo(ctx context.Context, from, to uint64, recipients []
 	if end.ref.Number != to {
 		return nil, inconsistent("asked for block %d, got %d", to, end.ref.Number)
 	}
-	logs, err := s.logs([]*call{asked})
+	logs, err := s.list(asked)
 	if err != nil {
 		return nil, err
 	}

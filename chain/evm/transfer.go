@@ -176,3 +176,8 @@ func newWatch(filter chain.Filter) watch {
 	}
 	return w
 }
+
+// watched leaves out the logs that were not asked for.
+func (w watch) watched(logs []rawLog) []rawLog {
+	return slices.DeleteFunc(slices.Clone(logs), func(l rawLog) bool { return !w.any && !w.tokens[l.Address.account] })
+}

@@ -29,7 +29,7 @@ func newCheckCalls(inclusion chain.Inclusion, needed payment.Tag) checkCalls {
 		c.tagged = blockByTag(needed)
 	}
 	if inclusion.Native && inclusion.Position == 0 {
-		c.tx = &call{method: "eth_getTransactionByHash", args: []any{inclusion.TxHash}}
+		c.tx = &call{method: methodTransaction, args: []any{inclusion.TxHash}}
 	}
 	return c
 }
@@ -57,7 +57,7 @@ func (s *Source) CheckInclusion(ctx context.Context, inclusion chain.Inclusion, 
 		return chain.Check{}, err
 	}
 	check := chain.Check{Heads: heads}
-	if check.Outcome, err = s.place(calls, inclusion, heads); err != nil {
+	if check.Outcome, err = s.place(ctx, calls, inclusion, heads); err != nil {
 		return chain.Check{}, err
 	}
 	if check.Outcome == chain.Included {
@@ -120,7 +120,7 @@ func (s *Source) taggedHead(c *call) (uint64, error) {
 
 // place decides whether the inclusion's block is canonical and holds the
 // transaction.
-func (s *Source) place(calls checkCalls, inclusion chain.Inclusion, heads payment.Heads) (chain.Outcome, error) {
+func (s *Source) place(ctx context.Context, calls checkCalls, inclusion chain.Inclusion, heads payment.Heads) (chain.Outcome, error) {
 	if heads.Latest < inclusion.BlockNumber {
 		return chain.NodeBehind, nil
 	}
@@ -141,7 +141,7 @@ func (s *Source) place(calls checkCalls, inclusion chain.Inclusion, heads paymen
 	if calls.receipt.err != nil {
 		return "", calls.receipt.err
 	}
-	receipt, err := s.receipt(calls.receipt, inclusion.TxHash)
+	receipt, err := s.receipt(ctx, calls.receipt, inclusion.TxHash)
 	switch {
 	case errors.Is(err, chain.ErrReceiptMissing):
 		return chain.MissingReceipt, nil
@@ -169,7 +169,7 @@ func (s *Source) content(ctx context.Context, calls checkCalls, inclusion chain.
 	case inclusion.Native:
 		return s.nativeContent(calls.tx, inclusion, transfer)
 	}
-	receipt, err := s.receipt(calls.receipt, inclusion.TxHash)
+	receipt, err := s.receipt(ctx, calls.receipt, inclusion.TxHash)
 	if err != nil {
 		return "", err
 	}

@@ -63,12 +63,13 @@
 //
 // # Failures
 //
-// A block after the cursor that is there and answered for in a way that cannot be
-// true (contradictions, answers that cannot be read, no receipt) is tried again, by
-// its hash, until Policy.QuarantineFailures and QuarantineAfter are both reached. Then
-// it is quarantined: the cursor moves over it, its coverage stays a hole across which
-// no order expires, an error is logged, and a rescan keeps trying to read it. A node
-// that does not answer says nothing about a block, however long that lasts.
+// A block after the cursor that cannot be read, whatever that is called, is tried again, by
+// its hash, until Policy.QuarantineFailures and QuarantineAfter are both reached while
+// blocks beside it are answered for. Then it is quarantined: what can be read of it is
+// recorded, the cursor moves over it, its coverage stays a hole across which no order
+// expires, an error is logged, and a rescan keeps trying to read it. When the blocks beside
+// it are not answered for either, it is an outage: nothing is given up, however long that
+// lasts. A block that cannot be had by its number is named by its child.
 //
 // A failure of the source or of the recorder is reported with the next Progress and
 // the step is tried again, later each time up to Policy.MaxBackoff. Run ends only

@@ -285,20 +285,20 @@ func (m *memory) record(s scan.Session, batch scan.Batch) (recorded scan.Recorde
 	return recorded, err
 }
 
-func (m *memory) Quarantine(_ context.Context, s scan.Session, block payment.BlockRef, reason string) (err error) {
+func (m *memory) Quarantine(_ context.Context, s scan.Session, batch scan.Batch, reason string) error {
+	_, err := m.record(s, batch)
+	if err != nil {
+		return err
+	}
 	m.change(func() {
-		if err = m.fence(s); err != nil {
-			return
+		number := batch.Blocks[0].Number
+		m.given[number] = reason
+		if !batch.Filter.Native && len(batch.Filter.Tokens) == 0 {
+			delete(m.covered, number)
 		}
-		if m.cursor == nil && block.Number != s.Start || m.cursor != nil && block.Parent != m.cursor.Hash {
-			err = scan.ErrParentMismatch
-			return
-		}
-		m.refs = append(m.refs, block)
-		m.cursor, m.given[block.Number] = &block, reason
-		m.rescans = append(m.rescans, scan.Rescan{ID: 1000 + int64(block.Number), From: block.Number, To: block.Number, Next: block.Number})
+		m.rescans = append(m.rescans, scan.Rescan{ID: 1000 + int64(number), From: number, To: number, Next: number})
 	})
-	return err
+	return nil
 }
 
 func (m *memory) unresolved(batch scan.Batch) error {

@@ -24,9 +24,8 @@ type Policy struct {
 	// MaxRescanBackoff takes the place of MaxBackoff for a rescan, each of which waits by
 	// itself. Default 5 min.
 	MaxRescanBackoff time.Duration
-	// A block that is answered for, and again and again in a way that cannot be true, is
-	// given up on after this many failures over at least this time. Defaults 20 and
-	// 2 min.
+	// A block that cannot be read is given up on after this many failures over at least
+	// this time, while those beside it are answered for. Defaults 20 and 2 min.
 	QuarantineFailures int
 	QuarantineAfter    time.Duration
 	// FinalEvery is the time between two questions about what is final. Default 30 s.

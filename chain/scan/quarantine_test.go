@@ -3,6 +3,7 @@ package scan_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/scan"
 	"github.com/sluicepay/sluice/payment"
@@ -48,8 +50,8 @@ func TestABlockThatCannotBeReadDoesNotEndTheChain(t *testing.T) {
 			require.ErrorIs(t, stop(), context.Canceled)
 			require.Equal(t, map[uint64]uint64{1: 1, 3: 3}, b.amounts())
 			require.Equal(t, map[uint64]string{2: "receipt_missing"}, b.memory.given)
-			require.NotContains(t, b.memory.covered, uint64(2), "a hole that everybody can see")
-			require.Len(t, b.memory.covered, 2+more)
+			require.Equal(t, chain.Filter{Native: true}, b.memory.covered[2], "a hole that everybody can see, and no larger than it is")
+			require.Len(t, b.memory.covered, 3+more)
 			require.Equal(t, 1, given)
 			require.Equal(t, 1, strings.Count(out.String(), "is quarantined"))
 
@@ -136,4 +138,171 @@ func TestARescanThatFailsHoldsUpNoOther(t *testing.T) {
 	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[0].Next == 10 }))
 	require.Len(t, b.amounts(), 10)
 	require.Error(t, stop())
+}
+
+// picky is a source that does not read some blocks, whatever it calls that, or their neighbours either.
+type picky struct {
+	chain.Source
+	refuse func(number uint64, filter chain.Filter) error
+}
+
+func (p picky) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
+	block, err := p.Source.BlockByHash(ctx, hash, filter)
+	if err == nil {
+		err = p.refuse(block.Number, filter)
+	}
+	return block, err
+}
+
+func (p picky) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	for number := from; number <= to; number++ {
+		if err := p.refuse(number, filter); err != nil {
+			return nil, err
+		}
+	}
+	return p.Source.Range(ctx, from, to, filter)
+}
+
+// Whatever a block is refused with, the chain goes on when its neighbours are answered for, and waits when they are not.
+func TestEveryErrorClassDecidesAboutQuarantine(t *testing.T) {
+	t.Parallel()
+	ours := chaintest.Account(1)
+	start := func(t *testing.T, refuse func(uint64, chain.Filter) error) (*bundle, chan scan.Progress) {
+		t.Helper()
+		b := setup(t)
+		b.options.Policy.QuarantineFailures, b.options.Policy.QuarantineAfter = 3, time.Millisecond
+		progress := make(chan scan.Progress, 1000)
+		b.options.OnProgress = func(p scan.Progress) {
+			select {
+			case progress <- p:
+			default:
+			}
+		}
+		b.memory.issue(ours)
+		for i := range uint64(6) {
+			b.pay(ours, 1+i)
+		}
+		b.startOn(picky{Source: b.source, refuse: refuse})
+		return b, progress
+	}
+	waits := func(t *testing.T, b *bundle, progress chan scan.Progress) {
+		t.Helper()
+		for p := range progress {
+			require.Zero(t, p.Quarantined)
+			if p.Failures > 12 {
+				break
+			}
+		}
+		b.memory.change(func() { require.Empty(t, b.memory.given) })
+	}
+	for _, class := range []chain.ReasonError{
+		chain.ErrUnavailable, chain.ErrTimeout, chain.ErrRateLimited, chain.ErrBlockUnknown, chain.ErrReceiptMissing, chain.ErrReorged,
+		chain.ErrRangeTooLarge, chain.ErrUnsupported, chain.ErrInconsistent, chain.ErrMalformed, chain.ErrTooLarge, chain.ErrNoToken,
+	} {
+		t.Run(string(class), func(t *testing.T) {
+			t.Parallel()
+			b, _ := start(t, func(number uint64, _ chain.Filter) error {
+				if number == 3 {
+					return class
+				}
+				return nil
+			})
+			b.recorded(b.fake.Head())
+			require.Equal(t, map[uint64]string{3: string(class)}, b.memory.given)
+			require.Len(t, b.amounts(), 5)
+		})
+		t.Run(string(class)+" for all", func(t *testing.T) {
+			t.Parallel()
+			b, progress := start(t, func(uint64, chain.Filter) error { return class })
+			waits(t, b, progress)
+		})
+		if class != chain.ErrBlockUnknown && class != chain.ErrReceiptMissing {
+			continue
+		}
+		// A node that lags answers for everything below.
+		t.Run(string(class)+" from here on", func(t *testing.T) {
+			t.Parallel()
+			b, progress := start(t, func(number uint64, _ chain.Filter) error {
+				if number >= 3 {
+					return class
+				}
+				return nil
+			})
+			waits(t, b, progress)
+		})
+	}
+	for name, err := range map[string]error{"of operators": chain.ErrDisagreement, "of the database": errors.New("connection lost")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, progress := start(t, func(number uint64, _ chain.Filter) error {
+				if number == 3 {
+					return err
+				}
+				return nil
+			})
+			waits(t, b, progress)
+		})
+	}
+}
+
+// The part of a block that can be read is recorded, and only the rest is a hole.
+func TestWhatCanBeReadOfABlockIsRecorded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ours := chaintest.Account(1)
+	b.options.Policy.QuarantineFailures, b.options.Policy.QuarantineAfter = 3, time.Millisecond
+	b.memory.issue(ours)
+	b.fake.MineBlocks(2)
+	bad := b.fake.Mine(t, chaintest.TokenTransfer{Token: b.fake.Token(), To: ours, Amount: 5}, chaintest.Native{To: ours, Amount: 6})
+	b.fake.MineBlocks(2)
+	stop := b.startOn(picky{Source: b.source, refuse: func(number uint64, filter chain.Filter) error {
+		if number == bad.Number && filter.Native {
+			return chain.ErrTooLarge
+		}
+		return nil
+	}})
+	b.recorded(b.fake.Head())
+	require.Error(t, stop())
+	require.Equal(t, map[uint64]uint64{5: bad.Number}, b.amounts())
+	require.False(t, b.memory.covered[bad.Number].Native)
+	require.NotEmpty(t, b.memory.covered[bad.Number].Tokens)
+	require.Contains(t, b.memory.given, bad.Number)
+
+	b.start()
+	require.True(t, b.memory.until(t.Context(), func() bool { return len(b.memory.given) == 0 }))
+	require.Equal(t, map[uint64]uint64{5: bad.Number, 6: bad.Number}, b.amounts())
+}
+
+// A block that nobody has by its number is named by its child.
+func TestABlockWithoutAHeaderDoesNotEndTheChain(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]bool{"by number only": false, "at all": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			ours := chaintest.Account(1)
+			b.options.Policy.QuarantineFailures, b.options.Policy.QuarantineAfter = 3, time.Millisecond
+			b.memory.issue(ours)
+			for i := range uint64(5) {
+				b.pay(ours, 1+i)
+			}
+			b.fake.SetFaults(chaintest.Faults{Answer: func(a *chaintest.Answer) {
+				block, ok := a.Result.(map[string]any)
+				byHash := a.Method == "eth_getBlockByHash"
+				if ok && block["number"] == "0x3" && (!byHash || lost) && strings.HasPrefix(a.Method, "eth_getBlock") {
+					a.Result = nil
+				}
+			}})
+			stop := b.start()
+			b.recorded(b.fake.Head())
+			require.Error(t, stop())
+			if !lost {
+				require.Empty(t, b.memory.given)
+				require.Len(t, b.amounts(), 5)
+				return
+			}
+			require.Contains(t, b.memory.given, uint64(3))
+			require.Len(t, b.amounts(), 4)
+		})
+	}
 }

@@ -74,12 +74,12 @@ type Recorder interface {
 	// UnresolvedError.
 	Record(ctx context.Context, session Session, batch Batch) (Recorded, error)
 
-	// Quarantine gives up on a block that continues the cursor and cannot be read: in
-	// one transaction it remembers the block and moves the cursor over it like Record,
-	// does not extend the coverage, and opens a rescan of the block. RecordRescan of the
-	// block ends the quarantine. reason is one of chain's names. It returns ErrFenced or
-	// ErrParentMismatch.
-	Quarantine(ctx context.Context, session Session, block payment.BlockRef, reason string) error
+	// Quarantine gives up on a block that continues the cursor and cannot be read in full: in one transaction it remembers
+	// the block and moves the cursor over it like Record, records what could be read of it, extends the coverage by no more
+	// than that (batch.Filter, which is empty when nothing could be read), and opens a rescan of the block. RecordRescan of
+	// the block ends the quarantine. reason is one of chain's names. It returns ErrFenced, ErrParentMismatch, or an
+	// UnresolvedError.
+	Quarantine(ctx context.Context, session Session, batch Batch, reason string) error
 
 	// RecordRescan records blocks at or below the cursor again, in one transaction:
 	// everything that Record does but moving the cursor, and moves the rescan's Next

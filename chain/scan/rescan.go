@@ -94,7 +94,7 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 	account.failures++
 	account.after = time.Now().Add(r.policy.rescanBackoff(account.failures, chain.RetryAfter(err)))
 	account.failure = failure(err)
-	if !unreadable(err) {
+	if passing(err) || !unreadable(err) {
 		r.rescans.after = time.Now().Add(r.policy.backoff(1, chain.RetryAfter(err)))
 	}
 	if account.failures == 1 {
@@ -110,11 +110,14 @@ func (r *run) readAgain(ctx context.Context, with reading, job Rescan, last uint
 	with.byHash = !job.InRanges || with.account.byHash
 	views, err := with.views(ctx, func(source chain.Source) ([]chain.Block, error) { return with.read(ctx, source, job.Next, to) })
 	if err != nil {
-		sizer.refused(to - job.Next + 1)
-		if !errors.Is(err, chain.ErrRangeTooLarge) && (job.Next < to || !unreadable(err)) {
-			return fmt.Errorf("read blocks %d to %d again: %w", job.Next, to, err)
+		if !unreadable(err) || ctx.Err() != nil {
+			return err
 		}
-		if job.Next < to {
+		sizer.refused(to - job.Next + 1)
+		switch {
+		case job.Next < to && passing(err):
+			return fmt.Errorf("read blocks %d to %d again: %w", job.Next, to, err)
+		case job.Next < to:
 			return nil // at once, with a smaller range
 		}
 		with.byHash = true

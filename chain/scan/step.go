@@ -123,7 +123,7 @@ func (r *run) follow(ctx context.Context, watch Watch, number uint64) (Mode, err
 	if header.Number != number {
 		var err error
 		if header, err = r.Source.HeaderByNumber(ctx, number); err != nil {
-			return "", fmt.Errorf("find block %d: %w", number, err)
+			return r.followUnnamed(ctx, watch, number, fmt.Errorf("find block %d: %w", number, err))
 		}
 	}
 	if watch.Cursor != nil && header.Parent != watch.Cursor.Hash {
@@ -132,26 +132,64 @@ func (r *run) follow(ctx context.Context, watch Watch, number uint64) (Mode, err
 	if header.Number != number {
 		return "", fmt.Errorf("%w: asked for block %d, got %d", chain.ErrInconsistent, number, header.Number)
 	}
+	return r.followTo(ctx, watch, header)
+}
+
+// followTo records the block of a header that continues the cursor.
+func (r *run) followTo(ctx context.Context, watch Watch, header payment.BlockRef) (Mode, error) {
 	if err := r.recordByHash(ctx, watch.Filter, header); err != nil {
-		return r.giveUp(ctx, header, err)
+		return r.giveUp(ctx, watch, header, err)
 	}
 	r.progress.Cursor = &header
 	return ModeFollow, nil
 }
 
+// followUnnamed records a block that cannot be had by its number: its child names it. As long as the cursor's block is canonical,
+// a block that cannot be had at all is its child, and is given up on like any other.
+func (r *run) followUnnamed(ctx context.Context, watch Watch, number uint64, cause error) (Mode, error) {
+	if watch.Cursor == nil || !unreadable(cause) || ctx.Err() != nil || r.head.Number <= number {
+		return "", cause
+	}
+	child, err := r.Source.HeaderByNumber(ctx, number+1)
+	if err != nil {
+		return "", cause
+	}
+	header, err := r.Source.HeaderByHash(ctx, child.Parent)
+	switch {
+	case err == nil && header.Number == number && header.Parent == watch.Cursor.Hash:
+		return r.followTo(ctx, watch, header)
+	case err == nil:
+		return "", cause // the chain is another one: by its number that is seen
+	}
+	if at, err := r.Source.HeaderByNumber(ctx, number-1); err != nil || at.Hash != watch.Cursor.Hash {
+		return "", cause
+	}
+	unseen := payment.BlockRef{Number: number, Hash: child.Parent, Parent: watch.Cursor.Hash, Time: watch.Cursor.Time}
+	return r.giveUp(ctx, watch, unseen, cause)
+}
+
 // recordByHash reads and records the block of a header.
 func (r *run) recordByHash(ctx context.Context, filter chain.Filter, header payment.BlockRef) error {
-	block, err := r.Source.BlockByHash(ctx, header.Hash, filter)
+	block, err := r.readBlock(ctx, header, filter)
 	if err != nil {
-		return fmt.Errorf("read block %d: %w", header.Number, err)
-	}
-	if block.Hash != header.Hash || block.Number != header.Number || block.Parent != header.Parent {
-		return fmt.Errorf("%w: block %d is not the one asked for", chain.ErrInconsistent, header.Number)
+		return err
 	}
 	r.pass(PointFetched)
 	with := r.first(filter)
 	with.byHash = true
 	return r.record(ctx, with, sole(r.Source, []chain.Block{block}), r.Recorder.Record)
+}
+
+// readBlock reads the block of a header.
+func (r *run) readBlock(ctx context.Context, header payment.BlockRef, filter chain.Filter) (chain.Block, error) {
+	block, err := r.Source.BlockByHash(ctx, header.Hash, filter)
+	if err != nil {
+		return chain.Block{}, fmt.Errorf("read block %d: %w", header.Number, err)
+	}
+	if block.Hash != header.Hash || block.Number != header.Number || block.Parent != header.Parent {
+		return chain.Block{}, fmt.Errorf("%w: block %d is not the one asked for", chain.ErrInconsistent, header.Number)
+	}
+	return block, nil
 }
 
 // catchUp records a range that ends at or below last.
@@ -182,20 +220,30 @@ func (r *run) catchUp(ctx context.Context, watch Watch, from, last uint64) (Mode
 // never does harm, and nodes give many names to "too much". A single block that is
 // refused as a range, or cannot be read, is read by its hash.
 func (r *run) refused(ctx context.Context, watch Watch, from, to uint64, err error) (Mode, error) {
-	single := from == to
-	if chain.Reason(err) != "internal" { // of the recorder: no matter how many blocks there are
-		r.sizer.refused(to - from + 1)
+	if !unreadable(err) || ctx.Err() != nil { // the recorder's: no matter how many blocks there are
+		return "", fmt.Errorf("record blocks %d to %d: %w", from, to, err)
 	}
+	r.sizer.refused(to - from + 1)
 	switch {
-	case single && unreadable(err):
+	case from == to:
 		return r.follow(ctx, watch, from)
-	case !errors.Is(err, chain.ErrRangeTooLarge):
+	case passing(err):
 		return "", fmt.Errorf("read blocks %d to %d: %w", from, to, err)
-	case single:
-		return r.follow(ctx, watch, from)
 	default:
 		return ModeCatchUp, nil // at once, with a smaller range
 	}
+}
+
+// passing tells whether an error may pass by itself: then waiting helps.
+func passing(err error) bool {
+	for _, reason := range []chain.ReasonError{
+		chain.ErrUnavailable, chain.ErrTimeout, chain.ErrRateLimited, chain.ErrBlockUnknown, chain.ErrReorged,
+	} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkRun makes sure that a source returned the blocks it was asked for.

@@ -24,7 +24,9 @@ type chainCommands struct {
 	Trace   chainTrace   `cmd:"" help:"Look for internal transfers, where a node can; that is how a network begins."`
 	Untrace chainUntrace `cmd:"" help:"Look for no internal transfers on a network: traces may cost too much."`
 
-	AnyToken chainAnyToken `cmd:"" help:"Look for transfers of tokens that nobody enabled, or stop that."`
+	AnyToken   chainAnyToken   `cmd:"" help:"Look for transfers of tokens that nobody enabled, or stop that."`
+	Bloom      chainBloom      `cmd:"" help:"Look at the bloom filters of a network's blocks, or do not where they are wrong."`
+	AcceptHole chainAcceptHole `cmd:"" help:"Let orders expire across a block that cannot be read. It is still tried again."`
 
 	Tier     tierCommands     `cmd:"" help:"Confirmations that larger amounts need."`
 	Evidence evidenceCommands `cmd:"" help:"Evidence that larger amounts need."`

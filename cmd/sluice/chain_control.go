@@ -84,6 +84,45 @@ func (t chainAnyToken) Run(ctx context.Context, c console) error {
 	})
 }
 
+type chainBloom struct {
+	Name   string `arg:"" help:"Which chain."`
+	Switch string `arg:"" enum:"on,off" help:"on, which is how most networks begin: no transfers where a filter admits some are asked about again; or off, where the filters are wrong."`
+	audited
+}
+
+// Run has bloom filters looked at, or not.
+func (b chainBloom) Run(ctx context.Context, c console) error {
+	return withAdmin(ctx, b.audited, func(a admin) error {
+		off := b.Switch == "off"
+		if err := a.db.IgnoreBlooms(ctx, b.Name, off, a.by, ""); err != nil {
+			return err
+		}
+		if off {
+			fmt.Fprintln(c.out, b.Name, "is read without a look at its bloom filters; workers follow within a minute")
+		} else {
+			fmt.Fprintln(c.out, b.Name, "has its bloom filters looked at; workers follow within a minute")
+		}
+		return nil
+	})
+}
+
+type chainAcceptHole struct {
+	Name  string `arg:"" help:"Which chain."`
+	Block uint64 `required:"" help:"The block's number; chain list names the lowest."`
+	audited
+}
+
+// Run ends what a block that cannot be read holds up.
+func (h chainAcceptHole) Run(ctx context.Context, c console) error {
+	return withAdmin(ctx, h.audited, func(a admin) error {
+		if err := a.db.AcceptHole(ctx, h.Name, h.Block, a.by, ""); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "block %d of %s holds no order up any more; it is still tried again, and payments in it are not seen until then\n", h.Block, h.Name)
+		return nil
+	})
+}
+
 type chainList struct{}
 
 // Run lists every chain with how far it was read.
@@ -94,7 +133,7 @@ func (chainList) Run(ctx context.Context, c console) error {
 			return err
 		}
 		for _, chain := range chains {
-			fmt.Fprintf(c.out, "%s  %s  %s  %s%s\n", chain.Name, chain.Mode, chainState(chain), chainLag(chain), chainTraces(chain)+chainQuarantine(chain)+chainTokens(chain))
+			fmt.Fprintf(c.out, "%s  %s  %s  %s%s\n", chain.Name, chain.Mode, chainState(chain), chainLag(chain), chainTraces(chain)+chainQuarantine(chain)+chainTokens(chain)+chainBlooms(chain))
 		}
 		return nil
 	})
@@ -138,14 +177,25 @@ func chainTraces(p store.ChainProgress) string {
 
 // chainQuarantine tells of blocks that could not be read, if there are any: what is in them is not known, and no order expires across them.
 func chainQuarantine(p store.ChainProgress) string {
+	accepted := ""
+	if p.AcceptedHoles > 0 {
+		accepted = fmt.Sprintf(" (%d accepted)", p.AcceptedHoles)
+	}
 	switch p.Quarantined {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf("  1 block quarantined: %d", p.FirstQuarantined)
+		return fmt.Sprintf("  1 block quarantined: %d%s", p.FirstQuarantined, accepted)
 	default:
-		return fmt.Sprintf("  %d blocks quarantined, the lowest is %d", p.Quarantined, p.FirstQuarantined)
+		return fmt.Sprintf("  %d blocks quarantined, the lowest is %d%s", p.Quarantined, p.FirstQuarantined, accepted)
 	}
+}
+
+func chainBlooms(p store.ChainProgress) string {
+	if p.IgnoresBlooms {
+		return "  bloom filters not looked at"
+	}
+	return ""
 }
 
 func chainTokens(p store.ChainProgress) string {

@@ -98,6 +98,7 @@ func (e chainEnable) proposed() (catalog.Network, bool) {
 func propose(settings *store.Chain, native *store.NewAsset, n catalog.Network) {
 	settings.ChainID, settings.DisplayName, settings.BlockTime, settings.Policy = n.ChainID, n.DisplayName, n.BlockTime, n.Policy
 	settings.Horizon, settings.MaxRange, settings.MaxLag = n.Horizon, n.MaxRange, n.MaxLag
+	settings.IgnoreBloom = n.WrongBlooms
 	native.Code, native.Decimals = n.Coin, n.CoinDecimals
 }
 

@@ -242,6 +242,21 @@ func TestChainSwitches(t *testing.T) {
 		('dev', 78, decode(repeat('dd', 32), 'hex'), 'malformed')`)
 	b.exec(`INSERT INTO quarantined_blocks (chain, number, hash, reason, resolved_at) VALUES ('dev', 5, decode(repeat('ee', 32), 'hex'), 'malformed', now())`)
 	require.Contains(t, b.run("", "chain", "list").out, "3 blocks quarantined, the lowest is 76")
+	accept := []string{"chain", "accept-hole", "dev", "--actor", "kim", "--block"}
+	require.NotZero(t, b.run("", append(accept, "76")...).code, "without a reason")
+	require.NotZero(t, b.run("", append(accept, "5", "--reason", "x")...).code, "it was read")
+	require.Contains(t, b.run("", append(accept, "76", "--reason", "an explorer shows it empty")...).out, "holds no order up any more")
+	require.Contains(t, b.run("", "chain", "list").out, "3 blocks quarantined, the lowest is 76 (1 accepted)")
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM audit WHERE action = 'chain.accept_hole' AND actor = 'kim' AND reason = 'an explorer shows it empty'`))
+
+	require.NotContains(t, b.run("", "chain", "list").out, "bloom")
+	for range 2 {
+		require.Zero(t, b.run("", "chain", "bloom", "dev", "off", "--reason", "they are wrong").code)
+	}
+	require.Contains(t, b.run("", "chain", "list").out, "bloom filters not looked at")
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM audit WHERE action = 'chain.bloom.off'`))
+	require.Zero(t, b.run("", "chain", "bloom", "dev", "on").code)
+	require.Equal(t, 1, b.run("", "chain", "bloom", "nowhere", "off").code)
 	require.Equal(t, 1, b.run("", "chain", "resume", "nowhere").code)
 }
 

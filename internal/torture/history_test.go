@@ -127,6 +127,9 @@ func (h *history) moves() []move {
 	add(1, "enable a chain", h.enableChain)
 	add(1, "pause", h.pause)
 	add(1, "sweep", h.sweep)
+	add(2, "spoil", h.spoil)
+	add(1, "heal", h.healAll)
+	add(1, "outage", h.outage)
 	add(3, "lie", h.lie)
 	add(1, "fork", h.fork)
 	add(1, "honest again", h.honest)
@@ -195,6 +198,7 @@ func (h *history) begin() {
 			n.short = h.draw("nodes with short ranges", 1, len(n.fakes))
 		}
 		h.tagging(n)
+		h.oddities(n)
 		h.nodes = append(h.nodes, n)
 	}
 	h.settler = newSettler(h)

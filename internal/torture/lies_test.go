@@ -348,12 +348,12 @@ func (w *watcher) told(blocks []chain.Block, batch scan.Batch) []*model.Block {
 			wanted = append(wanted, token.Lower())
 		}
 		got, versions := readOf(b, wanted), w.versions(truth, batch.ByHash)
-		at := slices.IndexFunc(versions, func(version *model.Block) bool { return got == listed(version, wanted, b.Traced) })
+		at := slices.IndexFunc(versions, func(version *model.Block) bool { return got == listed(version, batch.Filter.Native, wanted, b.Traced) })
 		switch {
 		case at < 0:
 			var listings []string
 			for _, version := range versions {
-				listings = append(listings, listed(version, wanted, b.Traced))
+				listings = append(listings, listed(version, batch.Filter.Native, wanted, b.Traced))
 			}
 			w.learn(fmt.Errorf("block %s was read as\n%s\nand is\n%s", truth.ID, got, strings.Join(listings, "\nor, as somebody says\n")))
 		case at > 0:
@@ -407,11 +407,11 @@ func (w *watcher) versions(truth *model.Block, byHash bool) []*model.Block {
 }
 
 // listed lists what there is to be read in a block: all money that it moved, also of transactions that failed, whose receipts tell.
-func listed(b *model.Block, tokens []string, traced bool) string {
+func listed(b *model.Block, native bool, tokens []string, traced bool) string {
 	var lines []string
 	logs := 0
 	for _, tx := range b.Txs {
-		if tx.Value != nil && tx.Value.Sign() > 0 {
+		if native && tx.Value != nil && tx.Value.Sign() > 0 {
 			lines = append(lines, fmt.Sprint(tx.ID, "/value/", 0, " ", tx.To, " ", tx.Value))
 		}
 		if tx.Failed {

@@ -51,6 +51,7 @@ type node struct {
 	short int
 	clock *atomic.Int64 // of the pools, nanoseconds
 	trust
+	spoilt
 }
 
 // transaction is what a payer signed, or what a contract does: its effects may differ from block to block.
@@ -111,6 +112,7 @@ func newNode(t *testing.T, name string, id uint64, operators int) *node {
 	var members []rpcpool.Member
 	for i := range operators {
 		fake := chaintest.NewLocalFake(id)
+		fake.ServeBlockReceipts()
 		source, err := evm.New(evm.Options{URL: "http://node.invalid", Transport: fake, Reprobe: 1})
 		require.NoError(t, err)
 		n.fakes = append(n.fakes, fake)
@@ -203,7 +205,7 @@ func (n *node) mine(txs []*transaction) {
 		for i, tx := range txs {
 			fakes[i] = n.fakeTx(tx)
 		}
-		return fake.MineTxs(fakes...).BlockRef
+		return fake.MineBlock(n.bloom, fakes...).BlockRef
 	}), txs)
 }
 

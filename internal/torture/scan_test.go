@@ -3,6 +3,7 @@ package torture_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type scanFault struct {
 	node     chaintest.Faults
 	others   int                     // how many other operators' nodes have the same fault
 	faulty   bool                    // a node's fault
+	outage   bool                    // no block can be read
 	lie      func(*chaintest.Answer) // what the liar says about its newest blocks, while all others answer
 }
 
@@ -98,11 +100,11 @@ func (h *history) scan(n *node, f scanFault) {
 	ctx, cancel := await.Context(h.ctx)
 	defer cancel()
 	for i, fake := range n.fakes {
+		faults := chaintest.Faults{}
 		if i <= f.others {
-			fake.SetFaults(n.shortened(i, f.node))
-		} else {
-			fake.SetFaults(n.shortened(i, chaintest.Faults{}))
+			faults = f.node
 		}
+		fake.SetFaults(n.faulty(i, faults))
 	}
 	defer func() {
 		for _, fake := range n.fakes {
@@ -113,9 +115,9 @@ func (h *history) scan(n *node, f scanFault) {
 		n.awake(h.ctx)
 	}
 	if f.lie != nil {
-		n.fakes[n.liar].SetFaults(n.shortened(n.liar, chaintest.Faults{Answer: f.lie}))
+		n.fakes[n.liar].SetFaults(n.faulty(n.liar, chaintest.Faults{Answer: f.lie}))
 	}
-	w := &watcher{strict: f.lie != nil, excused: n.forked && f.faulty, StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
+	w := &watcher{outage: f.outage, strict: f.lie != nil, excused: n.forked && f.faulty, StoreRecorder: activities.StoreRecorder{Store: store.NewRecorder(h.DB)}, h: h, n: n, sabotage: f.database}
 	steps, idle, ranged := 0, 0, uint64(0)
 	scanner := &scan.Scanner{Chain: n.name, Source: n.source, Recorder: w, Options: scan.Options{
 		Policy: scan.Policy{
@@ -167,6 +169,7 @@ type watcher struct {
 	sabotage *sabotage // of the next write
 	strict   bool      // nobody's word alone counts
 	excused  bool      // nobody else can tell whether what one operator says is so
+	outage   bool      // no block can be read, so none is given up on
 	failed   error
 }
 
@@ -199,7 +202,7 @@ func (w *watcher) blocks(batch scan.Batch) []*model.Block {
 }
 
 func (w *watcher) seen(batch scan.Batch) model.Seen {
-	how := model.Seen{Told: w.told(batch.Blocks, batch), ByHash: batch.ByHash}
+	how := model.Seen{Native: batch.Filter.Native, Told: w.told(batch.Blocks, batch), ByHash: batch.ByHash}
 	for _, token := range batch.Filter.Tokens {
 		how.Tokens = append(how.Tokens, token.Lower())
 	}
@@ -257,15 +260,22 @@ func (w *watcher) RecordRescan(ctx context.Context, s scan.Session, job scan.Res
 	return recorded, err
 }
 
-func (w *watcher) Quarantine(ctx context.Context, s scan.Session, block payment.BlockRef, reason string) error {
+func (w *watcher) Quarantine(ctx context.Context, s scan.Session, batch scan.Batch, reason string) error {
 	written, err := w.write(ctx, func(ctx context.Context) error {
-		return w.StoreRecorder.Quarantine(ctx, s, block, reason)
+		return w.StoreRecorder.Quarantine(ctx, s, batch, reason)
 	})
 	if written {
 		w.h.tally.add("quarantine", 1)
-		blocks := w.blocks(scan.Batch{Blocks: []chain.Block{{BlockRef: block}}})
-		w.learn(w.h.learn(func(m *model.Model) error { return m.Quarantine(w.n.name, blocks[0], w.h.before) }))
-		w.n.recorded(block.Number)
+		if w.outage {
+			w.learn(fmt.Errorf("block %d was quarantined in an outage", batch.Blocks[0].Number))
+		}
+		how := w.seen(batch)
+		if how.Native || len(how.Tokens) > 0 {
+			w.h.tally.add("quarantine of a part", 1)
+		}
+		blocks := w.blocks(batch)
+		w.learn(w.h.learn(func(m *model.Model) error { return m.Quarantine(w.n.name, blocks[0], how, w.h.before) }))
+		w.n.recorded(blocks[0].Number)
 	}
 	return err
 }

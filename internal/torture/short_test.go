@@ -37,6 +37,11 @@ func (n *node) shortened(i int, faults chaintest.Faults) chaintest.Faults {
 	return faults
 }
 
+// faulty adds to what goes wrong at a node what is always wrong there.
+func (n *node) faulty(i int, faults chaintest.Faults) chaintest.Faults {
+	return n.spoilt.with(i, n.shortened(i, faults))
+}
+
 // shortOf is a block as ranges show it.
 func (n *node) shortOf(b *model.Block) *model.Block {
 	short := *b

@@ -38,6 +38,7 @@ func expected() []string {
 		"found by a second look", "short range recorded", "lie invented", "lie left out", "lie altered", "lie came true", "lie recorded", "lie not credited", "truth found later", "vouched for", "refuted",
 		"opened at once", "place taken", "address shared", "allocated", "deposit", "surplus",
 		"event deposit.credited", "event deposit.credited of a deposit", "event payment.reversed of a deposit",
+		"quarantine of a part", "spoilt", "spoilt in every way", "spoilt for one operator", "outage", "wrong blooms", "null for no logs",
 		"halted", "resumed", "undone below the horizon", "undone below what was final", "credit refused by a halt", "waited for a tag", "false tag", "false head in a scan", "fork",
 	}
 }

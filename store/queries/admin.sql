@@ -58,13 +58,13 @@ SELECT id, mode, url, source, COALESCE(disabled_reason, '')::text AS disabled_re
 -- name: UpsertChain :execrows
 -- Zero rows: the name or the chain id stands for another chain already, or it is of the other mode.
 INSERT INTO chains (name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon,
-                    start_block, max_range, max_lag_seconds, mode)
+                    start_block, max_range, max_lag_seconds, mode, ignore_bloom)
 VALUES (@name, @family, @chain_id, @genesis_hash, @display_name, @block_time_ms, @confirmations, @finality_tag, @horizon,
-        @start_block, @max_range, @max_lag_seconds, @mode)
+        @start_block, @max_range, @max_lag_seconds, @mode, @ignore_bloom)
 ON CONFLICT (name) DO UPDATE
    SET display_name = EXCLUDED.display_name, block_time_ms = EXCLUDED.block_time_ms, confirmations = EXCLUDED.confirmations,
        finality_tag = EXCLUDED.finality_tag, horizon = EXCLUDED.horizon, max_range = EXCLUDED.max_range,
-       max_lag_seconds = EXCLUDED.max_lag_seconds, enabled = true,
+       max_lag_seconds = EXCLUDED.max_lag_seconds, ignore_bloom = EXCLUDED.ignore_bloom, enabled = true,
        genesis_hash = COALESCE(chains.genesis_hash, EXCLUDED.genesis_hash)
  WHERE chains.family = EXCLUDED.family AND chains.chain_id = EXCLUDED.chain_id AND chains.mode = EXCLUDED.mode
    AND (chains.genesis_hash IS NULL OR EXCLUDED.genesis_hash IS NULL OR chains.genesis_hash = EXCLUDED.genesis_hash);
@@ -91,7 +91,9 @@ SELECT * FROM chains WHERE name = @name;
 SELECT ch.name, ch.mode, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
        cur.block_number, cur.head_number, ch.any_token,
        (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
-       COALESCE((SELECT min(q.number) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS first_quarantined
+       COALESCE((SELECT min(q.number) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS first_quarantined,
+       (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL AND q.accepted_at IS NOT NULL)::bigint AS accepted_holes,
+       ch.ignore_bloom
   FROM chains ch LEFT JOIN cursors cur ON cur.chain = ch.name ORDER BY ch.name;
 
 -- name: ListRPCEndpoints :many

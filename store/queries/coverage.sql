@@ -51,14 +51,22 @@ SELECT lower(h)::bigint AS first, (upper(h) - 1)::bigint AS last
   FROM missing m, planned p, unnest(m.blocks - COALESCE(p.blocks, '{}'::int8multirange)) AS h;
 
 -- name: InsertQuarantine :exec
-INSERT INTO quarantined_blocks (chain, number, hash, reason) VALUES (@chain, @number, @hash, @reason)
-ON CONFLICT (chain, number, hash) DO UPDATE SET reason = EXCLUDED.reason, created_at = now(), resolved_at = NULL;
+INSERT INTO quarantined_blocks (chain, number, hash, reason, lacking) VALUES (@chain, @number, @hash, @reason, @lacking::text[])
+ON CONFLICT (chain, number, hash) DO UPDATE
+   SET reason = EXCLUDED.reason, lacking = EXCLUDED.lacking, created_at = now(), resolved_at = NULL, accepted_at = NULL;
 
 -- name: ResolveQuarantine :exec
 -- Read after all, or no longer canonical.
 UPDATE quarantined_blocks SET resolved_at = now()
  WHERE chain = @chain AND number BETWEEN @first AND @last AND resolved_at IS NULL;
 
+-- name: AcceptHole :execrows
+UPDATE quarantined_blocks SET accepted_at = now()
+ WHERE chain = @chain AND number = @number AND resolved_at IS NULL AND accepted_at IS NULL;
+
+-- name: IsHole :one
+SELECT EXISTS (SELECT FROM quarantined_blocks WHERE chain = @chain AND number = @number AND resolved_at IS NULL)::boolean;
+
 -- name: OpenQuarantine :many
-SELECT number, hash, reason, created_at FROM quarantined_blocks
+SELECT number, hash, reason, created_at, lacking, accepted_at FROM quarantined_blocks
  WHERE chain = @chain AND resolved_at IS NULL ORDER BY number LIMIT @max_rows;

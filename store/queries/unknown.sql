@@ -49,6 +49,9 @@ UPDATE cursors SET play_money = play_money + @n::bigint WHERE chain = @chain;
 -- name: SetAnyToken :execrows
 UPDATE chains SET any_token = @any_token WHERE name = @name AND any_token <> @any_token;
 
+-- name: SetIgnoreBloom :execrows
+UPDATE chains SET ignore_bloom = @ignore_bloom WHERE name = @name AND ignore_bloom <> @ignore_bloom;
+
 -- name: UnknownContracts :many
 -- Contracts that are still not enabled, the busiest first.
 SELECT u.chain, ch.family, u.contract, u.transfers, u.first_seen,

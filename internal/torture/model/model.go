@@ -42,7 +42,7 @@ type chain struct {
 	recorded      []*Block        // the recorded chain, from its first block
 	covered       map[string]seen // by token, "" for the coin
 	byHash        map[string]seen // of those, what was read block by block and not in ranges only
-	quarantined   map[uint64]bool // given up on and not read since
+	quarantined   map[uint64]Seen // given up on and not read since, with how they were seen
 	paused        bool
 	deep
 }
@@ -132,7 +132,7 @@ func (m *Model) Clone() *Model {
 // EnableChain adds a chain with its confirmation policy.
 func (m *Model) EnableChain(name string, confirmations, horizon uint64) {
 	m.chains[name] = &chain{
-		confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, byHash: map[string]seen{}, quarantined: map[uint64]bool{},
+		confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, byHash: map[string]seen{}, quarantined: map[uint64]Seen{},
 	}
 }
 
@@ -162,6 +162,7 @@ func (m *Model) Orders() map[string]*Order { return m.orders }
 
 // Seen is how blocks were looked at.
 type Seen struct {
+	Native bool     // the coin was looked for
 	Tokens []string // that were looked for
 	Traced []bool   // which of the blocks were traced
 	ByHash bool     // each block by itself, and not in a range
@@ -169,6 +170,14 @@ type Seen struct {
 	Told []*Block
 	// Views are the same of each operator, when they were asked one by one.
 	Views []Seen
+}
+
+// lookedFor tells whether transfers of a token, "" for the coin, were looked for.
+func (s Seen) lookedFor(token string) bool {
+	if token == "" {
+		return s.Native
+	}
+	return slices.Contains(s.Tokens, token)
 }
 
 func (s Seen) told(i int) *Block {
@@ -258,20 +267,15 @@ func (m *Model) refute(name string, b *Block, how Seen, at int) {
 	}
 }
 
-// Quarantine takes note of a block that was passed over.
-func (m *Model) Quarantine(name string, b *Block, before func(a, b string) bool) error {
+// Quarantine takes note of a block that was passed over, as far as it was seen.
+func (m *Model) Quarantine(name string, b *Block, how Seen, before func(a, b string) bool) error {
 	if cursor := m.Cursor(name); cursor != nil && cursor.ID == b.ID {
 		return nil
 	}
-	if err := m.Record(name, []*Block{{ID: b.ID, Parent: b.Parent, Number: b.Number, Time: b.Time}}, Seen{Traced: []bool{false}}, before); err != nil {
+	if err := m.Record(name, []*Block{b}, how, before); err != nil {
 		return err
 	}
-	c := m.chains[name]
-	c.recorded[len(c.recorded)-1] = b
-	for _, blocks := range c.covered {
-		delete(blocks, b.Number)
-	}
-	c.quarantined[b.Number] = true
+	m.chains[name].quarantined[b.Number] = how
 	return nil
 }
 
@@ -281,7 +285,7 @@ func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 	for i, b := range blocks {
 		for _, t := range how.version(b, i).transfers(name, how.Traced[i]) {
 			_, enabled := m.dust[t.asset]
-			if enabled && m.Ours(t.to) && (t.asset.Token == "" || slices.Contains(how.Tokens, t.asset.Token)) {
+			if enabled && m.Ours(t.to) && how.lookedFor(t.asset.Token) {
 				if !how.denied(name, b, i, t) {
 					m.include(name, b, t, fresh, how.vouched(name, b, i, t))
 				}

@@ -33,8 +33,12 @@ func (m *Model) readPast(o *Order) bool {
 	if o.Birth != nil {
 		birth, from = *o.Birth, *o.Birth+1
 	}
-	for n := range c.quarantined {
-		if n+c.horizon > birth { // an abandoned block may have been there when the address was given out
+	for n, how := range c.quarantined {
+		lacking := !how.Native
+		if o.Asset.Token != "" {
+			lacking = len(how.Tokens) == 0
+		}
+		if lacking && n+c.horizon > birth { // an abandoned block may have been there when the address was given out
 			return false
 		}
 	}

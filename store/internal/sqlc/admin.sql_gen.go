@@ -62,7 +62,9 @@ const chainProgress = `-- name: ChainProgress :many
 SELECT ch.name, ch.mode, ch.enabled, (ch.paused_at IS NOT NULL)::boolean AS paused, COALESCE(ch.halted_reason, '')::text AS halted_reason,
        cur.block_number, cur.head_number, ch.any_token,
        (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
-       COALESCE((SELECT min(q.number) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS first_quarantined
+       COALESCE((SELECT min(q.number) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS first_quarantined,
+       (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL AND q.accepted_at IS NOT NULL)::bigint AS accepted_holes,
+       ch.ignore_bloom
   FROM chains ch LEFT JOIN cursors cur ON cur.chain = ch.name ORDER BY ch.name
 `
 
@@ -77,6 +79,8 @@ type ChainProgressRow struct {
 	AnyToken         bool
 	Quarantined      int64
 	FirstQuarantined int64
+	AcceptedHoles    int64
+	IgnoreBloom      bool
 }
 
 func (q *Queries) ChainProgress(ctx context.Context) ([]ChainProgressRow, error) {
@@ -99,6 +103,8 @@ func (q *Queries) ChainProgress(ctx context.Context) ([]ChainProgressRow, error)
 			&i.AnyToken,
 			&i.Quarantined,
 			&i.FirstQuarantined,
+			&i.AcceptedHoles,
+			&i.IgnoreBloom,
 		); err != nil {
 			return nil, err
 		}
@@ -128,7 +134,7 @@ func (q *Queries) EndpointByURL(ctx context.Context, arg EndpointByURLParams) (s
 }
 
 const getChain = `-- name: GetChain :one
-SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token, mode FROM chains WHERE name = $1
+SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token, ignore_bloom, mode FROM chains WHERE name = $1
 `
 
 func (q *Queries) GetChain(ctx context.Context, name string) (Chain, error) {
@@ -155,6 +161,7 @@ func (q *Queries) GetChain(ctx context.Context, name string) (Chain, error) {
 		&i.Traces,
 		&i.SettleAfterSeconds,
 		&i.AnyToken,
+		&i.IgnoreBloom,
 		&i.Mode,
 	)
 	return i, err
@@ -378,7 +385,7 @@ func (q *Queries) ListAssets(ctx context.Context, chain string) ([]ListAssetsRow
 }
 
 const listChains = `-- name: ListChains :many
-SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token, mode FROM chains ORDER BY name
+SELECT name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon, start_block, max_range, max_lag_seconds, enabled, paused_at, halted_at, halted_reason, created_at, traces, settle_after_seconds, any_token, ignore_bloom, mode FROM chains ORDER BY name
 `
 
 func (q *Queries) ListChains(ctx context.Context) ([]Chain, error) {
@@ -411,6 +418,7 @@ func (q *Queries) ListChains(ctx context.Context) ([]Chain, error) {
 			&i.Traces,
 			&i.SettleAfterSeconds,
 			&i.AnyToken,
+			&i.IgnoreBloom,
 			&i.Mode,
 		); err != nil {
 			return nil, err
@@ -718,13 +726,13 @@ func (q *Queries) UpsertAsset(ctx context.Context, arg UpsertAssetParams) (int64
 
 const upsertChain = `-- name: UpsertChain :execrows
 INSERT INTO chains (name, family, chain_id, genesis_hash, display_name, block_time_ms, confirmations, finality_tag, horizon,
-                    start_block, max_range, max_lag_seconds, mode)
+                    start_block, max_range, max_lag_seconds, mode, ignore_bloom)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-        $10, $11, $12, $13)
+        $10, $11, $12, $13, $14)
 ON CONFLICT (name) DO UPDATE
    SET display_name = EXCLUDED.display_name, block_time_ms = EXCLUDED.block_time_ms, confirmations = EXCLUDED.confirmations,
        finality_tag = EXCLUDED.finality_tag, horizon = EXCLUDED.horizon, max_range = EXCLUDED.max_range,
-       max_lag_seconds = EXCLUDED.max_lag_seconds, enabled = true,
+       max_lag_seconds = EXCLUDED.max_lag_seconds, ignore_bloom = EXCLUDED.ignore_bloom, enabled = true,
        genesis_hash = COALESCE(chains.genesis_hash, EXCLUDED.genesis_hash)
  WHERE chains.family = EXCLUDED.family AND chains.chain_id = EXCLUDED.chain_id AND chains.mode = EXCLUDED.mode
    AND (chains.genesis_hash IS NULL OR EXCLUDED.genesis_hash IS NULL OR chains.genesis_hash = EXCLUDED.genesis_hash)
@@ -744,6 +752,7 @@ type UpsertChainParams struct {
 	MaxRange      int32
 	MaxLagSeconds int32
 	Mode          string
+	IgnoreBloom   bool
 }
 
 // Zero rows: the name or the chain id stands for another chain already, or it is of the other mode.
@@ -762,6 +771,7 @@ func (q *Queries) UpsertChain(ctx context.Context, arg UpsertChainParams) (int64
 		arg.MaxRange,
 		arg.MaxLagSeconds,
 		arg.Mode,
+		arg.IgnoreBloom,
 	)
 	if err != nil {
 		return 0, err

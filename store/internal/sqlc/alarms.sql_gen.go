@@ -11,9 +11,9 @@ import (
 
 const chainAlarms = `-- name: ChainAlarms :many
 SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
-       (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL)::bigint AS quarantined,
+       (SELECT count(*) FROM quarantined_blocks q WHERE q.chain = ch.name AND q.resolved_at IS NULL AND q.accepted_at IS NULL)::bigint AS quarantined,
        COALESCE((SELECT extract(epoch FROM now() - min(q.created_at)) FROM quarantined_blocks q
-                  WHERE q.chain = ch.name AND q.resolved_at IS NULL), 0)::bigint AS quarantined_seconds,
+                  WHERE q.chain = ch.name AND q.resolved_at IS NULL AND q.accepted_at IS NULL), 0)::bigint AS quarantined_seconds,
        (SELECT count(*) FROM rescans r WHERE r.chain = ch.name AND r.finished_at IS NULL)::bigint AS rescans,
        (SELECT count(*) FROM balance_findings f WHERE f.chain = ch.name AND f.consumed + f.settled < f.amount)::bigint AS findings,
        (SELECT count(*) FROM balance_findings f WHERE f.chain = ch.name AND f.explained > 0)::bigint AS explained,

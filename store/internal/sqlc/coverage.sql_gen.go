@@ -10,6 +10,24 @@ import (
 	"time"
 )
 
+const acceptHole = `-- name: AcceptHole :execrows
+UPDATE quarantined_blocks SET accepted_at = now()
+ WHERE chain = $1 AND number = $2 AND resolved_at IS NULL AND accepted_at IS NULL
+`
+
+type AcceptHoleParams struct {
+	Chain  string
+	Number int64
+}
+
+func (q *Queries) AcceptHole(ctx context.Context, arg AcceptHoleParams) (int64, error) {
+	result, err := q.db.Exec(ctx, acceptHole, arg.Chain, arg.Number)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const coverMethod = `-- name: CoverMethod :exec
 INSERT INTO coverage (chain, method, blocks, by_hash)
 SELECT $1, $2, read.blocks, CASE WHEN $3::boolean THEN read.blocks ELSE '{}' END
@@ -128,15 +146,17 @@ func (q *Queries) CutCoverage(ctx context.Context, arg CutCoverageParams) error 
 }
 
 const insertQuarantine = `-- name: InsertQuarantine :exec
-INSERT INTO quarantined_blocks (chain, number, hash, reason) VALUES ($1, $2, $3, $4)
-ON CONFLICT (chain, number, hash) DO UPDATE SET reason = EXCLUDED.reason, created_at = now(), resolved_at = NULL
+INSERT INTO quarantined_blocks (chain, number, hash, reason, lacking) VALUES ($1, $2, $3, $4, $5::text[])
+ON CONFLICT (chain, number, hash) DO UPDATE
+   SET reason = EXCLUDED.reason, lacking = EXCLUDED.lacking, created_at = now(), resolved_at = NULL, accepted_at = NULL
 `
 
 type InsertQuarantineParams struct {
-	Chain  string
-	Number int64
-	Hash   []byte
-	Reason string
+	Chain   string
+	Number  int64
+	Hash    []byte
+	Reason  string
+	Lacking []string
 }
 
 func (q *Queries) InsertQuarantine(ctx context.Context, arg InsertQuarantineParams) error {
@@ -145,12 +165,29 @@ func (q *Queries) InsertQuarantine(ctx context.Context, arg InsertQuarantinePara
 		arg.Number,
 		arg.Hash,
 		arg.Reason,
+		arg.Lacking,
 	)
 	return err
 }
 
+const isHole = `-- name: IsHole :one
+SELECT EXISTS (SELECT FROM quarantined_blocks WHERE chain = $1 AND number = $2 AND resolved_at IS NULL)::boolean
+`
+
+type IsHoleParams struct {
+	Chain  string
+	Number int64
+}
+
+func (q *Queries) IsHole(ctx context.Context, arg IsHoleParams) (bool, error) {
+	row := q.db.QueryRow(ctx, isHole, arg.Chain, arg.Number)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const openQuarantine = `-- name: OpenQuarantine :many
-SELECT number, hash, reason, created_at FROM quarantined_blocks
+SELECT number, hash, reason, created_at, lacking, accepted_at FROM quarantined_blocks
  WHERE chain = $1 AND resolved_at IS NULL ORDER BY number LIMIT $2
 `
 
@@ -160,10 +197,12 @@ type OpenQuarantineParams struct {
 }
 
 type OpenQuarantineRow struct {
-	Number    int64
-	Hash      []byte
-	Reason    string
-	CreatedAt time.Time
+	Number     int64
+	Hash       []byte
+	Reason     string
+	CreatedAt  time.Time
+	Lacking    []string
+	AcceptedAt *time.Time
 }
 
 func (q *Queries) OpenQuarantine(ctx context.Context, arg OpenQuarantineParams) ([]OpenQuarantineRow, error) {
@@ -180,6 +219,8 @@ func (q *Queries) OpenQuarantine(ctx context.Context, arg OpenQuarantineParams) 
 			&i.Hash,
 			&i.Reason,
 			&i.CreatedAt,
+			&i.Lacking,
+			&i.AcceptedAt,
 		); err != nil {
 			return nil, err
 		}

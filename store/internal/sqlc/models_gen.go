@@ -32,6 +32,7 @@ type Chain struct {
 	Traces             bool
 	SettleAfterSeconds *int32
 	AnyToken           bool
+	IgnoreBloom        bool
 	Mode               string
 }
 

@@ -15,10 +15,10 @@ import (
 const chainPosition = `-- name: ChainPosition :one
 SELECT cur.block_number, cur.block_time,
        CASE WHEN COALESCE($1::bigint + 1, ch.start_block) <= cur.block_number
-            THEN COALESCE(cov.blocks @> int8range(COALESCE($1::bigint + 1, ch.start_block), cur.block_number, '[]'), false)
+            THEN COALESCE(cov.blocks, '{}') + accepted.blocks @> int8range(COALESCE($1::bigint + 1, ch.start_block), cur.block_number, '[]')
             ELSE false END::boolean AS covered,
-       EXISTS (SELECT FROM quarantined_blocks qb WHERE qb.chain = ch.name AND qb.resolved_at IS NULL
-                AND qb.number > COALESCE($1::bigint, ch.start_block) - ch.horizon) AS quarantined,
+       EXISTS (SELECT FROM quarantined_blocks qb WHERE qb.chain = ch.name AND qb.resolved_at IS NULL AND qb.accepted_at IS NULL
+                AND $2::text = ANY (qb.lacking) AND qb.number > COALESCE($1::bigint, ch.start_block) - ch.horizon) AS quarantined,
        COALESCE(ch.traces AND $2::text = 'native' AND cur.block_time <= $3::timestamptz + interval '1 hour'
                 AND tr.blocks && int8range(cur.block_number - hour.blocks, cur.block_number, '(]')
                 AND NOT tr.blocks @> CASE WHEN life.first <= life.last THEN int8range(life.first, life.last, '[]') ELSE 'empty'::int8range END,
@@ -32,6 +32,10 @@ SELECT cur.block_number, cur.block_time,
   LEFT JOIN cursors cur ON cur.chain = ch.name
   LEFT JOIN coverage cov ON cov.chain = ch.name AND cov.method = $2::text AND cov.contract = $4::bytea
   LEFT JOIN coverage tr ON tr.chain = ch.name AND tr.method = 'traces'
+  -- What a person accepted not to know counts as read.
+  CROSS JOIN LATERAL (SELECT COALESCE(range_agg(int8range(qb.number, qb.number, '[]')), '{}') AS blocks FROM quarantined_blocks qb
+                       WHERE qb.chain = ch.name AND qb.resolved_at IS NULL AND qb.accepted_at IS NOT NULL
+                         AND $2::text = ANY (qb.lacking)) accepted
   CROSS JOIN LATERAL (SELECT GREATEST(1, 3600000 / ch.block_time_ms)::bigint AS blocks) hour
   CROSS JOIN LATERAL (
     SELECT GREATEST(COALESCE($1::bigint + 1, ch.start_block), 0) AS birth,

@@ -203,6 +203,23 @@ func (q *Queries) SetAnyToken(ctx context.Context, arg SetAnyTokenParams) (int64
 	return result.RowsAffected(), nil
 }
 
+const setIgnoreBloom = `-- name: SetIgnoreBloom :execrows
+UPDATE chains SET ignore_bloom = $1 WHERE name = $2 AND ignore_bloom <> $1
+`
+
+type SetIgnoreBloomParams struct {
+	IgnoreBloom bool
+	Name        string
+}
+
+func (q *Queries) SetIgnoreBloom(ctx context.Context, arg SetIgnoreBloomParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setIgnoreBloom, arg.IgnoreBloom, arg.Name)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const strangeCounts = `-- name: StrangeCounts :many
 SELECT cur.chain, cur.poisonings, cur.dust, cur.play_money,
        COALESCE((SELECT sum(u.transfers) FROM unknown_contracts u WHERE u.chain = cur.chain), 0)::bigint AS unknown_transfers,
