@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"sync"
-
-	"github.com/ethereum/go-ethereum/rpc"
+	"sync/atomic"
 
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/payment"
@@ -28,23 +25,22 @@ type Source struct {
 	ws    *url.URL // nil: no new heads
 	scrub *scrubber
 	topic word // of a Transfer
-	http  *http.Client
+
+	carrier carrier
+	ids     atomic.Uint64 // given to calls so far
+	batches batchLimit
+	large   chan struct{} // holds a token while a large answer is held
 
 	anyInBlock, anyInRange gate // for the Transfers of every contract
 	traces                 gate
 	proofs                 gate
-	batches                batchLimit
-
-	mu     sync.Mutex
-	client *rpc.Client // nil until first used
-	closed bool
 }
 
 // New checks the options and returns a source that connects when it is first
 // used. It returns an error for a URL that is none; the error does not quote it.
 func New(opts Options) (*Source, error) {
 	opts = opts.withDefaults()
-	s := &Source{opts: opts, topic: keccak([]byte(transferEvent))}
+	s := &Source{opts: opts, topic: keccak([]byte(transferEvent)), large: make(chan struct{}, 1)}
 	var err error
 	if s.url, err = parseURL(opts.URL); err != nil {
 		return nil, err
@@ -61,74 +57,16 @@ func New(opts Options) (*Source, error) {
 		s.ws = s.url
 	}
 	s.scrub = newScrubber(s.url, s.ws)
-	s.http = httpClient(opts)
+	s.carrier = &overWebSocket{url: s.url}
+	if !isWebSocket(s.url) {
+		s.carrier = newOverHTTP(s.url, opts.Transport)
+	}
 	s.anyInBlock.pause, s.anyInRange.pause, s.traces.pause = opts.Reprobe, opts.Reprobe, opts.Reprobe
 	return s, nil
 }
 
-func httpClient(opts Options) *http.Client {
-	next := opts.Transport
-	if next == nil {
-		next = http.DefaultTransport
-		if standard, ok := next.(*http.Transport); ok {
-			next = standard.Clone()
-		}
-	}
-	return &http.Client{
-		Transport: &guard{next: next, maxAnswer: opts.MaxAnswer},
-		// A redirect would carry the request, and a key in its path, elsewhere.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// Close drops the connections. Calls fail afterwards.
-func (s *Source) Close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	if s.client != nil {
-		s.client.Close()
-	}
-	s.http.CloseIdleConnections()
-}
-
-// connect returns the client. Over HTTP that needs no connection; a WebSocket
-// client connects once here and reconnects by itself later.
-func (s *Source) connect(ctx context.Context) (*rpc.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("%w: source is closed", chain.ErrUnavailable)
-	}
-	if s.client != nil {
-		return s.client, nil
-	}
-	client, err := s.dial(ctx, s.url)
-	if err != nil {
-		return nil, err
-	}
-	s.client = client
-	return client, nil
-}
-
-func (s *Source) dial(ctx context.Context, u *url.URL) (*rpc.Client, error) {
-	client, err := rpc.DialOptions(ctx, u.String(),
-		rpc.WithHTTPClient(s.http),
-		rpc.WithWebsocketMessageSizeLimit(s.opts.MaxAnswer),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", transportError(err))
-	}
-	return client, nil
-}
-
-// call is one JSON-RPC call of a batch. A null answer leaves result as "null".
-type call struct {
-	method string
-	args   []any
-	result json.RawMessage
-	err    error
-}
+// Close drops the connections. Calls that are made afterwards connect anew.
+func (s *Source) Close() { s.carrier.close() }
 
 // ask is batch for calls that all have to succeed.
 func (s *Source) ask(ctx context.Context, calls ...*call) error {
@@ -142,31 +80,6 @@ func firstError(calls []*call) error {
 	for _, c := range calls {
 		if c.err != nil {
 			return c.err
-		}
-	}
-	return nil
-}
-
-func (s *Source) send(ctx context.Context, calls []*call) error {
-	limited, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
-	client, err := s.connect(limited)
-	if err != nil {
-		return err
-	}
-	elems := make([]rpc.BatchElem, len(calls))
-	for i, c := range calls {
-		elems[i] = rpc.BatchElem{Method: c.method, Args: c.args, Result: &c.result}
-	}
-	if err := client.BatchCallContext(limited, elems); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return s.wholeBatch(calls[0].method, err)
-	}
-	for i, c := range calls {
-		if elems[i].Error != nil {
-			c.err = s.callError(c.method, elems[i].Error)
 		}
 	}
 	return nil

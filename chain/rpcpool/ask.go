@@ -288,6 +288,8 @@ func (c *core) draw(members []*member) *member {
 func call[R any](ctx context.Context, c *core, m *member, q question, do func(context.Context, *member) (R, error)) (R, error) {
 	limited, cancel := context.WithTimeout(ctx, time.Duration(q.effort))
 	defer cancel()
+	limited, whole := chain.WithQuestion(limited)
+	defer whole.End()
 	var answer R
 	err := c.identify(limited, m)
 	started := c.now()
