@@ -44,6 +44,9 @@ type carrier interface {
 // send asks for all of the calls at once, or for the only one without a batch. It returns an error when none of them was
 // answered by itself; what one call failed with is left in it.
 func (s *Source) send(ctx context.Context, in *intake, calls []*call, single bool) error {
+	if s.closed.Load() {
+		return fmt.Errorf("%w: source is closed", chain.ErrUnavailable)
+	}
 	limited, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	last := s.ids.Add(uint64(len(calls)))

@@ -27,6 +27,7 @@ type Source struct {
 	topic word // of a Transfer
 
 	carrier carrier
+	closed  atomic.Bool
 	ids     atomic.Uint64 // given to calls so far
 	batches batchLimit
 	large   chan struct{} // holds a token while a large answer is held
@@ -65,8 +66,11 @@ func New(opts Options) (*Source, error) {
 	return s, nil
 }
 
-// Close drops the connections. Calls that are made afterwards connect anew.
-func (s *Source) Close() { s.carrier.close() }
+// Close drops the connections. Calls fail afterwards.
+func (s *Source) Close() {
+	s.closed.Store(true)
+	s.carrier.close()
+}
 
 // ask is batch for calls that all have to succeed.
 func (s *Source) ask(ctx context.Context, calls ...*call) error {
@@ -97,19 +101,40 @@ func inconsistent(format string, args ...any) error {
 // Identity implements chain.Source.
 func (s *Source) Identity(ctx context.Context) (chain.Identity, error) {
 	id := &call{method: "eth_chainId"}
-	genesis := blockByNumber(0, headersOnly)
-	if err := s.ask(ctx, id, genesis); err != nil {
+	first := blockByNumber(0, headersOnly)
+	if err := s.batch(ctx, s.opts.MaxBatch, id, first); err != nil {
 		return chain.Identity{}, err
+	}
+	if id.err != nil {
+		return chain.Identity{}, id.err
 	}
 	var chainID number
 	if err := json.Unmarshal(id.result, &chainID); err != nil || chainID == 0 {
 		return chain.Identity{}, s.malformed(id.method, errors.Join(err, errHex))
 	}
-	block, err := s.block(genesis)
-	if err != nil {
-		return chain.Identity{}, err
+	genesis, err := s.genesis(first)
+	return chain.Identity{ChainID: uint64(chainID), Genesis: genesis}, err
+}
+
+// genesis reads the hash of block 0. It is zero when the node says that it does not have it, in whatever words: it has others.
+func (s *Source) genesis(first *call) (payment.Hash, error) {
+	err := first.err
+	if err == nil {
+		var b *block
+		b, err = s.block(first)
+		switch {
+		case err == nil && b.ref.Number != 0:
+			return payment.Hash{}, inconsistent("asked for block 0, got %d", b.ref.Number)
+		case err == nil:
+			return b.ref.Hash, nil
+		}
 	}
-	return chain.Identity{ChainID: uint64(chainID), Genesis: block.ref.Hash}, nil
+	for _, without := range []chain.ReasonError{chain.ErrBlockUnknown, chain.ErrUnsupported, chain.ErrUnavailable} {
+		if errors.Is(err, without) {
+			return payment.Hash{}, nil
+		}
+	}
+	return payment.Hash{}, err
 }
 
 // Head implements chain.Source.

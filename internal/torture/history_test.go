@@ -190,6 +190,7 @@ func (h *history) begin() {
 		id := h.chains.Add(1)
 		n := newNode(h.t, fmt.Sprintf("c%d", id), id, h.draw("operators", 1, 2))
 		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
+		h.prune(n)
 		h.distrust(n)
 		h.tagging(n)
 		h.nodes = append(h.nodes, n)
