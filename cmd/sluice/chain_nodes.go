@@ -90,10 +90,12 @@ func (n *askedNode) ask(ctx context.Context, want store.Chain) error {
 func sameChain(
 	ctx context.Context, nodes []*askedNode, genesis payment.Hash, known []payment.BlockRef, lowest uint64,
 ) (payment.Hash, error) {
-	if len(known) == 0 && len(nodes) > 1 {
-		common, err := nodes[0].HeaderByNumber(ctx, lowest-min(lowest, wellBelow))
+	pruned := slices.ContainsFunc(nodes, func(n *askedNode) bool { return n.identity.Genesis.IsZero() })
+	if len(known) == 0 && len(nodes) > 1 && pruned {
+		at := lowest - min(lowest/2, wellBelow) // not block 0, on a chain that is young
+		common, err := nodes[0].HeaderByNumber(ctx, at)
 		if err != nil {
-			return genesis, fmt.Errorf("--rpc number 1 does not show block %d: %w", lowest-min(lowest, wellBelow), err)
+			return genesis, fmt.Errorf("--rpc number 1 does not show block %d: %w", at, err)
 		}
 		known = []payment.BlockRef{common}
 	}

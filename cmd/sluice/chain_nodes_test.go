@@ -47,8 +47,10 @@ func TestNodesWithoutBlock0CanBeEnabled(t *testing.T) {
 		node.MineBlocks(3)
 		node.Prune(1, &chaintest.RPCError{Code: 4444, Message: "pruned history unavailable"})
 	}
-	require.Zero(t, b.tryEnable(first).code)
-	require.Zero(t, b.tryEnable(first, second).code)
+	for _, nodes := range [][]*chaintest.Fake{{first}, {first, second}} {
+		r := b.tryEnable(nodes...)
+		require.Zero(t, r.code, r.err)
+	}
 	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM chains WHERE genesis_hash IS NULL`))
 
 	// One that was recorded tells them apart, also when there is one node only.
