@@ -21,6 +21,7 @@ import (
 type NodeStore interface {
 	GetChain(ctx context.Context, name string) (store.Chain, error)
 	ListRPCEndpoints(ctx context.Context, chain string) ([]store.RPCEndpoint, error)
+	KnownBlocks(ctx context.Context, chain string) ([]payment.BlockRef, error)
 }
 
 // Nodes opens the nodes that are configured for chains, a pool for each. URLs are opened here and go nowhere else.
@@ -93,8 +94,12 @@ func (n *Nodes) refresh(ctx context.Context, name string, p *nodes) error {
 	}
 	settings, err := n.store.GetChain(ctx, name)
 	var endpoints []store.RPCEndpoint
+	var known []payment.BlockRef
 	if err == nil {
 		endpoints, err = n.store.ListRPCEndpoints(ctx, name)
+	}
+	if err == nil {
+		known, err = n.store.KnownBlocks(ctx, name)
 	}
 	if err != nil {
 		if p.Size() > 0 && payment.CodeOf(err) == payment.CodeUnavailable {
@@ -104,7 +109,7 @@ func (n *Nodes) refresh(ctx context.Context, name string, p *nodes) error {
 	}
 	p.read = time.Now()
 	p.Set(rpcpool.Config{
-		Identity: chain.Identity{ChainID: settings.ChainID, Genesis: settings.Genesis}, BlockTime: settings.BlockTime,
+		Identity: chain.Identity{ChainID: settings.ChainID, Genesis: settings.Genesis}, Known: known, BlockTime: settings.BlockTime,
 	}, n.members(ctx, settings, endpoints, p))
 	if p.Size() == 0 {
 		return fmt.Errorf("chain %s has no node that can be used: %w", name, chain.ErrUnavailable)

@@ -28,6 +28,7 @@ type directory struct {
 	keys      *seal.Keyring
 	settings  store.Chain
 	endpoints []store.RPCEndpoint
+	known     []payment.BlockRef
 	err       error
 	reads     int
 }
@@ -51,6 +52,12 @@ func (d *directory) GetChain(context.Context, string) (store.Chain, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.settings, d.err
+}
+
+func (d *directory) KnownBlocks(context.Context, string) ([]payment.BlockRef, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.known, nil
 }
 
 func (d *directory) ListRPCEndpoints(context.Context, string) ([]store.RPCEndpoint, error) {

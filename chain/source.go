@@ -61,10 +61,10 @@ type Source interface {
 	SubscribeHeads(ctx context.Context) <-chan struct{}
 }
 
-// Identity is what tells one chain from another.
+// Identity is what tells one chain from another, with the blocks that are known of it: see Recognize.
 type Identity struct {
 	ChainID uint64
-	Genesis payment.Hash // the hash of block 0
+	Genesis payment.Hash // the hash of block 0; zero when the node does not show it: many do not keep old blocks
 }
 
 // Filter says what is looked for in a block. The zero value looks for nothing.

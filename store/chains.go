@@ -201,6 +201,20 @@ func (db *DB) GetChain(ctx context.Context, name string) (Chain, error) {
 	return chainOf(row), nil
 }
 
+// KnownBlocks are a few blocks of a chain that were recorded, those first that its nodes are likeliest to have; none of a
+// chain of which nothing is recorded. Only number and hash are set.
+func (db *DB) KnownBlocks(ctx context.Context, chain string) ([]payment.BlockRef, error) {
+	rows, err := db.q.KnownBlocks(ctx, chain)
+	if err != nil {
+		return nil, classify(err)
+	}
+	blocks := make([]payment.BlockRef, len(rows))
+	for i, row := range rows {
+		blocks[i] = payment.BlockRef{Number: uint64(row.Number), Hash: payment.Hash(row.Hash)}
+	}
+	return blocks, nil
+}
+
 func chainOf(row sqlc.Chain) Chain {
 	c := Chain{
 		Name: row.Name, Family: payment.Family(row.Family), ChainID: uint64(row.ChainID), Mode: payment.Mode(row.Mode), DisplayName: row.DisplayName,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/rpcpool"
 )
 
@@ -15,8 +16,8 @@ type nodeMetrics struct {
 	mu    sync.Mutex
 	stats func() []rpcpool.Stats // nil: there are no nodes
 
-	up, head, lag, latency, limited, requests, errors *prometheus.Desc
-	operators, disagreements                          *prometheus.Desc
+	up, head, lag, latency, limited, lacks, requests, errors *prometheus.Desc
+	operators, disagreements                                 *prometheus.Desc
 }
 
 func newNodeMetrics() *nodeMetrics {
@@ -32,6 +33,7 @@ func newNodeMetrics() *nodeMetrics {
 		lag:           node("lag_blocks", "Blocks between that and the trusted head."),
 		latency:       node("latency_seconds", "Average time of a small question."),
 		limited:       node("rate_limited", "1 while the node wants to be left alone."),
+		lacks:         node("lacks", "1 for what watching needs and the node does not send, as far as was found.", "what"),
 		requests:      node("requests_total", "Questions put to the node."),
 		errors:        node("errors_total", "Questions that the node did not answer, by reason.", "reason"),
 		operators:     ofChain("operators", "Operators whose heads made the trusted head: with one alone, nobody confirms what it says."),
@@ -49,7 +51,7 @@ func (n *nodeMetrics) watch(stats func() []rpcpool.Stats) {
 // Describe implements prometheus.Collector.
 func (n *nodeMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		n.up, n.head, n.lag, n.latency, n.limited, n.requests, n.errors, n.operators, n.disagreements,
+		n.up, n.head, n.lag, n.latency, n.limited, n.lacks, n.requests, n.errors, n.operators, n.disagreements,
 	} {
 		to <- d
 	}
@@ -83,6 +85,11 @@ func (n *nodeMetrics) Collect(to chan<- prometheus.Metric) {
 			gauge(n.lag, e.Lag, labels...)
 			to <- prometheus.MustNewConstMetric(n.latency, prometheus.GaugeValue, e.Latency.Seconds(), labels...)
 			gauge(n.limited, one(!e.Limited.IsZero()), labels...)
+			for _, need := range chain.Needs() {
+				if !e.Probed.IsZero() {
+					gauge(n.lacks, one(!e.Capabilities.Meets(need)), append(labels, string(need))...)
+				}
+			}
 			counter(n.requests, e.Requests, labels...)
 			for reason, count := range e.Errors {
 				counter(n.errors, count, append(labels, reason)...)

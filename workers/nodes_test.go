@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/rpcpool"
 	"github.com/sluicepay/sluice/payment"
 )
@@ -34,7 +35,10 @@ func TestTheMetricsOfNodes(t *testing.T) {
 			Trusted: rpcpool.Trusted{Head: payment.BlockRef{Number: 9}, At: time.Now(), Operators: []string{"acme", "beta"}},
 			Endpoints: []rpcpool.EndpointStats{
 				{ID: 7, Operator: "acme", Breaker: rpcpool.BreakerOpen, Head: 5, Lag: 4, Errors: map[string]uint64{"timeout": 2}},
-				{ID: 8, Operator: "beta", Breaker: rpcpool.BreakerClosed, Foreign: true, Limited: time.Now()},
+				{
+					ID: 8, Operator: "beta", Breaker: rpcpool.BreakerClosed, Foreign: true, Limited: time.Now(),
+					Probed: time.Now(), Capabilities: chain.Capabilities{Blocks: true, RangeLogs: true, Receipts: true},
+				},
 			},
 		}}
 	})
@@ -48,4 +52,6 @@ func TestTheMetricsOfNodes(t *testing.T) {
 	require.Contains(t, all["sluice_chain_operators"], "value:2")
 	require.Contains(t, all["sluice_chain_disagreements_total"], "value:3")
 	require.Contains(t, all["sluice_node_rate_limited"], "value:1")
+	require.Regexp(t, `value:"the logs of a block"}  gauge:{value:1}`, all["sluice_node_lacks"])
+	require.Regexp(t, `value:"receipts"}  gauge:{value:0}`, all["sluice_node_lacks"])
 }

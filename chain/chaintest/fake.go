@@ -30,6 +30,8 @@ type Fake struct {
 	byHash    map[payment.Hash]*FakeBlock
 	tokens    map[payment.Address]FakeToken
 	faults    Faults
+	kept      uint64        // blocks below are not shown by number
+	pruned    *RPCError     // what is said of those; nil: null
 	fork      []*FakeBlock  // nil: none; the chain that is shown instead
 	tags      *tagDistances // nil: safe is the newest block, finalized the last multiple of 32
 	calls     map[string]int

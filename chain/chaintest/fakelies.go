@@ -92,3 +92,11 @@ func (f *Fake) fill(block *FakeBlock, txs []*FakeTx) {
 	}
 	block.Txs, block.Bloom = txs, bloom.Bytes()
 }
+
+// Prune makes the fake say of blocks below a number, when it is asked for them by number, what a node says that does not
+// keep them: the refusal, or null when that is nil.
+func (f *Fake) Prune(below uint64, refusal *RPCError) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept, f.pruned = below, refusal
+}

@@ -92,7 +92,12 @@ func (f *Fake) call(a *Answer) {
 	case "eth_chainId":
 		a.Result = hexOf(f.chainID)
 	case "eth_getBlockByNumber":
-		a.Result = f.blockJSON(f.visible(f.numbered(param[string](a, 0))), param[bool](a, 1))
+		block := f.visible(f.numbered(param[string](a, 0)))
+		if block != nil && block.Number < f.kept {
+			a.Error = f.pruned
+			return
+		}
+		a.Result = f.blockJSON(block, param[bool](a, 1))
 	case "eth_getBlockByHash":
 		a.Result = f.blockJSON(f.visible(f.byHash[param[payment.Hash](a, 0)]), param[bool](a, 1))
 	case "eth_getLogs":

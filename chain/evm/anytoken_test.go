@@ -44,7 +44,11 @@ func TestWhereTransfersOfEveryContractAreTooMuch(t *testing.T) {
 				require.False(t, block.AnyToken)
 				require.Len(t, block.Candidates, 2, "what is configured is found all the same")
 			}
-			require.Equal(t, 4, b.fake.Calls("eth_getLogs"), "asked in vain only once")
+			vain := 1
+			if name == "too large" {
+				vain = 2 // with the block, and by itself
+			}
+			require.Equal(t, vain+3, b.fake.Calls("eth_getLogs"), "asked in vain only once")
 			for range 3 {
 				blocks, err := b.source.Range(t.Context(), 1, 2, b.filter)
 				require.NoError(t, err)
@@ -52,7 +56,7 @@ func TestWhereTransfersOfEveryContractAreTooMuch(t *testing.T) {
 				require.Len(t, blocks[0].Candidates, 2)
 				require.Empty(t, blocks[1].Candidates)
 			}
-			require.Equal(t, 8, b.fake.Calls("eth_getLogs"))
+			require.Equal(t, 2*(vain+3), b.fake.Calls("eth_getLogs"))
 		})
 	}
 }

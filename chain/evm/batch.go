@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/ethereum/go-ethereum/rpc"
 )
 
 // relearn is after how long an endpoint is tried with batches twice as large as those
@@ -37,40 +37,59 @@ func (b *batchLimit) size(wanted int, now time.Time) (size int, single bool) {
 	return wanted, b.single
 }
 
-// refused learns from the refusal of a batch of so many calls. It tells whether less can be
-// asked for.
-func (b *batchLimit) refused(calls int, altogether bool, now time.Time) bool {
+// refused learns from the refusal of a batch of so many calls, in the words of the node. It tells whether less can be asked
+// for.
+func (b *batchLimit) refused(calls int, words string, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.single {
+	stated := statedLimit(words, calls)
+	switch {
+	case b.single:
 		return false
-	}
-	if calls == 1 || altogether {
+	case stated > 0:
+		b.most = stated
+	case calls == 1 || containsAny(words, "not supported", "unsupported", "not allowed", "disabled", "not enabled", "no batch"):
 		b.most, b.single = 1, true
-	} else {
-		b.most = max(calls/2, 1)
+	default:
+		b.most = calls / 2
 	}
 	b.changed = now
 	return true
+}
+
+var numbers = regexp.MustCompile(`\b[0-9]{1,6}\b`)
+
+// statedLimit is the number of calls that the refusal of so many says may be in a batch, 0 when it does not say: the largest
+// below what was asked for.
+func statedLimit(words string, calls int) int {
+	stated := 0
+	for _, digits := range numbers.FindAllString(words, -1) {
+		if n, _ := strconv.Atoi(digits); n < calls {
+			stated = max(stated, n)
+		}
+	}
+	return stated
 }
 
 // batch makes the calls in as few JSON-RPC batches as allowed, in order, at most
 // limit in each, and in smaller ones, or one by one, where the endpoint refuses those. It
 // returns an error when a whole batch failed; a failure of one call alone is left in it.
 func (s *Source) batch(ctx context.Context, limit int, calls ...*call) error {
+	in := s.newIntake()
+	defer in.close()
 	for len(calls) > 0 {
 		size, single := s.batches.size(limit, time.Now())
 		size = min(size, len(calls))
-		part, send := calls[:size], s.send
-		if single {
-			send = s.sendSingly
-		}
-		err := send(ctx, part)
-		if err != nil {
-			refusal, altogether := refusesBatch(err)
-			if refusal && s.batches.refused(size, altogether, time.Now()) {
+		err := s.send(ctx, in, calls[:size], single)
+		if refusal := refusalOfBatch(calls[:size], err); refusal != nil {
+			if s.batches.refused(size, strings.ToLower(refusal.message), time.Now()) {
 				continue
 			}
+		} else if size > 1 && err == nil && tooLargeTogether(calls[:size]) {
+			limit = size / 2 // this time: it is these answers, and not their number
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		calls = calls[size:]
@@ -78,69 +97,47 @@ func (s *Source) batch(ctx context.Context, limit int, calls ...*call) error {
 	return nil
 }
 
-// refusesBatch tells whether an error means that there were too many calls in a batch, or
-// that there may be none altogether.
-func refusesBatch(err error) (refusal, altogether bool) {
-	failure, ok := errors.AsType[*batchError](err)
-	if !ok {
-		return false, false
-	}
-	text := strings.ToLower(failure.message)
-	if !strings.Contains(text, "batch") {
-		return failure.status == http.StatusRequestEntityTooLarge, false
-	}
-	return true, containsAny(text, "not supported", "unsupported", "not allowed", "disabled", "not enabled", "no batch")
-}
-
-// batchError is an error that the node spelled out for a batch as a whole.
-type batchError struct {
-	*nodeError
-
-	named error
-}
-
-func (e *batchError) Error() string { return e.named.Error() }
-
-// Unwrap returns the error by its reason.
-func (e *batchError) Unwrap() error { return e.named }
-
-// wholeBatch names the error of a batch, and keeps what the node said about it.
-func (s *Source) wholeBatch(method string, err error) error {
-	named := s.callError(method, err)
+// refusalOfBatch is what the node said when it means that there were too many calls in a batch, or that there may be none
+// altogether: instead of all answers, or as that of a call.
+func refusalOfBatch(calls []*call, err error) *nodeError {
 	if failure, ok := errors.AsType[*nodeError](err); ok {
-		return &batchError{nodeError: failure, named: named}
-	}
-	return named
-}
-
-// sendSingly sends calls without a batch, one after the other.
-func (s *Source) sendSingly(ctx context.Context, calls []*call) error {
-	limited, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
-	client, err := s.connect(limited)
-	if err != nil {
-		return err
+		if refusesBatch(failure, len(calls)) {
+			return failure
+		}
+		return nil
 	}
 	for _, c := range calls {
-		err := client.CallContext(limited, &c.result, c.method, c.args...)
-		switch {
-		case err == nil:
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case isAnswer(err):
-			c.err = s.callError(c.method, err)
-		default:
-			return s.callError(c.method, err)
+		if failure, ok := errors.AsType[*nodeError](c.err); err == nil && ok && refusesBatch(failure, 1) {
+			return failure
 		}
 	}
 	return nil
 }
 
-// isAnswer tells an error that the node answered a call with from one of the connection.
-func isAnswer(err error) bool {
-	if failure, ok := errors.AsType[*nodeError](err); ok {
-		return failure.status == 0
+// refusesBatch reads an error that so many calls were answered with.
+func refusesBatch(e *nodeError, calls int) bool {
+	text := strings.ToLower(e.message)
+	switch {
+	case e.status == http.StatusTooManyRequests || e.code == codeTooManyRequests || isPace(text):
+		return false
+	case e.status == http.StatusRequestEntityTooLarge:
+		return true
+	case e.status >= http.StatusInternalServerError:
+		return false
+	case strings.Contains(text, "batch"):
+		return true
 	}
-	_, ok := errors.AsType[rpc.Error](err)
-	return ok
+	// What is answered to a list by those who know no lists, and by those who count without a word for it.
+	return calls > 1 && (e.code == codeInvalidRequest || e.code == codeParse ||
+		strings.Contains(text, "requests") && statedLimit(text, calls) > 0)
+}
+
+// tooLargeTogether tells whether calls were refused because the answers were too large, which may be those before them.
+func tooLargeTogether(calls []*call) bool {
+	for _, c := range calls {
+		if failure, ok := errors.AsType[*nodeError](c.err); ok && failure.code == codeAnswerTooLarge {
+			return true
+		}
+	}
+	return false
 }

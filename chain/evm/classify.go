@@ -1,8 +1,9 @@
 package evm
 
 import (
+	"compress/flate"
+	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,18 +12,19 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/ethereum/go-ethereum/rpc"
-
 	"github.com/sluicepay/sluice/chain"
 )
 
 // JSON-RPC error codes that say something by themselves.
 const (
+	codeParse           = -32700
+	codeInvalidRequest  = -32600
 	codeMethodNotFound  = -32601
 	codeNodeTimeout     = -32002 // geth
 	codeAnswerTooLarge  = -32003 // geth, inside a batch
 	codeLimitExceeded   = -32005 // EIP-1474; some providers use it for rates, some for results
 	codeTooManyRequests = 429
+	codePruned          = 4444 // EIP-4444: history that the node does not keep
 )
 
 // transportError names a failure of the connection without its text, which holds
@@ -38,10 +40,8 @@ func transportError(err error) error {
 		return chain.ErrTimeout
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: connection refused", chain.ErrUnavailable)
-	case isMalformed(err):
-		return fmt.Errorf("%w: answer is not the JSON of a batch", chain.ErrMalformed)
-	case strings.Contains(err.Error(), "read limit exceeded"):
-		return fmt.Errorf("%w: message over the limit", chain.ErrTooLarge)
+	case isCutOff(err):
+		return fmt.Errorf("%w: answer cannot be read to its end", chain.ErrMalformed)
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return chain.ErrTimeout
@@ -49,33 +49,38 @@ func transportError(err error) error {
 	return fmt.Errorf("%w: connection failed", chain.ErrUnavailable)
 }
 
-func isMalformed(err error) bool {
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+func isCutOff(err error) bool {
+	if _, ok := errors.AsType[flate.CorruptInputError](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return true
-	}
-	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, rpc.ErrMissingBatchResponse) || errors.Is(err, rpc.ErrNoResult)
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)
 }
 
-// callError gives the error of one call its reason. The node's words are kept, as
+// spelledOut is an error that a node spelled out, by its name. Its text is fit for anybody.
+type spelledOut struct {
+	*nodeError
+
+	named error
+}
+
+func (e *spelledOut) Error() string { return e.named.Error() }
+
+// Unwrap returns the named error, and what the node said.
+func (e *spelledOut) Unwrap() []error { return []error{e.named, e.nodeError} }
+
+// callError gives the error of a call its reason. The node's words are kept, as
 // far as they are printable and no part of the URL.
 func (s *Source) callError(method string, err error) error {
 	failure, ok := errors.AsType[*nodeError](err)
 	if !ok {
-		answered, isAnswer := errors.AsType[rpc.Error](err)
-		if !isAnswer {
-			return fmt.Errorf("%s: %w", method, transportError(err))
-		}
-		failure = &nodeError{code: answered.ErrorCode(), message: answered.Error()}
+		return fmt.Errorf("%s: %w", method, transportError(err))
 	}
 	named := fmt.Errorf("%s: %w (status %d, code %d): %s", method, reasonOf(method, failure),
 		failure.status, failure.code, s.scrub.clean(failure.message))
 	if failure.after > 0 {
-		return &chain.RetryError{After: failure.after, Err: named}
+		named = &chain.RetryError{After: failure.after, Err: named}
 	}
-	return named
+	return &spelledOut{nodeError: failure, named: named}
 }
 
 // reasonOf reads what nodes and providers mean. They agree on nothing, so words
@@ -91,10 +96,14 @@ func reasonOf(method string, e *nodeError) chain.ReasonError {
 		return chain.ErrRateLimited
 	case isUnknownBlock(text):
 		return chain.ErrBlockUnknown
+	case e.code == codePruned || isPruned(text):
+		return chain.ErrUnsupported
 	case e.code == codeAnswerTooLarge || e.status == http.StatusRequestEntityTooLarge || containsAny(text, "response too large", "batch too large", "response is too big"):
 		return chain.ErrTooLarge
 	case method == methodGetLogs && (e.code == codeLimitExceeded || e.code == codeNodeTimeout || isRange(text)):
 		return chain.ErrRangeTooLarge
+	case e.code == codeLimitExceeded:
+		return chain.ErrRateLimited
 	case containsAny(text, "not supported", "unsupported"), strings.HasPrefix(method, "debug_") && isNoTrace(e, text):
 		return chain.ErrUnsupported
 	case e.code == codeNodeTimeout || containsAny(text, "timed out", "timeout") || e.status == http.StatusGatewayTimeout:
@@ -105,8 +114,18 @@ func reasonOf(method string, e *nodeError) chain.ReasonError {
 }
 
 func isRate(text string) bool {
-	return containsAny(text, "rate limit", "rate-limit", "ratelimit", "too many requests", "requests per", "request limit",
-		"compute units", "throughput", "quota", "daily", "credits", "capacity")
+	return isPace(text) || containsAny(text, "too many requests", "requests per", "request limit", "quota", "daily", "credits", "capacity")
+}
+
+// isPace is for what can mean nothing else than how often a node is asked.
+func isPace(text string) bool {
+	return containsAny(text, "rate limit", "rate-limit", "ratelimit", "request rate", "rate exceeded", "rate is limited",
+		"per second", "compute units", "throughput")
+}
+
+// isPruned is for blocks that the node had and does not keep.
+func isPruned(text string) bool {
+	return containsAny(text, "pruned history", "history pruned", "history has been pruned", "history expired", "history is not available", "block is pruned")
 }
 
 func isUnknownBlock(text string) bool {

@@ -84,6 +84,13 @@
 // Where a recent block does, and this one does not, the node contradicts itself.
 // Internal transfers are in no receipt and never proven.
 //
+// # Answers
+//
+// Every answer is hostile until it is read. Over HTTP and WebSocket alike it is bounded while it comes in, unpacked: by
+// bytes, by what its parts will weigh when they are decoded, and by depth; and few large answers are held at a time, one of
+// each endpoint and three of all, until the question is answered. See MemoryBound. Whatever its shape, it ends in one of
+// the reasons of package chain; shapes_test.go lists what was met.
+//
 // # Secrets
 //
 // URLs of providers hold keys, and Go's HTTP errors hold URLs. No error of this

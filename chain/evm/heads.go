@@ -2,8 +2,9 @@ package evm
 
 import (
 	"context"
-	"encoding/json"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // Waits between two attempts to subscribe.
@@ -39,39 +40,55 @@ func (s *Source) SubscribeHeads(ctx context.Context) <-chan struct{} {
 	return wake
 }
 
+// mostOfHead bounds a message of a subscription.
+const mostOfHead = 1 << 20
+
 // followHeads passes heads on until the subscription breaks or stays silent for
 // too long. It tells whether there was any head.
 func (s *Source) followHeads(ctx context.Context, wake chan<- struct{}) bool {
 	dialCtx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	client, err := s.dial(dialCtx, s.ws)
+	conn, err := dialWebSocket(dialCtx, s.ws)
 	if err != nil {
 		return false
 	}
-	defer client.Close()
-	heads := make(chan json.RawMessage, 16) // what is in them does not matter
-	subscription, err := client.EthSubscribe(dialCtx, heads, "newHeads")
-	if err != nil {
+	defer func() { _ = conn.Close() }() // whatever broke it, the caller subscribes again
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	conn.SetReadLimit(mostOfHead)
+	if !s.subscribes(conn) {
 		return false
 	}
-	defer subscription.Unsubscribe()
-	silence := time.NewTimer(s.opts.Silence)
-	defer silence.Stop()
 	// One wake-up at once: blocks may have come while there was no subscription.
 	for alive := false; ; alive = true {
 		select {
 		case wake <- struct{}{}:
 		default: // the last one was not taken yet
 		}
-		select {
-		case <-ctx.Done():
+		if _, err := message(conn, s.opts.Silence); err != nil {
 			return alive
-		case <-subscription.Err(): //nolint:errcheck // whatever broke it, the caller subscribes again
-			return alive
-		case <-silence.C:
-			return alive
-		case <-heads:
-			silence.Reset(s.opts.Silence)
 		}
 	}
+}
+
+// subscribes asks for new heads, and tells whether the node agrees.
+func (s *Source) subscribes(conn *websocket.Conn) bool {
+	body, err := encode([]*call{{method: "eth_subscribe", args: []any{"newHeads"}}}, 1, true)
+	if err != nil || conn.WriteMessage(websocket.TextMessage, body) != nil {
+		return false
+	}
+	raw, err := message(conn, s.opts.Timeout)
+	if err != nil {
+		return false
+	}
+	answers, err := parse(raw)
+	return err == nil && len(answers) == 1 && answers[0].failure() == nil && !isNull(answers[0].Result)
+}
+
+// message reads the next message, if it comes in time. What is in that of a head does not matter.
+func message(conn *websocket.Conn, within time.Duration) ([]byte, error) {
+	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return nil, err
+	}
+	_, raw, err := conn.ReadMessage()
+	return raw, err
 }

@@ -17,11 +17,17 @@ func (s *Source) Probe(ctx context.Context) (chain.Capabilities, error) {
 	if err != nil {
 		return chain.Capabilities{}, err
 	}
+	// What nobody pays with is sought: the answer is short, however full the block is.
+	nobody := newWatch(chain.Filter{Tokens: []payment.Address{zeroAddress()}})
 	var can chain.Capabilities
 	for _, part := range []struct {
 		can  *bool
 		asks *call
 	}{
+		{&can.Blocks, blockByHash(head.Hash, withTxs)},
+		{&can.Logs, s.logCalls(inBlock(head.Hash), nobody)[0]},
+		{&can.RangeLogs, s.logCalls(inRange(head.Number, head.Number), nobody)[0]},
+		{&can.Receipts, receiptOf(head.Hash)}, // of no transaction: "null" shows that it knows the question
 		{&can.Safe, blockByTag(payment.TagSafe)},
 		{&can.Finalized, blockByTag(payment.TagFinalized)},
 		{&can.BlockReceipts, &call{method: "eth_getBlockReceipts", args: []any{head.Hash}}},
@@ -41,10 +47,10 @@ func (s *Source) Probe(ctx context.Context) (chain.Capabilities, error) {
 }
 
 // known tells whether a failure shows that the endpoint knows the question: there is no
-// such block yet, or the answer is too large this time. Whatever else it says, it did not do it.
+// such block yet, or the answer is too large this time, which that for logs is not. Whatever else it says, it did not do it.
 func known(method string, err error) bool {
 	if errors.Is(err, chain.ErrBlockUnknown) {
 		return method != methodTraceBlock
 	}
-	return errors.Is(err, chain.ErrTooLarge)
+	return errors.Is(err, chain.ErrTooLarge) && method != methodGetLogs
 }

@@ -34,7 +34,7 @@ func TestProbe(t *testing.T) {
 	}})
 	can, err := prober.Probe(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, chain.Capabilities{Safe: true, Finalized: true, Traces: true, BlockReceipts: true}, can)
+	require.Equal(t, all(), can)
 
 	nothing[`"finalized"`] = true // not yet
 	refusals[`"safe"`] = &chaintest.RPCError{Code: -32602, Message: "invalid argument 0: hex string without 0x prefix"}
@@ -42,7 +42,14 @@ func TestProbe(t *testing.T) {
 	refusals["debug_traceBlockByHash"] = &chaintest.RPCError{Code: -32000, Message: "not available on your plan"}
 	can, err = prober.Probe(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, chain.Capabilities{Finalized: true}, can)
+	require.Equal(t, chain.Capabilities{Blocks: true, Logs: true, RangeLogs: true, Receipts: true, Finalized: true}, can)
+	require.Empty(t, can.Lacks())
+
+	refusals["eth_getLogs"] = &chaintest.RPCError{Code: -32005, Message: "limit exceeded"} // always, as some public nodes do
+	refusals["eth_getTransactionReceipt"] = &chaintest.RPCError{Code: -32601, Message: "method not found"}
+	can, err = prober.Probe(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "the logs of a block, the logs of a range of blocks, receipts", can.Lacks())
 
 	refusals["eth_getBlockReceipts"] = &chaintest.RPCError{Code: 429, Message: "too many requests"}
 	_, err = prober.Probe(t.Context())
@@ -61,5 +68,11 @@ func TestProbeOfARealNode(t *testing.T) {
 	geth.Mine(t, chaintest.Native{To: chaintest.Account(1), Amount: 5})
 	can, err := geth.Source().(chain.Prober).Probe(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, chain.Capabilities{Safe: true, Finalized: true, Traces: true, BlockReceipts: true}, can)
+	require.Equal(t, all(), can)
+}
+
+func all() chain.Capabilities {
+	return chain.Capabilities{
+		Blocks: true, Logs: true, RangeLogs: true, Receipts: true, Safe: true, Finalized: true, Traces: true, BlockReceipts: true,
+	}
 }

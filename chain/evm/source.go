@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"sync"
-
-	"github.com/ethereum/go-ethereum/rpc"
+	"sync/atomic"
 
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/payment"
@@ -28,24 +25,24 @@ type Source struct {
 	ws    *url.URL // nil: no new heads
 	scrub *scrubber
 	topic word // of a Transfer
-	http  *http.Client
+
+	carrier carrier
+	closed  atomic.Bool
+	ids     atomic.Uint64 // given to calls so far
+	batches batchLimit
+	large   chan struct{} // holds a token while a large answer is held
 
 	anyInBlock, anyInRange gate // for the Transfers of every contract
 	traces                 gate
 	proofs                 gate
 	ladder                 ladder
-	batches                batchLimit
-
-	mu     sync.Mutex
-	client *rpc.Client // nil until first used
-	closed bool
 }
 
 // New checks the options and returns a source that connects when it is first
 // used. It returns an error for a URL that is none; the error does not quote it.
 func New(opts Options) (*Source, error) {
 	opts = opts.withDefaults()
-	s := &Source{opts: opts, topic: keccak([]byte(transferEvent))}
+	s := &Source{opts: opts, topic: keccak([]byte(transferEvent)), large: make(chan struct{}, 1)}
 	var err error
 	if s.url, err = parseURL(opts.URL); err != nil {
 		return nil, err
@@ -62,7 +59,10 @@ func New(opts Options) (*Source, error) {
 		s.ws = s.url
 	}
 	s.scrub = newScrubber(s.url, s.ws)
-	s.http = httpClient(opts)
+	s.carrier = &overWebSocket{url: s.url}
+	if !isWebSocket(s.url) {
+		s.carrier = newOverHTTP(s.url, opts.Transport)
+	}
 	s.anyInBlock.pause, s.anyInRange.pause, s.traces.pause = opts.Reprobe, opts.Reprobe, opts.Reprobe
 	for _, h := range s.ladder.habits() {
 		h.pause = opts.Reprobe
@@ -70,68 +70,10 @@ func New(opts Options) (*Source, error) {
 	return s, nil
 }
 
-func httpClient(opts Options) *http.Client {
-	next := opts.Transport
-	if next == nil {
-		next = http.DefaultTransport
-		if standard, ok := next.(*http.Transport); ok {
-			next = standard.Clone()
-		}
-	}
-	return &http.Client{
-		Transport: &guard{next: next, maxAnswer: opts.MaxAnswer},
-		// A redirect would carry the request, and a key in its path, elsewhere.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 // Close drops the connections. Calls fail afterwards.
 func (s *Source) Close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	if s.client != nil {
-		s.client.Close()
-	}
-	s.http.CloseIdleConnections()
-}
-
-// connect returns the client. Over HTTP that needs no connection; a WebSocket
-// client connects once here and reconnects by itself later.
-func (s *Source) connect(ctx context.Context) (*rpc.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("%w: source is closed", chain.ErrUnavailable)
-	}
-	if s.client != nil {
-		return s.client, nil
-	}
-	client, err := s.dial(ctx, s.url)
-	if err != nil {
-		return nil, err
-	}
-	s.client = client
-	return client, nil
-}
-
-func (s *Source) dial(ctx context.Context, u *url.URL) (*rpc.Client, error) {
-	client, err := rpc.DialOptions(ctx, u.String(),
-		rpc.WithHTTPClient(s.http),
-		rpc.WithWebsocketMessageSizeLimit(s.opts.MaxAnswer),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", transportError(err))
-	}
-	return client, nil
-}
-
-// call is one JSON-RPC call of a batch. A null answer leaves result as "null".
-type call struct {
-	method string
-	args   []any
-	result json.RawMessage
-	err    error
+	s.closed.Store(true)
+	s.carrier.close()
 }
 
 // ask is batch for calls that all have to succeed.
@@ -154,31 +96,6 @@ func firstError(calls []*call) error {
 	return nil
 }
 
-func (s *Source) send(ctx context.Context, calls []*call) error {
-	limited, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
-	client, err := s.connect(limited)
-	if err != nil {
-		return err
-	}
-	elems := make([]rpc.BatchElem, len(calls))
-	for i, c := range calls {
-		elems[i] = rpc.BatchElem{Method: c.method, Args: c.args, Result: &c.result}
-	}
-	if err := client.BatchCallContext(limited, elems); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return s.wholeBatch(calls[0].method, err)
-	}
-	for i, c := range calls {
-		if elems[i].Error != nil {
-			c.err = s.callError(c.method, elems[i].Error)
-		}
-	}
-	return nil
-}
-
 // malformed is the error for an answer that cannot be read.
 func (s *Source) malformed(method string, err error) error {
 	return fmt.Errorf("%s: %w: %s", method, chain.ErrMalformed, s.scrub.clean(err.Error()))
@@ -191,19 +108,40 @@ func inconsistent(format string, args ...any) error {
 // Identity implements chain.Source.
 func (s *Source) Identity(ctx context.Context) (chain.Identity, error) {
 	id := &call{method: "eth_chainId"}
-	genesis := blockByNumber(0, headersOnly)
-	if err := s.ask(ctx, id, genesis); err != nil {
+	first := blockByNumber(0, headersOnly)
+	if err := s.batch(ctx, s.opts.MaxBatch, id, first); err != nil {
 		return chain.Identity{}, err
+	}
+	if id.err != nil {
+		return chain.Identity{}, id.err
 	}
 	var chainID number
 	if err := json.Unmarshal(id.result, &chainID); err != nil || chainID == 0 {
 		return chain.Identity{}, s.malformed(id.method, errors.Join(err, errHex))
 	}
-	block, err := s.block(genesis)
-	if err != nil {
-		return chain.Identity{}, err
+	genesis, err := s.genesis(first)
+	return chain.Identity{ChainID: uint64(chainID), Genesis: genesis}, err
+}
+
+// genesis reads the hash of block 0. It is zero when the node says that it does not have it, in whatever words: it has others.
+func (s *Source) genesis(first *call) (payment.Hash, error) {
+	err := first.err
+	if err == nil {
+		var b *block
+		b, err = s.block(first)
+		switch {
+		case err == nil && b.ref.Number != 0:
+			return payment.Hash{}, inconsistent("asked for block 0, got %d", b.ref.Number)
+		case err == nil:
+			return b.ref.Hash, nil
+		}
 	}
-	return chain.Identity{ChainID: uint64(chainID), Genesis: block.ref.Hash}, nil
+	for _, without := range []chain.ReasonError{chain.ErrBlockUnknown, chain.ErrUnsupported, chain.ErrUnavailable} {
+		if errors.Is(err, without) {
+			return payment.Hash{}, nil
+		}
+	}
+	return payment.Hash{}, err
 }
 
 // Head implements chain.Source.

@@ -2,25 +2,13 @@ package evm
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
+	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
-	"unicode/utf8"
-
-	"github.com/sluicepay/sluice/chain"
 )
-
-// guard is the HTTP transport under the JSON-RPC client. It reads each answer to
-// its end, bounded, and turns what the client would misread or quote into errors of
-// this package: failed statuses, oversized answers, invalid UTF-8, and a single
-// error object as the answer to a batch.
-type guard struct {
-	next      http.RoundTripper
-	maxAnswer int64
-}
 
 // nodeError is an error that the node spelled out. Its text is a stranger's: it is
 // scrubbed before anybody sees it.
@@ -31,67 +19,64 @@ type nodeError struct {
 	after   time.Duration
 }
 
-func (e *nodeError) Error() string  { return e.message }
-func (e *nodeError) ErrorCode() int { return e.code }
+func (e *nodeError) Error() string { return e.message }
 
-// RoundTrip implements http.RoundTripper.
-func (g *guard) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := g.next.RoundTrip(request)
+// mostOfFailure bounds what is read of the body of a failed status.
+const mostOfFailure = 64 << 10
+
+// overHTTP carries requests by POST.
+type overHTTP struct {
+	url    string
+	client *http.Client
+}
+
+func newOverHTTP(u *url.URL, next http.RoundTripper) *overHTTP {
+	if next == nil {
+		next = http.DefaultTransport
+		if standard, ok := next.(*http.Transport); ok {
+			next = standard.Clone()
+		}
+	}
+	return &overHTTP{url: u.String(), client: &http.Client{
+		Transport: next,
+		// A redirect would carry the request, and a key in its path, elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+func (h *overHTTP) close() { h.client.CloseIdleConnections() }
+
+func (h *overHTTP) carry(ctx context.Context, body []byte, in *intake) ([]byte, error) {
+	asked, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	asked.Header.Set("Content-Type", "application/json")
+	asked.Header.Set("Accept", "application/json")
+	response, err := h.client.Do(asked)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }() // read to the end or given up: nothing to learn from it
-	body, err := io.ReadAll(io.LimitReader(response.Body, g.maxAnswer+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case int64(len(body)) > g.maxAnswer:
-		return nil, fmt.Errorf("%w: more than %d bytes", chain.ErrTooLarge, g.maxAnswer)
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return nil, failureOf(response)
 	}
-	if failure := failureOf(response, body); failure != nil {
-		return nil, failure
-	}
-	switch {
-	case len(body) == 0:
-		return nil, fmt.Errorf("%w: answer is empty", chain.ErrMalformed)
-	case !utf8.Valid(body):
-		return nil, fmt.Errorf("%w: answer is not UTF-8", chain.ErrMalformed)
-	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	return response, nil
+	return in.read(ctx, response.Body)
 }
 
-// CloseIdleConnections passes http.Client.CloseIdleConnections on.
-func (g *guard) CloseIdleConnections() {
-	if closer, ok := g.next.(interface{ CloseIdleConnections() }); ok {
-		closer.CloseIdleConnections()
+// failureOf reads a failed status, with the first error that its body holds, if any.
+func failureOf(response *http.Response) *nodeError {
+	failure := &nodeError{}
+	body, _ := io.ReadAll(io.LimitReader(response.Body, mostOfFailure)) // the status says enough
+	answers, _ := parse(body)
+	for i := range answers {
+		if found := answers[i].failure(); found != nil {
+			failure = found
+			break
+		}
 	}
-}
-
-// failureOf returns the error that an HTTP answer as a whole is, or nil when it is
-// the array that a batch is answered with.
-func failureOf(response *http.Response, body []byte) error {
-	failure := &nodeError{after: retryAfter(response.Header.Get("Retry-After"), time.Now())}
-	failed := response.StatusCode < 200 || response.StatusCode > 299
-	if failed {
-		failure.status = response.StatusCode
-	}
-	var answer struct {
-		Error *struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	trimmed := bytes.TrimSpace(body)
-	isObject := len(trimmed) > 0 && trimmed[0] == '{'
-	if isObject && json.Unmarshal(trimmed, &answer) == nil && answer.Error != nil {
-		failure.code, failure.message = answer.Error.Code, answer.Error.Message
-		return failure
-	}
-	if failed {
-		return failure
-	}
-	return nil
+	failure.status, failure.after = response.StatusCode, retryAfter(response.Header.Get("Retry-After"), time.Now())
+	return failure
 }
 
 // retryAfter reads the header, seconds or a date; 0 when it says nothing useful.

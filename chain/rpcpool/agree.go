@@ -134,7 +134,7 @@ func (h hearing) evidence() payment.Evidence {
 // opinion asks one operator that was not asked yet; one that the block was not read from, if there is a choice.
 func (p *Pool) opinion(ctx context.Context, inclusion chain.Inclusion, demand chain.Demand, asked map[string]bool) (opinion, error) {
 	q := p.questionOf(heavy, inclusion.BlockHash)
-	q.number, q.cost, q.skip = &inclusion.BlockNumber, 5, maps.Clone(asked)
+	q.number, q.cost, q.skip, q.needs = &inclusion.BlockNumber, 5, maps.Clone(asked), []chain.Need{chain.NeedReceipts}
 	p.mu.Lock()
 	if holders := p.pins.holders(inclusion.BlockHash); len(holders) > 0 {
 		q.avoid = holders[len(holders)-1].Operator

@@ -46,6 +46,7 @@ type question struct {
 	hash   *payment.Hash // the block that it is about
 	size   uint64        // of a range
 	traces bool
+	needs  []chain.Need
 	avoid  string          // an operator that comes after the others
 	skip   map[string]bool // operators that are not asked
 	only   string          // the only operator that is asked, if set
@@ -98,7 +99,7 @@ func goesOn(ctx context.Context, err error) bool {
 		return false
 	}
 	switch verdictOf(err) {
-	case verdictBroken, verdictLimited, verdictForeign, verdictRefused, verdictUnknown:
+	case verdictBroken, verdictLimited, verdictForeign, verdictRefused, verdictOversized, verdictUnknown:
 		return true
 	default:
 		return false
@@ -184,6 +185,7 @@ func (c *core) begin(m *member, cost int, now time.Time) {
 
 // What speaks against asking an endpoint, worst first. Each weighs more than all below it together.
 const (
+	cannot    = 1 << 8 // it lacks what the question needs, as far as was found: asked when nobody else answers
 	onTrial   = 1 << 7 // its breaker waits for one question to decide
 	isBehind  = 1 << 6 // its head is below the block
 	isOff     = 1 << 5 // its head does not count, too low or far beyond the others, or it often fails
@@ -201,9 +203,10 @@ func (c *core) objections(m *member, q question, now time.Time) int {
 			sum += weight
 		}
 	}
+	add(cannot, slices.ContainsFunc(q.needs, func(n chain.Need) bool { return m.can[n] == unable }))
 	add(onTrial, m.breaker.state(now) == BreakerHalfOpen)
 	add(isBehind, q.number != nil && !m.has(*q.number))
-	add(isOff, m.lagging || m.ahead || m.score.failing >= oftenFails)
+	add(isOff, m.lagging || m.ahead || m.score.failing >= oftenFails || q.effort == heavy && m.flooded(now))
 	add(isAvoided, q.avoid != "" && m.Operator == q.avoid)
 	add(noTraces, q.traces && m.traces == unable)
 	add(maybe, q.traces && m.traces == untried)
@@ -288,6 +291,8 @@ func (c *core) draw(members []*member) *member {
 func call[R any](ctx context.Context, c *core, m *member, q question, do func(context.Context, *member) (R, error)) (R, error) {
 	limited, cancel := context.WithTimeout(ctx, time.Duration(q.effort))
 	defer cancel()
+	limited, whole := chain.WithQuestion(limited)
+	defer whole.End()
 	var answer R
 	err := c.identify(limited, m)
 	started := c.now()

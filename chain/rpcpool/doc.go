@@ -46,8 +46,12 @@
 //     then for longer up to 15 s. Then one question is let through, and decides.
 //   - 429 and its kin: the endpoint is left alone for as long as it asks for, and afterwards asked less often, until it does
 //     not refuse any more.
-//   - Another chain id or genesis block: the endpoint is not used, and looked at again every minute. Which chain an endpoint
-//     is on is asked before its first use, after a failure, and now and then.
+//   - Another chain id, genesis block, or recorded block where it does not show the genesis block: the endpoint is not used,
+//     and looked at again every minute. Which chain an endpoint is on is asked before its first use, after a failure, and
+//     now and then.
+//   - Something that watching needs is refused when it is probed: the endpoint is asked for it when nobody else answers.
+//   - An answer larger than may be: it comes after others for large questions for ten minutes; for small ones it counts
+//     as broken.
 //   - Every endpoint fails: the error of the last one that was asked. None may be asked: chain.ErrUnavailable or
 //     chain.ErrRateLimited with the time until one may.
 //

@@ -12,14 +12,15 @@ import (
 type verdict uint8
 
 const (
-	verdictFine    verdict = iota // it answered, or the question was at fault
-	verdictEnded                  // whoever asked gave up
-	verdictBroken                 // it failed: count it
-	verdictForeign                // it is on another chain
-	verdictLimited                // it wants to be asked less often
-	verdictRefused                // it cannot, or will not, answer this one
-	verdictUnknown                // it has no such block
-	verdictMoved                  // its answers belong to different chains: somebody else may be calmer
+	verdictFine      verdict = iota // it answered, or the question was at fault
+	verdictEnded                    // whoever asked gave up
+	verdictBroken                   // it failed: count it
+	verdictForeign                  // it is on another chain
+	verdictLimited                  // it wants to be asked less often
+	verdictRefused                  // it cannot, or will not, answer this one
+	verdictUnknown                  // it has no such block
+	verdictOversized                // its answer was larger than may be
+	verdictMoved                    // its answers belong to different chains: somebody else may be calmer
 )
 
 // verdictOf reads an error of an endpoint.
@@ -42,8 +43,10 @@ func verdictOf(err error) verdict {
 		return verdictForeign
 	case chain.ErrRateLimited:
 		return verdictLimited
-	case chain.ErrUnsupported, chain.ErrRangeTooLarge, chain.ErrTooLarge, chain.ErrReceiptMissing:
+	case chain.ErrUnsupported, chain.ErrRangeTooLarge, chain.ErrReceiptMissing:
 		return verdictRefused
+	case chain.ErrTooLarge:
+		return verdictOversized
 	case chain.ErrBlockUnknown:
 		return verdictUnknown
 	case chain.ErrReorged:
@@ -83,6 +86,19 @@ func (c *core) learn(ctx context.Context, m *member, q question, took time.Durat
 		m.score.failed()
 		c.lost(m, q)
 		c.leave(m)
+	case verdictOversized:
+		// An honest block may be too large to be sent; a header is not.
+		m.score.failed()
+		if q.effort == heavy {
+			m.breaker.abandoned()
+			m.flood = now
+		} else {
+			opened = m.breaker.failed(now)
+		}
+		c.leave(m)
+		if q.size > 0 {
+			m.ranged(q.size, true, now)
+		}
 	default:
 		if v == verdictUnknown && q.hash != nil && c.pins.claims(*q.hash, m) {
 			// It holds a block whose parent it does not know: one of the two answers was made up.
@@ -108,6 +124,9 @@ func (c *core) learn(ctx context.Context, m *member, q question, took time.Durat
 
 // note keeps what an answer tells beyond that it came.
 func (c *core) note(m *member, q question, v verdict, took time.Duration, err error, now time.Time) {
+	if err == nil {
+		m.did(q.needs)
+	}
 	switch {
 	case err == nil && q.effort == light:
 		m.score.took(took)

@@ -2,6 +2,7 @@ package rpcpool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,15 +69,17 @@ type member struct {
 	caps     chain.Capabilities
 	traces   capability
 	tags     map[payment.Tag]capability
+	can      map[chain.Need]capability
 	accepted uint64 // the largest range that it answered
 	refused  uint64 // the smallest range that it refused lately; 0: none
 	refusal  time.Time
+	flood    time.Time // when it last answered with more than may be
 	requests uint64
 	errors   map[string]uint64 // by reason
 }
 
 func newMember(given Member) *member {
-	return &member{Member: given, gone: make(chan struct{}), tags: map[payment.Tag]capability{}, errors: map[string]uint64{}}
+	return &member{Member: given, gone: make(chan struct{}), tags: map[payment.Tag]capability{}, can: map[chain.Need]capability{}, errors: map[string]uint64{}}
 }
 
 // tell notes what the member says about its newest block. A head far below the highest one, more than slack blocks, takes
@@ -104,6 +107,11 @@ func (m *member) has(number uint64) bool { return m.risen.IsZero() || m.head.Num
 // rangeForgotten is after how long a refused range is tried again.
 const rangeForgotten = 10 * time.Minute
 
+// flooded tells whether the member has lately answered with more than may be: others are asked for what is large.
+func (m *member) flooded(now time.Time) bool {
+	return !m.flood.IsZero() && now.Sub(m.flood) < rangeForgotten
+}
+
 // refuses tells whether the member has lately refused a range of this size.
 func (m *member) refuses(size uint64, now time.Time) bool {
 	return m.refused > 0 && size >= m.refused && now.Sub(m.refusal) < rangeForgotten
@@ -122,11 +130,18 @@ func (m *member) ranged(size uint64, refused bool, now time.Time) {
 	}
 }
 
-// identify makes sure that a member is on the wanted chain. Where no genesis block is wanted, that of the endpoint that
-// answers first is.
+// recheckUnsure is after how long an endpoint is asked again that there was nothing to recognize by.
+const recheckUnsure = time.Minute
+
+// identify makes sure that a member is on the wanted chain: it has the chain id, and the genesis block or another block that
+// is known. Where no genesis block is wanted, that of the endpoint that shows one first is.
 func (c *core) identify(ctx context.Context, m *member) error {
 	c.mu.Lock()
-	known := !m.known.IsZero() && c.now().Sub(m.known) < recheck
+	now, want := c.now(), c.config
+	if want.Identity.Genesis.IsZero() {
+		want.Identity.Genesis = c.genesis
+	}
+	known := !m.known.IsZero() && now.Sub(m.known) < recheck
 	c.mu.Unlock()
 	if known {
 		return nil
@@ -135,16 +150,28 @@ func (c *core) identify(ctx context.Context, m *member) error {
 	if err != nil {
 		return err
 	}
+	sure := !want.Identity.Genesis.IsZero() && got.Genesis == want.Identity.Genesis
+	switch {
+	case got.ChainID != want.Identity.ChainID:
+		err = fmt.Errorf("%w: chain id %d instead of %d", chain.ErrWrongChain, got.ChainID, want.Identity.ChainID)
+	case sure:
+	case !want.Identity.Genesis.IsZero() && !got.Genesis.IsZero():
+		err = fmt.Errorf("%w: another genesis block", chain.ErrWrongChain)
+	default:
+		sure, err = chain.Recognize(ctx, want.Known, m.HeaderByNumber)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	want := c.config.Identity
-	if want.Genesis.IsZero() {
-		want.Genesis = c.genesis
+	if err != nil {
+		m.known, m.foreign = time.Time{}, errors.Is(err, chain.ErrWrongChain)
+		return err
 	}
-	if got.ChainID != want.ChainID || !want.Genesis.IsZero() && got.Genesis != want.Genesis {
-		m.known, m.foreign = time.Time{}, true
-		return fmt.Errorf("%w: chain id %d instead of %d, or another genesis block", chain.ErrWrongChain, got.ChainID, want.ChainID)
+	m.known, m.foreign = now, false
+	if c.genesis.IsZero() {
+		c.genesis = got.Genesis
 	}
-	m.known, m.foreign, c.genesis = c.now(), false, got.Genesis
+	if !sure && got.Genesis.IsZero() {
+		m.known = now.Add(recheckUnsure - recheck)
+	}
 	return nil
 }

@@ -37,8 +37,11 @@ type Options struct {
 
 // Config is what the endpoints have in common.
 type Config struct {
-	// Identity is the chain that they are meant to be on. A zero Genesis takes that of the first one that answers.
-	Identity  chain.Identity
+	// Identity is the chain that they are meant to be on. A zero Genesis takes that of the first one that shows any.
+	Identity chain.Identity
+	// Known are blocks of that chain, those first that nodes are likeliest to have: by them a node is recognized that does
+	// not show block 0.
+	Known     []payment.BlockRef
 	BlockTime time.Duration
 }
 
@@ -228,7 +231,7 @@ func (p *Pool) HeaderByHash(ctx context.Context, hash payment.Hash) (payment.Blo
 // asked as well; a block without them is better than none.
 func (p *Pool) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
 	q := p.questionOf(heavy, hash)
-	q.traces, q.cost = filter.Traces, 2
+	q.traces, q.cost, q.needs = filter.Traces, 2, needsOf(filter, chain.NeedLogs)
 	var untraced *chain.Block
 	block, err := ask(ctx, p, q, func(ctx context.Context, m *member) (chain.Block, error) {
 		block, err := m.BlockByHash(ctx, hash, filter)
@@ -248,12 +251,24 @@ func (p *Pool) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.
 	return block, err
 }
 
+// needsOf is what it takes to read a filter: blocks with their transactions, or logs in one way.
+func needsOf(filter chain.Filter, logs chain.Need) []chain.Need {
+	var needs []chain.Need
+	if filter.Native || filter.Traces {
+		needs = append(needs, chain.NeedBlocks)
+	}
+	if filter.AnyToken || len(filter.Tokens) > 0 {
+		needs = append(needs, logs)
+	}
+	return needs
+}
+
 // Range implements chain.Source.
 func (p *Pool) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
 	size := to - min(from, to) + 1
 	q := p.question(heavy)
 	q.number, q.size, q.traces = &to, size, filter.Traces
-	q.cost = int(min(size, 1<<20)) + 1
+	q.cost, q.needs = int(min(size, 1<<20))+1, needsOf(filter, chain.NeedRangeLogs)
 	return ask(ctx, p, q, func(ctx context.Context, m *member) ([]chain.Block, error) {
 		return p.upTo(ctx, m, to, func() ([]chain.Block, error) { return m.Range(ctx, from, to, filter) })
 	})
@@ -264,7 +279,7 @@ func (p *Pool) BlocksByHash(ctx context.Context, from, to uint64, filter chain.F
 	size := to - min(from, to) + 1
 	q := p.question(heavy)
 	q.number, q.traces = &to, filter.Traces
-	q.cost = 2*int(min(size, 1<<20)) + 1
+	q.cost, q.needs = 2*int(min(size, 1<<20))+1, needsOf(filter, chain.NeedLogs)
 	return ask(ctx, p, q, func(ctx context.Context, m *member) ([]chain.Block, error) {
 		return p.upTo(ctx, m, to, func() ([]chain.Block, error) { return m.BlocksByHash(ctx, from, to, filter) })
 	})
@@ -285,7 +300,7 @@ func (p *Pool) upTo(ctx context.Context, m *member, to uint64, read func() ([]ch
 // Resolve implements chain.Source.
 func (p *Pool) Resolve(ctx context.Context, block payment.BlockRef, candidates []chain.Candidate) ([]chain.Candidate, error) {
 	q := p.questionOf(heavy, block.Hash)
-	q.number, q.cost = &block.Number, len(candidates)
+	q.number, q.cost, q.needs = &block.Number, len(candidates), []chain.Need{chain.NeedReceipts}
 	return ask(ctx, p, q, func(ctx context.Context, m *member) ([]chain.Candidate, error) {
 		return m.Resolve(ctx, block, candidates)
 	})

@@ -27,6 +27,7 @@ type rig struct {
 
 	fakes []*chaintest.Fake
 	gates []*gate
+	all   []rpcpool.Member
 	log   *bytes.Buffer
 
 	mu     sync.Mutex
@@ -40,21 +41,23 @@ type rig struct {
 func newRig(t *testing.T, operators ...string) *rig {
 	t.Helper()
 	r := &rig{T: t, time: time.Unix(1_700_000_000, 0), log: &bytes.Buffer{}}
-	var members []rpcpool.Member
 	for i, operator := range operators {
 		fake := chaintest.NewFake(t, nil)
 		g := newGate(t, fake.URL())
 		r.fakes, r.gates = append(r.fakes, fake), append(r.gates, g)
-		members = append(members, rpcpool.Member{Endpoint: g, Key: [32]byte{byte(i)}, ID: int64(i), Operator: operator, Weight: 100})
+		r.all = append(r.all, rpcpool.Member{Endpoint: g, Key: [32]byte{byte(i)}, ID: int64(i), Operator: operator, Weight: 100})
 	}
 	r.Pool = rpcpool.New(rpcpool.Options{
 		Chain: "dev", Log: slog.New(slog.NewTextHandler(r.log, nil)), Now: r.now, Wait: r.wait,
 		Draw: func(n int64) int64 { return r.draw % n },
 	})
 	t.Cleanup(r.Close)
-	r.Set(config(), members)
+	r.Set(config(), r.members())
 	return r
 }
+
+// members are those that the pool began with.
+func (r *rig) members() []rpcpool.Member { return r.all }
 
 func config() rpcpool.Config {
 	return rpcpool.Config{Identity: chain.Identity{ChainID: 1337}, BlockTime: blockTime}

@@ -37,9 +37,10 @@ type EndpointStats struct {
 	Latency  time.Duration
 	Requests uint64            // questions, each of which may be several calls
 	Errors   map[string]uint64 // by chain.Reason
-	// Capabilities were found out at Probed; zero: not yet.
+	// Capabilities were found out at Probed; zero: not yet. Lacks says what watching needs and it cannot do, "" for nothing.
 	Capabilities chain.Capabilities
 	Probed       time.Time
+	Lacks        string
 	// LargestRange is the largest range, in blocks, that it answered.
 	LargestRange uint64
 }
@@ -59,6 +60,9 @@ func (c *core) Stats() Stats {
 			ID: m.ID, Operator: m.Operator, Primary: m == c.primary, Breaker: m.breaker.state(now), Foreign: m.foreign,
 			Rate: m.budget.rate, Head: m.head.Number, Latency: m.score.latency, Requests: m.requests, Errors: maps.Clone(m.errors),
 			Capabilities: caps, Probed: m.probed, LargestRange: m.accepted,
+		}
+		if !m.probed.IsZero() {
+			s.Lacks = caps.Lacks()
 		}
 		if now.Before(m.budget.blocked) {
 			s.Limited = m.budget.blocked

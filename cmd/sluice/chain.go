@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluicepay/sluice/chain/evm"
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -60,7 +59,7 @@ type chainEnable struct {
 	audited
 }
 
-// Run asks every node which chain it is before anything is written. The catalogue's tokens and tiers come last: what cannot be had is left
+// Run asks every node which chain it is and what it can do before anything is written. The catalogue's tokens and tiers come last: what cannot be had is left
 // out, and the chain is enabled all the same; the same command again does what is missing, and nothing else.
 func (e chainEnable) Run(ctx context.Context, c console) error {
 	if err := e.check(); err != nil {
@@ -71,7 +70,11 @@ func (e chainEnable) Run(ctx context.Context, c console) error {
 		if err != nil {
 			return err
 		}
-		genesis, head, err := e.askNodes(ctx, plan.chain)
+		known, err := a.db.KnownBlocks(ctx, e.Name)
+		if err != nil {
+			return err
+		}
+		genesis, head, err := e.askNodes(ctx, c, plan.chain, known)
 		if err != nil {
 			return err
 		}
@@ -105,49 +108,6 @@ func (e chainEnable) check() error {
 		return &exitError{code: 2, message: "--finality-tag is safe, finalized or empty"}
 	}
 	return nil
-}
-
-// askNodes returns the genesis that all nodes agree on and the newest block that all have. Errors name a node by its position: its URL may hold a
-// key.
-func (e chainEnable) askNodes(ctx context.Context, want store.Chain) (genesis payment.Hash, head payment.BlockRef, err error) {
-	for i, url := range e.RPC {
-		found, newest, err := askNode(ctx, url, want)
-		switch {
-		case err != nil:
-			return genesis, head, fmt.Errorf("--rpc number %d %w", i+1, err)
-		case i > 0 && found != genesis:
-			return genesis, head, fmt.Errorf("--rpc number %d has another genesis block than the first", i+1)
-		}
-		genesis = found
-		if i == 0 || newest.Number < head.Number { // a node that is wrong must not set the start where the chain will not come
-			head = newest
-		}
-	}
-	return genesis, head, nil
-}
-
-// askNode asks one node who it is and whether it knows what the policy names.
-func askNode(ctx context.Context, url string, want store.Chain) (genesis payment.Hash, head payment.BlockRef, err error) {
-	source, err := evm.New(evm.Options{URL: url})
-	if err != nil {
-		return genesis, head, err
-	}
-	defer source.Close()
-	identity, err := source.Identity(ctx)
-	if err == nil && identity.ChainID != want.ChainID {
-		return genesis, head, fmt.Errorf("is on chain id %d, not %d", identity.ChainID, want.ChainID)
-	}
-	head, headErr := source.Head(ctx, payment.TagNone)
-	if err := errors.Join(err, headErr); err != nil {
-		return genesis, head, fmt.Errorf("does not answer: %w", err)
-	}
-	if want.Policy.Tag != payment.TagNone {
-		if _, err := source.Head(ctx, want.Policy.Tag); err != nil {
-			return genesis, head, fmt.Errorf("does not know the tag %s; say what to wait for with --confirmations and --finality-tag: %w",
-				want.Policy.Tag, err)
-		}
-	}
-	return identity.Genesis, head, nil
 }
 
 func (e chainEnable) endpoints(keys *seal.Keyring, operators []string) []store.RPCEndpoint {

@@ -193,6 +193,7 @@ func (h *history) begin() {
 		id := h.chains.Add(1)
 		n := newNode(h.t, fmt.Sprintf("c%d", id), id, h.draw("operators", 1, 2))
 		n.confirmations, n.horizon = uint64(h.draw("confirmations", 1, 4)), uint64(h.draw("horizon", 4, 8))
+		h.prune(n)
 		h.distrust(n)
 		if h.often("short ranges", 50) {
 			n.short = h.draw("nodes with short ranges", 1, len(n.fakes))

@@ -32,6 +32,9 @@ type node struct {
 	// fakes are nodes of different operators. They hold the same chain.
 	fakes  []*chaintest.Fake
 	source activities.Source
+	// pools are those of source and judge, when there are any, and members what they hold.
+	pools   []*rpcpool.Pool
+	members []rpcpool.Member
 	// judge is the same nodes as another process sees them, which settles and does not know who told of what.
 	judge  activities.Source
 	tokens []payment.Address // contracts; the product may not know them yet
@@ -109,25 +112,24 @@ func newNode(t *testing.T, name string, id uint64, operators int) *node {
 	for i := range 3 {
 		n.tokens = append(n.tokens, made("token", id, uint64(i)))
 	}
-	var members []rpcpool.Member
 	for i := range operators {
 		fake := chaintest.NewLocalFake(id)
 		fake.ServeBlockReceipts()
 		source, err := evm.New(evm.Options{URL: "http://node.invalid", Transport: fake, Reprobe: 1})
 		require.NoError(t, err)
 		n.fakes = append(n.fakes, fake)
-		members = append(members, rpcpool.Member{Endpoint: source, Key: [32]byte{byte(i)}, ID: int64(i), Operator: fmt.Sprint("operator ", i), Weight: 100})
+		n.members = append(n.members, rpcpool.Member{Endpoint: source, Key: [32]byte{byte(i)}, ID: int64(i), Operator: fmt.Sprint("operator ", i), Weight: 100})
 		n.source, n.judge = source, source
 	}
 	if operators > 1 {
-		n.source, n.judge = n.pool(t, members), n.pool(t, members)
+		n.source, n.judge = n.pool(t), n.pool(t)
 	}
 	n.remember(n.fakes[0].Head(), nil)
 	return n
 }
 
 // pool makes a pool of one process.
-func (n *node) pool(t *testing.T, members []rpcpool.Member) *rpcpool.Pool {
+func (n *node) pool(t *testing.T) *rpcpool.Pool {
 	t.Helper()
 	start := time.Unix(1_700_000_000, 0)
 	pool := rpcpool.New(rpcpool.Options{
@@ -140,8 +142,35 @@ func (n *node) pool(t *testing.T, members []rpcpool.Member) *rpcpool.Pool {
 		Draw: func(most int64) int64 { return n.lots.draw(most) },
 	})
 	t.Cleanup(pool.Close)
-	pool.Set(rpcpool.Config{Identity: chain.Identity{ChainID: n.id}, BlockTime: patient}, members)
+	n.pools = append(n.pools, pool)
+	n.tell(pool)
 	return pool
+}
+
+// tell tells a pool of a block that is recorded for good, as the store does: some nodes have no block 0 to be recognized by.
+func (n *node) tell(pool *rpcpool.Pool) {
+	config := rpcpool.Config{Identity: chain.Identity{ChainID: n.id}, BlockTime: patient}
+	if n.floor > 0 {
+		b := n.canonical[n.floor]
+		hash, _ := payment.ParseHash(b.ID)
+		config.Known = []payment.BlockRef{{Number: b.Number, Hash: hash}}
+	}
+	pool.Set(config, n.members)
+}
+
+// prune takes block 0 from some of the nodes.
+func (h *history) prune(n *node) {
+	for _, fake := range n.fakes {
+		switch h.draw("pruned", 0, 3) {
+		case 0:
+			fake.Prune(1, nil)
+		case 1:
+			fake.Prune(1, &chaintest.RPCError{Code: 4444, Message: "pruned history unavailable"})
+		default:
+			continue
+		}
+		h.tally.add("node without block 0", 1)
+	}
 }
 
 // everywhere does the same to every node.

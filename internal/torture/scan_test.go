@@ -111,6 +111,9 @@ func (h *history) scan(n *node, f scanFault) {
 			fake.SetFaults(chaintest.Faults{})
 		}
 	}()
+	for _, pool := range n.pools {
+		n.tell(pool)
+	}
 	if n.forked {
 		n.awake(h.ctx)
 	}

@@ -31,7 +31,7 @@ func expected() []string {
 		"event order.paid_late", "event order.overpaid", "event payment.reversed", "event payment.late", "event payment.mismatched",
 		"label underpaid", "label overpaid", "label late", "label manual", "label wrong_asset", "label wrong_network", "label reversed",
 		"kept dust", "kept held", "kept available", "rollback", "rescan", "quarantine", "commit unheard", "connection lost", "scanner killed",
-		"race", "restored", "stale", "lie",
+		"race", "restored", "stale", "lie", "node without block 0",
 		"decided release", "decided hold", "decided close", "decided retry", "decided again",
 		"review late", "review closed_order", "review wrong_asset", "review reversal", "review held", "review stuck", "review deposit",
 		"review resolved with release", "review resolved with hold", "review resolved with close",

@@ -102,3 +102,16 @@ SELECT number, hash, block_time FROM (
 -- name: BlockKnown :one
 SELECT (EXISTS (SELECT FROM recorded_marks m WHERE m.chain = @chain AND m.number = @number AND m.hash = @hash)
      OR EXISTS (SELECT FROM inclusions i WHERE i.chain = @chain AND i.canonical AND i.block_number = @number AND i.block_hash = @hash))::boolean;
+
+-- name: KnownBlocks :many
+-- A few recorded blocks to recognize a node of the chain by: the lowest within the horizon, which every node has that is not far behind
+-- and no usual reorganisation takes back; the newest; and others, far apart.
+SELECT number, hash FROM (
+  (SELECT 1 AS place, b.number, b.hash FROM chain_blocks b WHERE b.chain = @chain ORDER BY b.number LIMIT 1)
+  UNION ALL
+  (SELECT 2, b.number, b.hash FROM chain_blocks b WHERE b.chain = @chain ORDER BY b.number DESC LIMIT 1)
+  UNION ALL
+  (SELECT 3, m.number, m.hash FROM recorded_marks m WHERE m.chain = @chain ORDER BY m.number DESC LIMIT 2)
+  UNION ALL
+  (SELECT 4, m.number, m.hash FROM recorded_marks m WHERE m.chain = @chain ORDER BY m.number LIMIT 1)) AS known
+ GROUP BY number, hash ORDER BY min(place), number DESC;

@@ -95,6 +95,45 @@ func (q *Queries) CutSecondLook(ctx context.Context, arg CutSecondLookParams) er
 	return err
 }
 
+const knownBlocks = `-- name: KnownBlocks :many
+SELECT number, hash FROM (
+  (SELECT 1 AS place, b.number, b.hash FROM chain_blocks b WHERE b.chain = $1 ORDER BY b.number LIMIT 1)
+  UNION ALL
+  (SELECT 2, b.number, b.hash FROM chain_blocks b WHERE b.chain = $1 ORDER BY b.number DESC LIMIT 1)
+  UNION ALL
+  (SELECT 3, m.number, m.hash FROM recorded_marks m WHERE m.chain = $1 ORDER BY m.number DESC LIMIT 2)
+  UNION ALL
+  (SELECT 4, m.number, m.hash FROM recorded_marks m WHERE m.chain = $1 ORDER BY m.number LIMIT 1)) AS known
+ GROUP BY number, hash ORDER BY min(place), number DESC
+`
+
+type KnownBlocksRow struct {
+	Number int64
+	Hash   []byte
+}
+
+// A few recorded blocks to recognize a node of the chain by: the lowest within the horizon, which every node has that is not far behind
+// and no usual reorganisation takes back; the newest; and others, far apart.
+func (q *Queries) KnownBlocks(ctx context.Context, chain string) ([]KnownBlocksRow, error) {
+	rows, err := q.db.Query(ctx, knownBlocks, chain)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []KnownBlocksRow
+	for rows.Next() {
+		var i KnownBlocksRow
+		if err := rows.Scan(&i.Number, &i.Hash); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lookAgainLater = `-- name: LookAgainLater :exec
 UPDATE second_looks s SET blocks = s.blocks - int8multirange(int8range($1::bigint, $2::bigint, '[]'))
   FROM rescans r
