@@ -26,6 +26,9 @@ func (r *Recorder) Record(ctx context.Context, s ScanSession, batch Batch) (Reco
 	}
 	var recorded Recorded
 	err := r.db.tx(ctx, func(ctx context.Context, t txn) error {
+		if err := t.believe(ctx, s.Chain, &batch, false); err != nil {
+			return err
+		}
 		turn, err := t.advance(ctx, s, batch)
 		if errors.Is(err, errRecordedAlready) {
 			recorded, err = t.recount(ctx, s, batch)
@@ -67,6 +70,9 @@ func (r *Recorder) RecordRescan(ctx context.Context, s ScanSession, rescan OpenR
 			return err
 		}
 		if err := t.matchesMemory(ctx, turn, batch); err != nil {
+			return err
+		}
+		if err := t.believe(ctx, s.Chain, &batch, true); err != nil {
 			return err
 		}
 		if batch.quorum, err = t.quorum(ctx, s.Chain, rescan, batch); err != nil {
@@ -180,6 +186,9 @@ func (t txn) remember(ctx context.Context, turn chainTurn, batch Batch) error {
 func (r *Recorder) Quarantine(ctx context.Context, s ScanSession, block payment.BlockRef, reason string) error {
 	batch := Batch{Blocks: []SeenBlock{{BlockRef: block}}}
 	return r.db.tx(ctx, func(ctx context.Context, t txn) error {
+		if err := t.believe(ctx, s.Chain, &batch, false); err != nil {
+			return err
+		}
 		turn, err := t.advance(ctx, s, batch)
 		if errors.Is(err, errRecordedAlready) {
 			return nil

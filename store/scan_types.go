@@ -106,7 +106,9 @@ type Batch struct {
 	// Alone: the chain has one operator only.
 	Alone bool
 
-	quorum int // how many views refute what was recorded; 0: none do
+	quorum int        // how many views refute what was recorded; 0: none do
+	now    time.Time  // of the recording transaction; see believe
+	held   []heldTime // what was said of blocks' times and is not believed
 }
 
 // View is the blocks of a batch as one operator shows them.

@@ -33,6 +33,7 @@ type Source struct {
 	anyInBlock, anyInRange gate // for the Transfers of every contract
 	traces                 gate
 	proofs                 gate
+	headers                headerProofs
 	batches                batchLimit
 
 	mu     sync.Mutex
@@ -62,7 +63,7 @@ func New(opts Options) (*Source, error) {
 	}
 	s.scrub = newScrubber(s.url, s.ws)
 	s.http = httpClient(opts)
-	s.anyInBlock.pause, s.anyInRange.pause, s.traces.pause = opts.Reprobe, opts.Reprobe, opts.Reprobe
+	s.anyInBlock.pause, s.anyInRange.pause, s.traces.pause, s.headers.pause = opts.Reprobe, opts.Reprobe, opts.Reprobe, opts.Reprobe
 	return s, nil
 }
 
