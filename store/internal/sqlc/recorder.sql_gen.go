@@ -118,6 +118,20 @@ func (q *Queries) ClearCursor(ctx context.Context, chain string) error {
 	return err
 }
 
+const countTimesHeld = `-- name: CountTimesHeld :exec
+UPDATE cursors SET times_held = times_held + $1::bigint WHERE chain = $2
+`
+
+type CountTimesHeldParams struct {
+	N     int64
+	Chain string
+}
+
+func (q *Queries) CountTimesHeld(ctx context.Context, arg CountTimesHeldParams) error {
+	_, err := q.db.Exec(ctx, countTimesHeld, arg.N, arg.Chain)
+	return err
+}
+
 const cutChainBlocks = `-- name: CutChainBlocks :exec
 DELETE FROM chain_blocks WHERE chain = $1 AND number > $2
 `
@@ -880,6 +894,50 @@ func (q *Queries) SetCursor(ctx context.Context, arg SetCursorParams) error {
 	return err
 }
 
+const timesAround = `-- name: TimesAround :one
+SELECT now()::timestamptz AS now,
+       COALESCE((SELECT k.block_time FROM (
+          (SELECT b.number, b.block_time FROM chain_blocks b
+            WHERE b.chain = cur.chain AND b.number < $1::bigint ORDER BY b.number DESC LIMIT 1)
+          UNION ALL
+          (SELECT m.number, m.block_time FROM recorded_marks m
+            WHERE m.chain = cur.chain AND m.number < $1::bigint ORDER BY m.number DESC LIMIT 1)
+          UNION ALL
+          SELECT cur.block_number, cur.block_time WHERE cur.block_number < $1::bigint) k
+         ORDER BY k.number DESC LIMIT 1), '0001-01-01 00:00:00+00')::timestamptz AS below,
+       COALESCE((SELECT k.block_time FROM (
+          (SELECT b.number, b.block_time FROM chain_blocks b
+            WHERE b.chain = cur.chain AND b.number > $2::bigint ORDER BY b.number LIMIT 1)
+          UNION ALL
+          (SELECT m.number, m.block_time FROM recorded_marks m
+            WHERE m.chain = cur.chain AND m.number > $2::bigint ORDER BY m.number LIMIT 1)
+          UNION ALL
+          SELECT cur.block_number, cur.block_time WHERE cur.block_number > $2::bigint) k
+         ORDER BY k.number LIMIT 1), '9999-12-31 00:00:00+00')::timestamptz AS above
+  FROM cursors cur WHERE cur.chain = $3::text
+`
+
+type TimesAroundParams struct {
+	First int64
+	Last  int64
+	Chain string
+}
+
+type TimesAroundRow struct {
+	Now   time.Time
+	Below time.Time
+	Above time.Time
+}
+
+// The believed times of the nearest recorded blocks below and above some, at the ends of time where there is none, and the
+// transaction's own.
+func (q *Queries) TimesAround(ctx context.Context, arg TimesAroundParams) (TimesAroundRow, error) {
+	row := q.db.QueryRow(ctx, timesAround, arg.First, arg.Last, arg.Chain)
+	var i TimesAroundRow
+	err := row.Scan(&i.Now, &i.Below, &i.Above)
+	return i, err
+}
+
 const unpauseChain = `-- name: UnpauseChain :execrows
 UPDATE chains SET paused_at = NULL WHERE name = $1 AND paused_at IS NOT NULL
 `
@@ -965,60 +1023,4 @@ func (q *Queries) WatchedAssets(ctx context.Context, chain string) ([]WatchedAss
 		return nil, err
 	}
 	return items, nil
-}
-
-const timesAround = `-- name: TimesAround :one
-SELECT now()::timestamptz AS now,
-       COALESCE((SELECT k.block_time FROM (
-          (SELECT b.number, b.block_time FROM chain_blocks b
-            WHERE b.chain = cur.chain AND b.number < $1::bigint ORDER BY b.number DESC LIMIT 1)
-          UNION ALL
-          (SELECT m.number, m.block_time FROM recorded_marks m
-            WHERE m.chain = cur.chain AND m.number < $1::bigint ORDER BY m.number DESC LIMIT 1)
-          UNION ALL
-          SELECT cur.block_number, cur.block_time WHERE cur.block_number < $1::bigint) k
-         ORDER BY k.number DESC LIMIT 1), '0001-01-01 00:00:00+00')::timestamptz AS below,
-       COALESCE((SELECT k.block_time FROM (
-          (SELECT b.number, b.block_time FROM chain_blocks b
-            WHERE b.chain = cur.chain AND b.number > $2::bigint ORDER BY b.number LIMIT 1)
-          UNION ALL
-          (SELECT m.number, m.block_time FROM recorded_marks m
-            WHERE m.chain = cur.chain AND m.number > $2::bigint ORDER BY m.number LIMIT 1)
-          UNION ALL
-          SELECT cur.block_number, cur.block_time WHERE cur.block_number > $2::bigint) k
-         ORDER BY k.number LIMIT 1), '9999-12-31 00:00:00+00')::timestamptz AS above
-  FROM cursors cur WHERE cur.chain = $3::text
-`
-
-type TimesAroundParams struct {
-	First int64
-	Last  int64
-	Chain string
-}
-
-type TimesAroundRow struct {
-	Now   time.Time
-	Below time.Time
-	Above time.Time
-}
-
-func (q *Queries) TimesAround(ctx context.Context, arg TimesAroundParams) (TimesAroundRow, error) {
-	row := q.db.QueryRow(ctx, timesAround, arg.First, arg.Last, arg.Chain)
-	var i TimesAroundRow
-	err := row.Scan(&i.Now, &i.Below, &i.Above)
-	return i, err
-}
-
-const countTimesHeld = `-- name: CountTimesHeld :exec
-UPDATE cursors SET times_held = times_held + $1::bigint WHERE chain = $2
-`
-
-type CountTimesHeldParams struct {
-	N     int64
-	Chain string
-}
-
-func (q *Queries) CountTimesHeld(ctx context.Context, arg CountTimesHeldParams) error {
-	_, err := q.db.Exec(ctx, countTimesHeld, arg.N, arg.Chain)
-	return err
 }
