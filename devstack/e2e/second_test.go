@@ -187,6 +187,9 @@ func TestMoneyAfterTheLateWindow(t *testing.T) {
 	m := w.merchant(t, merchantOptions{create: []string{"--late-window", "2s", "--late-policy", "fulfil"}})
 	o := m.order(t, request{Asset: token, Amount: "25", ExpiresIn: shortLife})
 	m.requireEnd(t, o.ID, ending{state: "expired", events: []string{"order.created", "order.expired"}, closed: true})
+	// The window ends by the chain's clock, which knows whole seconds only.
+	w.awaitRow(t, "the window is over", `SELECT EXISTS (SELECT FROM orders o JOIN cursors c ON c.chain = o.chain
+		WHERE o.id = $1 AND c.block_time > o.late_until)`, o.ID)
 	w.pay(t, o, "25")
 	m.requireEnd(t, o.ID, ending{
 		state: "expired", labels: []string{"late"}, received: "25", closed: true,
