@@ -26,16 +26,22 @@ func (e chainEnable) startBlock(ctx context.Context, db *store.DB, head payment.
 	if oldest.IsZero() {
 		return head.Number, nil
 	}
-	start := head.Number
+	return e.lowestAt(ctx, head, oldest.Add(-clockSkew))
+}
+
+// lowestAt is the lowest block that any node's times say is the last one that is not after at: a node that tells other times must
+// not have payments left out.
+func (e chainEnable) lowestAt(ctx context.Context, head payment.BlockRef, at time.Time) (uint64, error) {
+	lowest := head.Number
 	for i, url := range e.RPC {
-		block, err := blockOf(ctx, url, head, oldest.Add(-clockSkew))
+		block, err := blockOf(ctx, url, head, at)
 		if err != nil {
 			return 0, fmt.Errorf("ask --rpc number %d for the block of %s, when the oldest address was made; give --start-block: %w",
-				i+1, oldest.UTC().Format(time.RFC3339), err)
+				i+1, at.UTC().Format(time.RFC3339), err)
 		}
-		start = min(start, block) // a node that lies about times must not have payments left out
+		lowest = min(lowest, block)
 	}
-	return start, nil
+	return lowest, nil
 }
 
 // blockOf is blockAt by one node's times.
