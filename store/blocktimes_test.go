@@ -152,7 +152,7 @@ func TestAReorganisationKeepsTheTimeOfItsAncestor(t *testing.T) {
 	ancestor := m.record(t)
 	m.advance(t, 2)
 	told := ancestor.BlockRef
-	told.Time = time.Now().Add(48 * time.Hour)
+	told.Time, told.TimeBasis = time.Now().Add(48*time.Hour), payment.TimeClaimed
 	m.rollback(t, told)
 	require.True(t, ancestor.Time.Equal(m.chainTime(t)))
 }
