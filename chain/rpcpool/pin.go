@@ -82,11 +82,19 @@ func (p *pins) drop(hash payment.Hash, m *member) {
 func (p *pins) told(hash payment.Hash) map[string]payment.BlockRef {
 	votes := map[string]payment.BlockRef{}
 	if at := p.blocks[hash]; at != nil {
-		for _, m := range at.holders {
-			votes[m.Operator] = at.said[m]
+		for m, ref := range at.said {
+			votes[m.Operator] = ref
 		}
 	}
 	return votes
+}
+
+// hear remembers what a member says of a block that others have shown. Whoever is only asked about its time is not who it was read
+// from, and stays the one who is asked first whether its payments count.
+func (p *pins) hear(ref payment.BlockRef, m *member) {
+	if at := p.blocks[ref.Hash]; at != nil {
+		at.said[m] = ref
+	}
 }
 
 // forget removes a member that left the pool.

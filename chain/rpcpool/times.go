@@ -35,11 +35,13 @@ func (p *Pool) AgreeOnTime(ctx context.Context, block payment.BlockRef) payment.
 		}
 		asked[m.Operator] = true
 		ref, err := call(ctx, p.core, m, q, func(ctx context.Context, m *member) (payment.BlockRef, error) {
-			ref, err := m.HeaderByHash(ctx, block.Hash)
-			return ref, p.shown(m, ref, err)
+			return m.HeaderByHash(ctx, block.Hash)
 		})
 		if err == nil {
 			votes[m.Operator] = ref
+			p.mu.Lock()
+			p.pins.hear(ref, m)
+			p.mu.Unlock()
 		}
 	}
 	if len(votes) > 1 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/payment"
 )
@@ -56,6 +57,24 @@ func TestWhatOperatorsSayOfATime(t *testing.T) {
 			require.Equal(t, proven, r.AgreeOnTime(t.Context(), proven))
 		})
 	}
+}
+
+// Who is asked about a block's time has not read the block: whether its payments count is still asked of him first.
+func TestWhoTellsTheTimeIsAskedFirstAboutPayments(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "a", "b")
+	mined := r.mine(chaintest.Native{To: chaintest.Account(1), Amount: 5})
+	block, err := r.BlockByHash(t.Context(), mined.Hash, chain.Filter{Native: true})
+	require.NoError(t, err)
+	asked := func() []string {
+		check, err := r.CheckInclusion(t.Context(), nativeInclusion(mined, 5), chain.Demand{})
+		require.NoError(t, err)
+		return check.Operators
+	}
+	before := asked()
+	require.Len(t, before, 1)
+	require.Equal(t, payment.TimeAgreed, r.AgreeOnTime(t.Context(), block.BlockRef).TimeBasis)
+	require.Equal(t, before, asked())
 }
 
 // An operator that does not answer keeps nobody waiting.
