@@ -64,6 +64,7 @@ func TestWhoTellsTheTimeIsAskedFirstAboutPayments(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, "a", "b")
 	mined := r.mine(chaintest.Native{To: chaintest.Account(1), Amount: 5})
+	r.grow(2) // every operator shows the newest block
 	block, err := r.BlockByHash(t.Context(), mined.Hash, chain.Filter{Native: true})
 	require.NoError(t, err)
 	asked := func() []string {

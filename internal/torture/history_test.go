@@ -128,6 +128,7 @@ func (h *history) moves() []move {
 	add(1, "pause", h.pause)
 	add(1, "sweep", h.sweep)
 	add(3, "lie", h.lie)
+	add(3, "lie about times", h.lieAboutTimes)
 	add(1, "fork", h.fork)
 	add(1, "honest again", h.honest)
 	add(2, "deep", h.deep)

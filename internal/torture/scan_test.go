@@ -196,7 +196,7 @@ func (w *watcher) blocks(batch scan.Batch) []*model.Block {
 }
 
 func (w *watcher) seen(batch scan.Batch) model.Seen {
-	how := model.Seen{Told: w.told(batch.Blocks, batch.Filter)}
+	how := model.Seen{Told: w.told(batch.Blocks, batch.Filter), Said: w.said(batch.Blocks), Now: time.Now().Unix()}
 	for _, token := range batch.Filter.Tokens {
 		how.Tokens = append(how.Tokens, token.Lower())
 	}
@@ -258,7 +258,8 @@ func (w *watcher) Quarantine(ctx context.Context, s scan.Session, block payment.
 	if written {
 		w.h.tally.add("quarantine", 1)
 		blocks := w.blocks(scan.Batch{Blocks: []chain.Block{{BlockRef: block}}})
-		w.learn(w.h.learn(func(m *model.Model) error { return m.Quarantine(w.n.name, blocks[0], w.h.before) }))
+		how := model.Seen{Traced: []bool{false}, Said: w.said([]chain.Block{{BlockRef: block}}), Now: time.Now().Unix()}
+		w.learn(w.h.learn(func(m *model.Model) error { return m.Quarantine(w.n.name, blocks[0], how, w.h.before) }))
 		w.n.recorded(block.Number)
 	}
 	return err

@@ -39,6 +39,7 @@ func expected() []string {
 		"opened at once", "place taken", "address shared", "allocated", "deposit", "surplus",
 		"event deposit.credited", "event deposit.credited of a deposit", "event payment.reversed of a deposit",
 		"halted", "resumed", "undone below the horizon", "undone below what was final", "credit refused by a halt", "waited for a tag", "false tag", "false head in a scan", "fork",
+		"false time", "false time recorded", "time agreed",
 	}
 }
 
