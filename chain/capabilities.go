@@ -3,6 +3,8 @@ package chain
 import (
 	"context"
 	"strings"
+
+	"github.com/sluicepay/sluice/payment"
 )
 
 // Capabilities are what one endpoint can do. They are found by trying: what providers say of themselves is often another
@@ -80,4 +82,11 @@ type Witnesser interface {
 	// Witnesses returns a source for each operator of the chain, those first that are likeliest to answer, and of those
 	// the one last that most answers come from.
 	Witnesses() []Witness
+}
+
+// Timekeeper is a Source of several operators that can ask more than one of them for a block's time.
+type Timekeeper interface {
+	// AgreeOnTime returns the block with the time that a header proves or two operators tell, as far as that can be had in a
+	// moment, and what it rests on. A block whose time is established already is returned as it is.
+	AgreeOnTime(ctx context.Context, block payment.BlockRef) payment.BlockRef
 }

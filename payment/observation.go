@@ -10,7 +10,9 @@ type BlockRef struct {
 	Number uint64
 	Hash   Hash
 	Parent Hash
-	Time   time.Time // the block's own timestamp, UTC: the clock that deadlines go by
+	// Time is the block's own timestamp, UTC. From a source it is what was said, on TimeBasis; what is recorded is the believed time.
+	Time      time.Time
+	TimeBasis TimeBasis
 }
 
 // Transfer is money that moved inside a block, as a chain source saw it.

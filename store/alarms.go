@@ -27,6 +27,8 @@ type ChainAlarms struct {
 	// Refuted counts the transfers that were recorded and that operators contradicted later, RefutedCredits those that were
 	// credited by then: they stay until a person decides.
 	Refuted, RefutedCredits int64
+	// TimesHeld counts the blocks of which a time was told that is not believed, ever.
+	TimesHeld int64
 }
 
 // ListChainAlarms tells of every chain, by name.
@@ -47,7 +49,7 @@ func (db *DB) ListChainAlarms(ctx context.Context) ([]ChainAlarms, error) {
 			Rescans:        row.Rescans, SecondLookFound: row.SecondLookFound,
 			Findings: row.Findings, Shortfalls: row.Shortfalls, Explained: row.Explained, Overdrawn: row.Overdrawn,
 			Untraced: untraced[row.Name].Untraced, TracesGivenUp: untraced[row.Name].GivenUp,
-			Refuted: row.Refuted, RefutedCredits: row.RefutedCredits,
+			Refuted: row.Refuted, RefutedCredits: row.RefutedCredits, TimesHeld: row.TimesHeld,
 		}
 	}
 	return alarms, nil

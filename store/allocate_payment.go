@@ -74,13 +74,13 @@ func (p *placing) lockCustomers(ctx context.Context, arrivals []arrival) error {
 	return nil
 }
 
-// firstTime is the block time that decides whether the arrival is on time: that of its first inclusion. What was said of it and
-// is not true is none.
+// firstTime is the time that decides whether the arrival is on time: that of its first inclusion. What was said of it and is not
+// true is none.
 func (p *placing) firstTime(a arrival) time.Time {
 	if known, ok := p.known[a.identity()]; ok && known.WasMined {
 		return known.FirstIncludedAt
 	}
-	return a.block.Time
+	return payment.FirstSeen(a.block.Time, p.batch.now)
 }
 
 // allocation is for which order a payment to a customer's address is, and how much of it counts. No order: a deposit.

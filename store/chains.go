@@ -38,8 +38,6 @@ type Chain struct {
 	IgnoreBloom bool
 	// HaltedReason is set when nothing is credited on this chain.
 	HaltedReason string
-	// Demand is what every credit must rest on from the first on; "" leaves that as it is. It is written with EnableChain only.
-	Demand payment.Evidence
 }
 
 // RPCEndpoint is a node to ask.
@@ -73,7 +71,7 @@ type NewAsset struct {
 }
 
 // EnableChain adds a network with its nodes and its native coin, or changes its settings. StartBlock is only taken the
-// first time. Doing it again changes nothing. Error: CodeInvalidParameter when the name or chain id stands for another chain or is of
+// first time. With a second operator credits need two that agree, see Demand. Doing it again changes nothing. Error: CodeInvalidParameter when the name or chain id stands for another chain or is of
 // the other mode, or a coin's decimals differ from those pinned.
 func (db *DB) EnableChain(ctx context.Context, c Chain, native NewAsset, endpoints []RPCEndpoint, by process.By) error {
 	params := sqlc.UpsertChainParams{
@@ -105,10 +103,8 @@ func (db *DB) EnableChain(ctx context.Context, c Chain, native NewAsset, endpoin
 		if err := t.saveAsset(ctx, native); err != nil {
 			return err
 		}
-		if c.Demand != "" {
-			if err := t.demand(ctx, TierKey{Chain: c.Name}, c.Demand, by); err != nil {
-				return err
-			}
+		if err := t.raiseDemand(ctx, c.Name, by); err != nil {
+			return err
 		}
 		_, err = t.audit(ctx, deed{
 			By: by, Action: "chain.enable", Subject: c.Name,

@@ -188,7 +188,7 @@ func TestALieSaysNothingAboutTime(t *testing.T) {
 				rescan := m.rescan(t, block.Number, block.Number, "r")
 				require.Equal(t, 1, m.again(t, rescan, m.heard(shown(block), shown(block))).Refuted)
 			}
-			m.step = time.Minute
+			m.step = 15 * time.Second // past the deadline, and not in the future
 			m.advance(t, 1)
 			mined := m.record(t, transfer)
 			m.advance(t, storetest.Confirmations)

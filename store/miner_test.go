@@ -48,7 +48,7 @@ func (m *miner) begin(t *testing.T, chain string) {
 // block makes the next block on the tip, and makes it the tip.
 func (m *miner) block(transfers ...payment.Transfer) store.SeenBlock {
 	block := store.SeenBlock{BlockRef: payment.BlockRef{
-		Number: m.tip.Number + 1, Hash: storetest.Hash(), Parent: m.tip.Hash, Time: m.tip.Time.Add(m.step),
+		Number: m.tip.Number + 1, Hash: storetest.Hash(), Parent: m.tip.Hash, Time: m.tip.Time.Add(m.step), TimeBasis: payment.TimeProven,
 	}}
 	for i, transfer := range transfers {
 		transfer.TxIndex = uint(i)

@@ -98,7 +98,10 @@ func (t txn) place(ctx context.Context, turn chainTurn, batch Batch, mode placeM
 			return Recorded{}, err
 		}
 	}
-	return p.recorded, p.countDust(ctx)
+	if err := p.countDust(ctx); err != nil {
+		return Recorded{}, err
+	}
+	return p.recorded, p.tellHeld(ctx, turn.chain, batch)
 }
 
 // findKnown reads the payments that the arrivals' transactions made before. Only the holder of the cursor changes a
@@ -238,7 +241,7 @@ func (p *placing) begin(ctx context.Context, a arrival) error {
 	err = p.q.InsertPayment(ctx, sqlc.InsertPaymentParams{
 		ID: id, Chain: p.turn.chain, TxHash: a.TxHash[:], Native: a.Native, Position: int32(a.Position),
 		AddressID: a.to.ID, OrderID: a.to.OrderID, MerchantID: a.to.MerchantID, Mode: a.to.Mode,
-		FirstIncludedAt: a.block.Time,
+		FirstIncludedAt: p.firstTime(a),
 	})
 	if err != nil {
 		return fmt.Errorf("insert payment: %w", err)

@@ -119,36 +119,35 @@ func (db *DB) RemoveConfirmationTier(ctx context.Context, k TierKey, by process.
 	})
 }
 
-// SetEvidenceTier adds a tier, or changes what the one of this key asks for, like SetConfirmationTier. Errors:
-// CodeUnknownChain, CodeUnknownAsset, CodeInvalidParameter.
+// SetEvidenceTier adds a tier, or changes what the one of this key asks for, like SetConfirmationTier. Asking for less needs a
+// reason. Errors: CodeUnknownChain, CodeUnknownAsset, CodeInvalidParameter.
 func (db *DB) SetEvidenceTier(ctx context.Context, k TierKey, evidence payment.Evidence, by process.By) error {
 	if !evidence.AtLeast(payment.EvidenceSingle) {
 		return payment.E(payment.CodeInvalidParameter, "evidence", "evidence must be single, self_consistent, agreed or proven")
 	}
 	d := deed{By: by, Action: "chain.evidence.set", Subject: k.Chain, Detail: k.detail("evidence", evidence)}
 	return db.configure(ctx, k.Chain, d, func(t txn) (int64, error) {
-		return t.q.SetEvidenceTier(ctx, sqlc.SetEvidenceTierParams{
-			Chain: k.Chain, AssetID: k.assetID(), FromAmount: dbtype.Of(k.From), Evidence: string(evidence),
-		})
+		if err := t.decide(ctx, k, evidence, by); err != nil {
+			return 0, err
+		}
+		return t.setEvidenceTier(ctx, k, evidence)
 	})
 }
 
-// demand is SetEvidenceTier within a transaction.
-func (t txn) demand(ctx context.Context, k TierKey, evidence payment.Evidence, by process.By) error {
-	n, err := t.q.SetEvidenceTier(ctx, sqlc.SetEvidenceTierParams{
+func (t txn) setEvidenceTier(ctx context.Context, k TierKey, evidence payment.Evidence) (int64, error) {
+	return t.q.SetEvidenceTier(ctx, sqlc.SetEvidenceTierParams{
 		Chain: k.Chain, AssetID: k.assetID(), FromAmount: dbtype.Of(k.From), Evidence: string(evidence),
 	})
-	if err != nil || n == 0 {
-		return err
-	}
-	_, err = t.audit(ctx, deed{By: by, Action: "chain.evidence.set", Subject: k.Chain, Detail: k.detail("evidence", evidence)})
-	return err
 }
 
-// RemoveEvidenceTier removes a tier. Errors: CodeUnknownChain; CodeNotFound when there is none of this key.
+// RemoveEvidenceTier removes a tier, which needs a reason where that asks for less. Errors: CodeUnknownChain; CodeNotFound when there is
+// none of this key; CodeInvalidParameter.
 func (db *DB) RemoveEvidenceTier(ctx context.Context, k TierKey, by process.By) error {
 	d := deed{By: by, Action: "chain.evidence.remove", Subject: k.Chain, Detail: k.detail("removed", true)}
 	return db.configure(ctx, k.Chain, d, func(t txn) (int64, error) {
+		if err := t.decide(ctx, k, payment.EvidenceSingle, by); err != nil {
+			return 0, err
+		}
 		return found(t.q.RemoveEvidenceTier(ctx, sqlc.RemoveEvidenceTierParams{
 			Chain: k.Chain, AssetID: k.assetID(), FromAmount: dbtype.Of(k.From),
 		}))

@@ -21,6 +21,9 @@ func (r *Recorder) Quarantine(ctx context.Context, s ScanSession, batch Batch, r
 		return err
 	}
 	return r.db.tx(ctx, func(ctx context.Context, t txn) error {
+		if err := t.believe(ctx, s.Chain, &batch, false); err != nil {
+			return err
+		}
 		turn, err := t.advance(ctx, s, batch)
 		if errors.Is(err, errRecordedAlready) {
 			return nil

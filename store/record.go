@@ -25,6 +25,9 @@ func (r *Recorder) Record(ctx context.Context, s ScanSession, batch Batch) (Reco
 	}
 	var recorded Recorded
 	err := r.db.tx(ctx, func(ctx context.Context, t txn) error {
+		if err := t.believe(ctx, s.Chain, &batch, false); err != nil {
+			return err
+		}
 		turn, err := t.advance(ctx, s, batch)
 		if errors.Is(err, errRecordedAlready) {
 			recorded, err = t.recount(ctx, s, batch)
@@ -66,6 +69,9 @@ func (r *Recorder) RecordRescan(ctx context.Context, s ScanSession, rescan OpenR
 			return err
 		}
 		if err := t.matchesMemory(ctx, turn, batch); err != nil {
+			return err
+		}
+		if err := t.believe(ctx, s.Chain, &batch, true); err != nil {
 			return err
 		}
 		if batch.quorum, err = t.quorum(ctx, s.Chain, rescan, batch); err != nil {

@@ -48,6 +48,11 @@ func (r *Recorder) Rollback(ctx context.Context, s ScanSession, to payment.Block
 		if err := t.dropAbove(ctx, turn, ancestor); err != nil {
 			return err
 		}
+		back := Batch{Blocks: []SeenBlock{{BlockRef: to}}}
+		if err := t.believe(ctx, s.Chain, &back, true); err != nil {
+			return err
+		}
+		to = back.first().BlockRef
 		return t.forgetAbove(ctx, turn, to, all)
 	})
 }

@@ -115,8 +115,10 @@ type Batch struct {
 	// Alone: the chain has one operator only.
 	Alone bool
 
-	quorum  int  // how many views refute what was recorded; 0: none do
-	hearsay bool // nothing may follow from it: it was read a second time, in ranges
+	quorum  int        // how many views refute what was recorded; 0: none do
+	hearsay bool       // nothing may follow from it: it was read a second time, in ranges
+	now     time.Time  // of the recording transaction; see believe
+	held    []heldTime // what was said of blocks' times and is not believed
 }
 
 // View is the blocks of a batch as one operator shows them.

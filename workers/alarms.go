@@ -16,7 +16,7 @@ const alarmEvery = 15 * time.Second
 // alarmGauges are the metrics that come from the database, so that every worker tells the same, whoever watches the chain.
 type alarmGauges struct {
 	halted, quarantined, quarantinedFor, rescans, missed, findings, shortfalls, explained, overdrawn, untraced, untraceable,
-	refuted, refutedCredits *prometheus.GaugeVec
+	refuted, refutedCredits, timesHeld *prometheus.GaugeVec
 }
 
 func newAlarmGauges() alarmGauges {
@@ -37,13 +37,14 @@ func newAlarmGauges() alarmGauges {
 		missed:         gauge("second_look_found", "Transfers that were missed when their blocks were first read, ever."),
 		refuted:        gauge("refuted", "Transfers that were recorded and that operators contradicted later, ever."),
 		refutedCredits: gauge("refuted_credits", "Those of them that were credited by then, and stay."),
+		timesHeld:      gauge("block_times_held", "Blocks of which a time was told that is not believed, ever."),
 	}
 }
 
 func (g alarmGauges) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		g.halted, g.quarantined, g.quarantinedFor, g.rescans, g.missed, g.findings, g.shortfalls, g.explained, g.overdrawn, g.untraced, g.untraceable,
-		g.refuted, g.refutedCredits,
+		g.refuted, g.refutedCredits, g.timesHeld,
 	}
 }
 
@@ -69,6 +70,7 @@ func (g alarmGauges) set(a store.ChainAlarms) {
 		{g.untraceable, a.TracesGivenUp},
 		{g.refuted, a.Refuted},
 		{g.refutedCredits, a.RefutedCredits},
+		{g.timesHeld, a.TimesHeld},
 	} {
 		v.gauge.WithLabelValues(a.Name).Set(float64(v.value)) //nolint:forbidigo // Prometheus counts in floats; this is no money
 	}
@@ -116,6 +118,10 @@ func (a *alarms) round(ctx context.Context) {
 		if now.Quarantined > before.Quarantined {
 			a.log.ErrorContext(ctx, "blocks are quarantined: payments in them are not seen, and no order expires across them",
 				"chain", now.Name, "blocks", now.Quarantined, "oldest", now.QuarantinedFor.String())
+		}
+		if now.TimesHeld > before.TimesHeld {
+			a.log.ErrorContext(ctx, "what was said of the time of blocks is not believed: a node is wrong, or our own clock is",
+				"chain", now.Name, "blocks", now.TimesHeld)
 		}
 		if now.TracesGivenUp > before.TracesGivenUp {
 			a.log.ErrorContext(ctx, "no node traced some blocks within a day: internal payments in them show as findings only, until a rescan",

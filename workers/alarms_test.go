@@ -42,7 +42,7 @@ func TestAlarmsAreGaugesAndAreToldOnce(t *testing.T) {
 	require.Empty(t, log.String())
 	require.Zero(t, gauge("halted"))
 
-	state = store.ChainAlarms{Name: "dev", Halted: true, Quarantined: 2, QuarantinedFor: time.Hour, Rescans: 3, SecondLookFound: 4, Explained: 5, Untraced: 7, TracesGivenUp: 6, Refuted: 8, RefutedCredits: 9, Overdrawn: 10}
+	state = store.ChainAlarms{Name: "dev", Halted: true, Quarantined: 2, QuarantinedFor: time.Hour, Rescans: 3, SecondLookFound: 4, Explained: 5, Untraced: 7, TracesGivenUp: 6, Refuted: 8, RefutedCredits: 9, Overdrawn: 10, TimesHeld: 11}
 	a.round(t.Context())
 	a.round(t.Context())
 	require.Equal(t, 1, gauge("halted"))
@@ -57,6 +57,7 @@ func TestAlarmsAreGaugesAndAreToldOnce(t *testing.T) {
 	require.Equal(t, 8, gauge("refuted"))
 	require.Equal(t, 9, gauge("refuted_credits"))
 	require.Equal(t, 10, gauge("overdrawn_settlements"))
+	require.Equal(t, 11, gauge("block_times_held"))
 	require.Equal(t, 1, strings.Count(log.String(), "chain is halted"))
 	require.Equal(t, 1, strings.Count(log.String(), "blocks are quarantined"))
 

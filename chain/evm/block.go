@@ -52,6 +52,7 @@ func (s *Source) block(c *call) (*block, error) {
 	b, err := decodeBlock(c.result)
 	switch {
 	case err == nil:
+		b.ref.TimeBasis = s.timeBasis(c.result, b.ref)
 		return b, nil
 	case chain.Reason(err) == string(chain.ErrBlockUnknown):
 		return nil, fmt.Errorf("%s: %w", c.method, err)

@@ -36,6 +36,7 @@ type Source struct {
 	traces                 gate
 	proofs                 gate
 	ladder                 ladder
+	headers                headerProofs
 }
 
 // New checks the options and returns a source that connects when it is first
@@ -63,7 +64,7 @@ func New(opts Options) (*Source, error) {
 	if !isWebSocket(s.url) {
 		s.carrier = newOverHTTP(s.url, opts.Transport)
 	}
-	s.anyInBlock.pause, s.anyInRange.pause, s.traces.pause = opts.Reprobe, opts.Reprobe, opts.Reprobe
+	s.anyInBlock.pause, s.anyInRange.pause, s.traces.pause, s.headers.pause = opts.Reprobe, opts.Reprobe, opts.Reprobe, opts.Reprobe
 	for _, h := range s.ladder.habits() {
 		h.pause = opts.Reprobe
 	}

@@ -22,6 +22,7 @@ type pin struct {
 	number  uint64
 	parent  payment.Hash
 	holders []*member // the one that answered last comes last
+	said    map[*member]payment.BlockRef
 }
 
 // note remembers that a member has a block.
@@ -35,11 +36,11 @@ func (p *pins) note(ref payment.BlockRef, m *member) {
 			delete(p.blocks, p.order[0])
 			p.order = slices.Delete(p.order, 0, 1)
 		}
-		at = &pin{}
+		at = &pin{said: map[*member]payment.BlockRef{}}
 		p.blocks[ref.Hash] = at
 		p.order = append(p.order, ref.Hash)
 	}
-	at.number, at.parent = ref.Number, ref.Parent
+	at.number, at.parent, at.said[m] = ref.Number, ref.Parent, ref
 	at.holders = append(slices.DeleteFunc(at.holders, func(h *member) bool { return h == m }), m)
 }
 
@@ -73,6 +74,26 @@ func (p *pins) claims(parent payment.Hash, m *member) bool {
 func (p *pins) drop(hash payment.Hash, m *member) {
 	if at := p.blocks[hash]; at != nil {
 		at.holders = slices.DeleteFunc(at.holders, func(h *member) bool { return h == m })
+		delete(at.said, m)
+	}
+}
+
+// told is what each operator has said of a block.
+func (p *pins) told(hash payment.Hash) map[string]payment.BlockRef {
+	votes := map[string]payment.BlockRef{}
+	if at := p.blocks[hash]; at != nil {
+		for m, ref := range at.said {
+			votes[m.Operator] = ref
+		}
+	}
+	return votes
+}
+
+// hear remembers what a member says of a block that others have shown. Whoever is only asked about its time is not who it was read
+// from, and stays the one who is asked first whether its payments count.
+func (p *pins) hear(ref payment.BlockRef, m *member) {
+	if at := p.blocks[ref.Hash]; at != nil {
+		at.said[m] = ref
 	}
 }
 

@@ -19,6 +19,7 @@ var (
 	_ chain.Verifier    = (*Pool)(nil)
 	_ chain.TokenReader = (*Pool)(nil)
 	_ chain.Witnesser   = (*Pool)(nil)
+	_ chain.Timekeeper  = (*Pool)(nil)
 )
 
 // Options adjust a pool. Only Chain is needed; the rest is for tests.

@@ -30,6 +30,7 @@ func (r *run) record(ctx context.Context, with reading, views []view, write reco
 		}
 		r.pass(PointResolved)
 		blocks := merged(views)
+		r.agreeOnTimes(ctx, blocks, views, known)
 		batch := Batch{Blocks: blocks, Filter: with.filter, ByHash: with.byHash}
 		for _, v := range views {
 			if v.operator != "" {

@@ -206,14 +206,55 @@ func TestSeveralOperatorsHaveToAgree(t *testing.T) {
 	require.Contains(t, r.out, "two operators agree")
 	require.Equal(t, 1, demands("ethereum"))
 
-	// What the operator took away stays away.
-	require.Zero(t, b.run("", "chain", "evidence", "remove", "ethereum", "--from", "0").code)
-	require.Zero(t, b.run("", enable...).code)
+	// What the operator took away stays away, and he is told whenever he may have thought otherwise.
+	require.Equal(t, 1, b.run("", "chain", "evidence", "remove", "ethereum", "--from", "0").code, "asking for less needs a reason")
+	require.Equal(t, 1, demands("ethereum"))
+	require.Zero(t, b.run("", "chain", "evidence", "remove", "ethereum", "--from", "0", "--reason", "other is moving", "--actor", "ann").code)
+	r = b.run("", enable...)
+	require.Zero(t, r.code)
 	require.Zero(t, demands("ethereum"))
+	want := `one operator's word is enough for a payment, up to the limits; nodes of 2 operators (one, other); so decided by "ann" because "other is moving"`
+	require.Contains(t, r.err, want)
+	require.Contains(t, b.run("", "chain", "list").out, want)
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM audit WHERE action = 'chain.evidence.remove' AND reason = 'other is moving' AND actor = 'ann'`))
 
-	node := b.network("base")
-	require.Zero(t, b.run("", "chain", "enable", "base", "--rpc", node.URL()).code)
-	require.Zero(t, demands("base"), "one operator cannot agree with anybody")
+	// Until he asks for as much as there is.
+	require.Zero(t, b.run("", "chain", "evidence", "set", "ethereum", "agreed", "--from", "0").code)
+	require.Empty(t, b.run("", enable...).err)
+	require.Equal(t, 1, demands("ethereum"))
+}
+
+// Evidence does not depend on the order of set-up: whoever has a second operator has two that agree, known network or not.
+func TestASecondOperatorRaisesWhatIsAskedFor(t *testing.T) {
+	b := setup(t)
+	demand := func(chain string) string {
+		for line := range strings.Lines(b.run("", "chain", "list").out) {
+			if strings.HasPrefix(line, "  ") {
+				return strings.TrimSpace(line)
+			}
+		}
+		return "nothing is said of " + chain
+	}
+	one, other := b.network("base"), b.network("base")
+	r := b.run("", "chain", "enable", "base", "--rpc", one.URL(), "--operator", "one")
+	require.Zero(t, r.code, r.err)
+	require.Equal(t, "one operator's word is enough for a payment, up to the limits; nodes of one operator (one)", demand("base"))
+	require.Contains(t, r.out, demand("base"))
+	require.Zero(t, b.run("", "chain", "evidence", "set", "base", "proven", "--from", "100000").code)
+	require.Zero(t, b.run("", "chain", "enable", "base", "--rpc", elsewhere(one), "--operator", "one").code, "another endpoint, the same operator")
+	require.Zero(t, b.count(`SELECT count(*)::int FROM evidence_tiers WHERE evidence = 'agreed'`))
+
+	r = b.run("", "chain", "enable", "base", "--rpc", other.URL(), "--operator", "other")
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.out, "two operators agree")
+	require.Equal(t, "a payment needs agreed; nodes of 2 operators (one, other)", demand("base"))
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM audit WHERE action = 'chain.evidence.set' AND detail->>'evidence' = 'agreed'`))
+	require.Equal(t, 1, b.count(`SELECT count(*)::int FROM evidence_tiers WHERE evidence = 'proven' AND from_amount = 100000`), "what was set by hand stays")
+
+	// Fewer operators ask for nothing less.
+	b.exec(`UPDATE rpc_endpoints SET enabled = false WHERE operator = 'other'`)
+	require.Zero(t, b.run("", "chain", "enable", "base", "--rpc", one.URL(), "--operator", "one").code)
+	require.Equal(t, "a payment needs agreed; nodes of one operator (one); nothing counts beyond the limit until there is a second one", demand("base"))
 }
 
 func TestLargeAmountsWaitLonger(t *testing.T) {

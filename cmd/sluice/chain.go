@@ -85,14 +85,13 @@ func (e chainEnable) Run(ctx context.Context, c console) error {
 			}
 		}
 		operators := e.operators()
-		plan.demand(operators)
 		if err := a.db.EnableChain(ctx, plan.chain, plan.native, e.endpoints(a.keys, operators), a.by); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.out, "%s is enabled: %s mode, chain id %d, %s, watched from block %d, %d nodes of %s; workers pick it up within a minute\n",
 			e.Name, plan.chain.Mode, plan.chain.ChainID, policyWords(plan.chain.Policy), plan.chain.StartBlock, len(e.RPC), operatorsText(operators))
-		if plan.chain.Demand != "" {
-			fmt.Fprintln(c.out, "a payment counts when two operators agree about it; \"chain evidence limit\" says how much may count while only one is left")
+		if err := e.tellDemand(ctx, c, a); err != nil {
+			return err
 		}
 		return e.applyCatalog(ctx, c, a, plan)
 	})

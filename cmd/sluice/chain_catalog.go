@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -107,15 +106,6 @@ func completeTiers(ctx context.Context, c console, a admin, plan chainPlan, asse
 		fmt.Fprint(c.out, strings.Join(words, ""))
 	}
 	return nil, err
-}
-
-// demand makes a new network of the catalogue that has several operators credit nothing on the word of one of them.
-// While only one is left, payments are seen and wait, unless "chain evidence limit" allows some of it.
-func (p *chainPlan) demand(operators []string) {
-	several := slices.ContainsFunc(operators, func(name string) bool { return name != operators[0] })
-	if p.network != nil && p.fresh && several {
-		p.chain.Demand = payment.EvidenceAgreed
-	}
 }
 
 func listedAsset(settings store.Chain, listed catalog.Token) (store.NewAsset, error) {

@@ -132,8 +132,17 @@ func (chainList) Run(ctx context.Context, c console) error {
 		if err != nil {
 			return err
 		}
+		demands, err := a.db.ListDemands(ctx)
+		if err != nil {
+			return err
+		}
 		for _, chain := range chains {
 			fmt.Fprintf(c.out, "%s  %s  %s  %s%s\n", chain.Name, chain.Mode, chainState(chain), chainLag(chain), chainTraces(chain)+chainQuarantine(chain)+chainTokens(chain)+chainBlooms(chain))
+			for _, demand := range demands {
+				if demand.Chain == chain.Name {
+					fmt.Fprintf(c.out, "  %s\n", demandText(demand))
+				}
+			}
 		}
 		return nil
 	})

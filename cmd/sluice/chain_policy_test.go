@@ -62,7 +62,7 @@ func TestEvidenceByCommand(t *testing.T) {
 	require.Equal(t, "any amount  single\nany asset from 100  proven\nETH from 0.5  agreed\nETH  up to 2 in an hour on one operator's word, all assets together\n",
 		b.run("", "chain", "evidence", "list", "dev").out)
 	require.Equal(t, 2, b.run("", "chain", "evidence", "set", "dev", "certain", "--from", "1").code)
-	require.Zero(t, b.run("", "chain", "evidence", "remove", "dev", "--asset", "ETH", "--from", "0.5").code)
+	require.Zero(t, b.run("", "chain", "evidence", "remove", "dev", "--asset", "ETH", "--from", "0.5", "--reason", "a test").code)
 	require.Zero(t, b.run("", "chain", "evidence", "limit", "dev", "--asset", "ETH", "--amount", "0").code)
 	require.Equal(t, "any amount  single\nany asset from 100  proven\n", b.run("", "chain", "evidence", "list", "dev").out)
 	require.Equal(t, 5, b.count(`SELECT count(*)::int FROM audit WHERE action LIKE 'chain.evidence.%'`))

@@ -26,17 +26,36 @@ func (e chainEnable) startBlock(ctx context.Context, db *store.DB, head payment.
 	if oldest.IsZero() {
 		return head.Number, nil
 	}
-	source, err := evm.New(evm.Options{URL: e.RPC[0]})
+	return e.lowestAt(ctx, head, oldest.Add(-clockSkew))
+}
+
+// lowestAt is the lowest block that any node's times say is the last one that is not after at: a node that tells other times must
+// not have payments left out.
+func (e chainEnable) lowestAt(ctx context.Context, head payment.BlockRef, at time.Time) (uint64, error) {
+	lowest := head.Number
+	for i, url := range e.RPC {
+		block, err := blockOf(ctx, url, head, at)
+		if err != nil {
+			return 0, fmt.Errorf("ask --rpc number %d for the block of %s, when the oldest address was made; give --start-block: %w",
+				i+1, at.UTC().Format(time.RFC3339), err)
+		}
+		lowest = min(lowest, block)
+	}
+	return lowest, nil
+}
+
+// blockOf is blockAt by one node's times.
+func blockOf(ctx context.Context, url string, head payment.BlockRef, at time.Time) (uint64, error) {
+	source, err := evm.New(evm.Options{URL: url})
 	if err != nil {
 		return 0, err
 	}
 	defer source.Close()
-	block, err := blockAt(ctx, source.HeaderByNumber, head, oldest.Add(-clockSkew))
+	own, err := source.HeaderByNumber(ctx, head.Number)
 	if err != nil {
-		return 0, fmt.Errorf("look for the block of %s, when the oldest address was made; give --start-block: %w",
-			oldest.UTC().Format(time.RFC3339), err)
+		return 0, err
 	}
-	return block, nil
+	return blockAt(ctx, source.HeaderByNumber, own, at)
 }
 
 // blockAt finds the last block that is not after at, or 0.

@@ -34,6 +34,8 @@ func TestTwoOperators(t *testing.T) {
 		o.one, o.two = newRelay(t, rpc), newRelay(t, rpc)
 		return []stack.Endpoint{{RPC: o.one.server.URL, Operator: "one"}, {RPC: o.two.server.URL, Operator: "two"}}
 	}})
+	_, err := o.Sluice(t.Context(), nil, "chain", "evidence", "set", dev, "single", "--from", "0", "--reason", "one of them fails in these tests")
+	require.NoError(t, err)
 	for _, step := range []struct {
 		name string
 		test func(*testing.T)

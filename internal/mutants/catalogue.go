@@ -277,6 +277,24 @@ func covering() []mutant {
 			tests: []suite{{inStore, "^TestExpiryWaitsForTheChain$"}},
 		},
 		{
+			name: "block time is one node's word", breaks: "a time that nothing proves is held between that of the block below and our own clock",
+			edits: []edit{{
+				file: "payment/blocktime.go",
+				old:  "if r.TimeBasis.Established() {",
+				new:  "if r.TimeBasis.Established() || true {",
+			}},
+			tests: []suite{{inStore, "^(TestABlockFromTheFutureMakesNobodyLate|TestATimeBeforeItsParentsMakesNobodyOnTime|TestTimesOfBlocksThatAreReadAgain)$"}},
+		},
+		{
+			name: "late by the block alone", breaks: "what was seen before the deadline is on time, whatever is said of its block",
+			edits: []edit{{
+				file: "payment/blocktime.go",
+				old:  "if recorded.Before(believed) {",
+				new:  "if recorded.Before(believed) && false {",
+			}},
+			tests: []suite{{inStore, "^TestMoneySeenBeforeTheDeadlineIsOnTime$"}},
+		},
+		{
 			name: "cursor before payments", breaks: "a block's payments and the cursor are one transaction",
 			edits: []edit{
 				{

@@ -111,11 +111,16 @@ func (w *watcher) ObserveFinal(ctx context.Context, s scan.Session, final *payme
 	}
 	counted := &sabotage{}
 	err := w.StoreRecorder.ObserveFinal(counted.in(ctx), s, final)
-	if counted.commits > 0 && final != nil {
+	if counted.commits > 0 {
 		w.learn(w.h.learn(func(m *model.Model) error {
-			m.Final(w.n.name, final.Number, final.Hash.String())
+			m.Mark(w.n.name)
+			if final != nil {
+				m.Final(w.n.name, final.Number, final.Hash.String())
+			}
 			return nil
 		}))
+	}
+	if counted.commits > 0 && final != nil {
 		w.n.floor = max(w.n.floor, final.Number)
 	}
 	return err

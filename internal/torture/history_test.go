@@ -131,6 +131,7 @@ func (h *history) moves() []move {
 	add(1, "heal", h.healAll)
 	add(1, "outage", h.outage)
 	add(3, "lie", h.lie)
+	add(3, "lie about times", h.lieAboutTimes)
 	add(1, "fork", h.fork)
 	add(1, "honest again", h.honest)
 	add(2, "deep", h.deep)

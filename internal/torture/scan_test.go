@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -205,7 +206,7 @@ func (w *watcher) blocks(batch scan.Batch) []*model.Block {
 }
 
 func (w *watcher) seen(batch scan.Batch) model.Seen {
-	how := model.Seen{Native: batch.Filter.Native, Told: w.told(batch.Blocks, batch), ByHash: batch.ByHash}
+	how := model.Seen{Native: batch.Filter.Native, Told: w.told(batch.Blocks, batch), ByHash: batch.ByHash, Said: w.said(batch.Blocks), Now: time.Now().Unix()}
 	for _, token := range batch.Filter.Tokens {
 		how.Tokens = append(how.Tokens, token.Lower())
 	}

@@ -40,6 +40,7 @@ func expected() []string {
 		"event deposit.credited", "event deposit.credited of a deposit", "event payment.reversed of a deposit",
 		"quarantine of a part", "spoilt", "spoilt in every way", "spoilt for one operator", "outage", "wrong blooms", "null for no logs",
 		"halted", "resumed", "undone below the horizon", "undone below what was final", "credit refused by a halt", "waited for a tag", "false tag", "false head in a scan", "fork",
+		"false time", "false time recorded", "time agreed",
 	}
 }
 

@@ -28,5 +28,6 @@ SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
            AND b.kind = 'merchant:available' AND b.balance < 0)::bigint AS overdrawn,
        (SELECT count(*) FROM inclusions i WHERE i.chain = ch.name AND i.refuted_at IS NOT NULL AND NOT i.canonical)::bigint AS refuted,
        (SELECT count(*) FROM inclusions i WHERE i.chain = ch.name AND i.refuted_at IS NOT NULL AND i.canonical)::bigint AS refuted_credits,
+       COALESCE((SELECT cur.times_held FROM cursors cur WHERE cur.chain = ch.name), 0)::bigint AS times_held,
        COALESCE((SELECT s.found FROM second_looks s WHERE s.chain = ch.name), 0)::bigint AS second_look_found
   FROM chains ch ORDER BY ch.name;

@@ -79,7 +79,34 @@ DELETE FROM chain_blocks WHERE chain = @chain AND number > @above;
 SELECT number, parent_hash FROM chain_blocks WHERE chain = @chain ORDER BY number LIMIT 1;
 
 -- name: ChainBlocksBetween :many
-SELECT number, hash FROM chain_blocks WHERE chain = @chain AND number BETWEEN @first AND @last ORDER BY number;
+SELECT number, hash, block_time FROM chain_blocks WHERE chain = @chain AND number BETWEEN @first AND @last ORDER BY number;
+
+-- name: TimesAround :one
+-- The believed times of the nearest recorded blocks below and above some, at the ends of time where there is none, and the
+-- transaction's own.
+SELECT now()::timestamptz AS now,
+       COALESCE((SELECT k.block_time FROM (
+          (SELECT b.number, b.block_time FROM chain_blocks b
+            WHERE b.chain = cur.chain AND b.number < sqlc.arg(first)::bigint ORDER BY b.number DESC LIMIT 1)
+          UNION ALL
+          (SELECT m.number, m.block_time FROM recorded_marks m
+            WHERE m.chain = cur.chain AND m.number < sqlc.arg(first)::bigint ORDER BY m.number DESC LIMIT 1)
+          UNION ALL
+          SELECT cur.block_number, cur.block_time WHERE cur.block_number < sqlc.arg(first)::bigint) k
+         ORDER BY k.number DESC LIMIT 1), '0001-01-01 00:00:00+00')::timestamptz AS below,
+       COALESCE((SELECT k.block_time FROM (
+          (SELECT b.number, b.block_time FROM chain_blocks b
+            WHERE b.chain = cur.chain AND b.number > sqlc.arg(last)::bigint ORDER BY b.number LIMIT 1)
+          UNION ALL
+          (SELECT m.number, m.block_time FROM recorded_marks m
+            WHERE m.chain = cur.chain AND m.number > sqlc.arg(last)::bigint ORDER BY m.number LIMIT 1)
+          UNION ALL
+          SELECT cur.block_number, cur.block_time WHERE cur.block_number > sqlc.arg(last)::bigint) k
+         ORDER BY k.number LIMIT 1), '9999-12-31 00:00:00+00')::timestamptz AS above
+  FROM cursors cur WHERE cur.chain = sqlc.arg(chain)::text;
+
+-- name: CountTimesHeld :exec
+UPDATE cursors SET times_held = times_held + @n::bigint WHERE chain = @chain;
 
 -- name: RememberedBlocks :many
 SELECT number, hash, parent_hash, block_time FROM chain_blocks

@@ -76,6 +76,7 @@ func (m *Model) Resume(name string) { m.chains[name].halted = false }
 func (m *Model) undone(name string, to uint64) {
 	c := m.chains[name]
 	c.final = min(c.final, to)
+	c.forgetTimes(to)
 	switch {
 	case len(c.recorded) == 0:
 		c.remembered = 0

@@ -45,6 +45,7 @@ type chain struct {
 	quarantined   map[uint64]Seen // given up on and not read since, with how they were seen
 	paused        bool
 	deep
+	times
 }
 
 // seen are the numbers of blocks that were read.
@@ -104,7 +105,7 @@ func (m *Model) Clone() *Model {
 	for name, of := range m.chains {
 		copied := *of
 		copied.recorded = slices.Clone(of.recorded)
-		copied.quarantined = maps.Clone(of.quarantined)
+		copied.quarantined, copied.believed = maps.Clone(of.quarantined), maps.Clone(of.believed)
 		copied.covered = map[string]seen{}
 		for token, blocks := range of.covered {
 			copied.covered[token] = maps.Clone(blocks)
@@ -133,6 +134,7 @@ func (m *Model) Clone() *Model {
 func (m *Model) EnableChain(name string, confirmations, horizon uint64) {
 	m.chains[name] = &chain{
 		confirmations: confirmations, horizon: horizon, covered: map[string]seen{}, byHash: map[string]seen{}, quarantined: map[uint64]Seen{},
+		times: times{believed: map[string]int64{}},
 	}
 }
 
@@ -168,6 +170,9 @@ type Seen struct {
 	ByHash bool     // each block by itself, and not in a range
 	// Told are the blocks as whoever was asked told of them, nil for the truth; shorter where all the rest is true.
 	Told []*Block
+	// Said is what was said of the blocks' times, at the time Now, in seconds.
+	Said []Said
+	Now  int64
 	// Views are the same of each operator, when they were asked one by one.
 	Views []Seen
 }
@@ -200,6 +205,9 @@ func (m *Model) Record(name string, blocks []*Block, how Seen, before func(a, b 
 			return fmt.Errorf("block %d (%s) was recorded on top of %s, which is not its parent", b.Number, b.ID, cursor.ID)
 		}
 		cursor = b
+	}
+	for i, b := range blocks {
+		c.believe(b, how, i)
 	}
 	c.recorded = append(c.recorded, blocks...)
 	c.remembered = max(c.remembered, last.Number-min(last.Number, c.horizon))
@@ -287,7 +295,7 @@ func (m *Model) place(name string, blocks []*Block, how Seen, fresh bool) {
 			_, enabled := m.dust[t.asset]
 			if enabled && m.Ours(t.to) && how.lookedFor(t.asset.Token) {
 				if !how.denied(name, b, i, t) {
-					m.include(name, b, t, fresh, how.vouched(name, b, i, t))
+					m.include(name, b, t, c.firstSeen(b, how, i), fresh, how.vouched(name, b, i, t))
 				}
 			}
 		}
@@ -311,11 +319,11 @@ func (c *chain) cover(blocks []*Block, how Seen) {
 }
 
 // include gives a payment its place in a block.
-func (m *Model) include(name string, b *Block, t transfer, fresh, vouched bool) {
+func (m *Model) include(name string, b *Block, t transfer, seen int64, fresh, vouched bool) {
 	in := Inclusion{Block: b.ID, Number: b.Number, Asset: t.asset, From: t.from, To: t.to, Amount: t.amount, Canonical: true, place: t.place}
 	p := m.payments[t.key]
 	if p == nil {
-		p = &Payment{Key: t.key, chain: name, first: b.Time}
+		p = &Payment{Key: t.key, chain: name, first: seen}
 		m.payments[t.key] = p
 	} else if p.Status != dropped {
 		if last := p.last(); fresh || !vouched || last.Block == in.Block || p.Status == credited {
@@ -327,7 +335,7 @@ func (m *Model) include(name string, b *Block, t transfer, fresh, vouched bool) 
 		return
 	}
 	if !p.mined() {
-		p.first = b.Time
+		p.first = seen
 	}
 	old := p.Order
 	replaced := m.attribute(p, b, t)

@@ -26,7 +26,7 @@ func (m *Model) Expire(id string) string {
 // readPast tells whether the chain was read past the order's deadline, with no hole since it has its address.
 func (m *Model) readPast(o *Order) bool {
 	c, cursor := m.chains[o.Asset.Chain], m.Cursor(o.Asset.Chain)
-	if cursor == nil || cursor.Time <= o.Deadline {
+	if cursor == nil || c.believed[cursor.ID] <= o.Deadline {
 		return false
 	}
 	birth, from := uint64(1), uint64(1) // the chain's first block

@@ -25,6 +25,7 @@ SELECT ch.name, (ch.halted_at IS NOT NULL)::boolean AS halted,
            AND b.kind = 'merchant:available' AND b.balance < 0)::bigint AS overdrawn,
        (SELECT count(*) FROM inclusions i WHERE i.chain = ch.name AND i.refuted_at IS NOT NULL AND NOT i.canonical)::bigint AS refuted,
        (SELECT count(*) FROM inclusions i WHERE i.chain = ch.name AND i.refuted_at IS NOT NULL AND i.canonical)::bigint AS refuted_credits,
+       COALESCE((SELECT cur.times_held FROM cursors cur WHERE cur.chain = ch.name), 0)::bigint AS times_held,
        COALESCE((SELECT s.found FROM second_looks s WHERE s.chain = ch.name), 0)::bigint AS second_look_found
   FROM chains ch ORDER BY ch.name
 `
@@ -41,6 +42,7 @@ type ChainAlarmsRow struct {
 	Overdrawn          int64
 	Refuted            int64
 	RefutedCredits     int64
+	TimesHeld          int64
 	SecondLookFound    int64
 }
 
@@ -65,6 +67,7 @@ func (q *Queries) ChainAlarms(ctx context.Context) ([]ChainAlarmsRow, error) {
 			&i.Overdrawn,
 			&i.Refuted,
 			&i.RefutedCredits,
+			&i.TimesHeld,
 			&i.SecondLookFound,
 		); err != nil {
 			return nil, err

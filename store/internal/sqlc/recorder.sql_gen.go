@@ -73,7 +73,7 @@ func (q *Queries) AwaitBirths(ctx context.Context, chain string) error {
 }
 
 const chainBlocksBetween = `-- name: ChainBlocksBetween :many
-SELECT number, hash FROM chain_blocks WHERE chain = $1 AND number BETWEEN $2 AND $3 ORDER BY number
+SELECT number, hash, block_time FROM chain_blocks WHERE chain = $1 AND number BETWEEN $2 AND $3 ORDER BY number
 `
 
 type ChainBlocksBetweenParams struct {
@@ -83,8 +83,9 @@ type ChainBlocksBetweenParams struct {
 }
 
 type ChainBlocksBetweenRow struct {
-	Number int64
-	Hash   []byte
+	Number    int64
+	Hash      []byte
+	BlockTime time.Time
 }
 
 func (q *Queries) ChainBlocksBetween(ctx context.Context, arg ChainBlocksBetweenParams) ([]ChainBlocksBetweenRow, error) {
@@ -96,7 +97,7 @@ func (q *Queries) ChainBlocksBetween(ctx context.Context, arg ChainBlocksBetween
 	var items []ChainBlocksBetweenRow
 	for rows.Next() {
 		var i ChainBlocksBetweenRow
-		if err := rows.Scan(&i.Number, &i.Hash); err != nil {
+		if err := rows.Scan(&i.Number, &i.Hash, &i.BlockTime); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -114,6 +115,20 @@ UPDATE cursors SET block_number = NULL, block_hash = NULL, block_time = NULL, up
 // Nothing is recorded any more: the next block is the start block, whatever its parent.
 func (q *Queries) ClearCursor(ctx context.Context, chain string) error {
 	_, err := q.db.Exec(ctx, clearCursor, chain)
+	return err
+}
+
+const countTimesHeld = `-- name: CountTimesHeld :exec
+UPDATE cursors SET times_held = times_held + $1::bigint WHERE chain = $2
+`
+
+type CountTimesHeldParams struct {
+	N     int64
+	Chain string
+}
+
+func (q *Queries) CountTimesHeld(ctx context.Context, arg CountTimesHeldParams) error {
+	_, err := q.db.Exec(ctx, countTimesHeld, arg.N, arg.Chain)
 	return err
 }
 
@@ -885,6 +900,50 @@ func (q *Queries) SetCursor(ctx context.Context, arg SetCursorParams) error {
 		arg.Chain,
 	)
 	return err
+}
+
+const timesAround = `-- name: TimesAround :one
+SELECT now()::timestamptz AS now,
+       COALESCE((SELECT k.block_time FROM (
+          (SELECT b.number, b.block_time FROM chain_blocks b
+            WHERE b.chain = cur.chain AND b.number < $1::bigint ORDER BY b.number DESC LIMIT 1)
+          UNION ALL
+          (SELECT m.number, m.block_time FROM recorded_marks m
+            WHERE m.chain = cur.chain AND m.number < $1::bigint ORDER BY m.number DESC LIMIT 1)
+          UNION ALL
+          SELECT cur.block_number, cur.block_time WHERE cur.block_number < $1::bigint) k
+         ORDER BY k.number DESC LIMIT 1), '0001-01-01 00:00:00+00')::timestamptz AS below,
+       COALESCE((SELECT k.block_time FROM (
+          (SELECT b.number, b.block_time FROM chain_blocks b
+            WHERE b.chain = cur.chain AND b.number > $2::bigint ORDER BY b.number LIMIT 1)
+          UNION ALL
+          (SELECT m.number, m.block_time FROM recorded_marks m
+            WHERE m.chain = cur.chain AND m.number > $2::bigint ORDER BY m.number LIMIT 1)
+          UNION ALL
+          SELECT cur.block_number, cur.block_time WHERE cur.block_number > $2::bigint) k
+         ORDER BY k.number LIMIT 1), '9999-12-31 00:00:00+00')::timestamptz AS above
+  FROM cursors cur WHERE cur.chain = $3::text
+`
+
+type TimesAroundParams struct {
+	First int64
+	Last  int64
+	Chain string
+}
+
+type TimesAroundRow struct {
+	Now   time.Time
+	Below time.Time
+	Above time.Time
+}
+
+// The believed times of the nearest recorded blocks below and above some, at the ends of time where there is none, and the
+// transaction's own.
+func (q *Queries) TimesAround(ctx context.Context, arg TimesAroundParams) (TimesAroundRow, error) {
+	row := q.db.QueryRow(ctx, timesAround, arg.First, arg.Last, arg.Chain)
+	var i TimesAroundRow
+	err := row.Scan(&i.Now, &i.Below, &i.Above)
+	return i, err
 }
 
 const unpauseChain = `-- name: UnpauseChain :execrows
