@@ -56,6 +56,8 @@ type Config struct {
 type Message struct {
 	// ID becomes the webhook-id; it is the same for all attempts.
 	ID string
+	// Account is whose message it is: what one account has in flight takes no other's place.
+	Account string
 	// URL is the merchant's address as it was stored.
 	URL string
 	// Body is the JSON document that is signed and sent, byte for byte.
@@ -77,6 +79,7 @@ type Sender struct {
 	targets   Targets
 	now       func() time.Time
 	transport *http.Transport
+	inflight  inflight
 }
 
 // NewSender makes a sender.
@@ -114,7 +117,7 @@ func (s *Sender) Close() { s.transport.CloseIdleConnections() }
 // Send makes one attempt to deliver a message and says how it ended. It never
 // returns an error for what the receiver or the network did.
 //
-// The errors are ErrInterrupted, when ctx ended before the attempt did, and those
+// The errors are ErrInterrupted, when ctx ended before the attempt did, ErrBusy, and those
 // of [NewSigner] and [Signer.Sign], when the message cannot be signed. In all of
 // them there is no attempt to record.
 func (s *Sender) Send(ctx context.Context, m Message) (Result, error) {
@@ -145,8 +148,11 @@ func (s *Sender) Send(ctx context.Context, m Message) (Result, error) {
 func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Header, m Message) (Result, error) {
 	attemptCtx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	attemptCtx, holding := s.inflight.begin(attemptCtx, m.Account)
+	defer holding.end()
 	var replied atomic.Bool
 	traced := httptrace.WithClientTrace(attemptCtx, &httptrace.ClientTrace{
+		GotConn:              func(got httptrace.GotConnInfo) { _ = claim(attemptCtx, got.Conn.RemoteAddr().String(), true) },
 		GotFirstResponseByte: func() { replied.Store(true) },
 	})
 	req := (&http.Request{
@@ -161,6 +167,9 @@ func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Heade
 	if err != nil {
 		if ctx.Err() != nil {
 			return Result{}, interrupted(ctx)
+		}
+		if errors.Is(err, ErrBusy) {
+			return Result{}, ErrBusy
 		}
 		result.Outcome = failure(err, attemptCtx.Err() != nil, replied.Load())
 		return result, nil
