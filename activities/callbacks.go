@@ -52,6 +52,8 @@ const (
 	leaseSlack = 15 * time.Second
 	// recordTimeout bounds recording an attempt that was made, whatever has become of the worker meanwhile.
 	recordTimeout = 6 * time.Second
+	// addressBusy is how long an attempt waits that would have been one too many to its server's address.
+	addressBusy = 5 * time.Second
 )
 
 // DeliverCallbacks sends a stream's callbacks to one endpoint, oldest event first, until none is pending. When one is
@@ -110,6 +112,9 @@ func (c *Callbacks) attempt(ctx context.Context, d store.Delivery) (delivered bo
 	}
 	started := time.Now()
 	result, err := c.Sender.Send(ctx, message)
+	if errors.Is(err, webhook.ErrBusy) {
+		return false, errors.Join(waiting(addressBusy, "callbacks wait: address_busy"), c.release(ctx, d))
+	}
 	if err != nil {
 		return false, errors.Join(err, c.release(ctx, d))
 	}
@@ -169,7 +174,7 @@ func replyOf(outcome webhook.Outcome) store.Reply {
 
 // message opens the secrets that sign a delivery.
 func (c *Callbacks) message(d store.Delivery) (webhook.Message, error) {
-	m := webhook.Message{ID: string(d.EventID), URL: d.URL, Body: d.Body}
+	m := webhook.Message{ID: string(d.EventID), Account: string(d.MerchantID) + " " + string(d.Mode), URL: d.URL, Body: d.Body}
 	var err error
 	if m.Targets, err = webhook.NewTargets(d.Targets); err != nil {
 		return m, fmt.Errorf("callback targets of merchant %s: %w", d.MerchantID, err)

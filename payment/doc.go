@@ -37,12 +37,12 @@
 //     reversed; a credit that makes the sum whole again takes it away.
 //   - Confirmed money that was in time always fulfils an order that was not
 //     cancelled, when it suffices. Late money does under [LateFulfil] alone.
-//   - An order never expires while a payment is live, before the chain's own
+//   - An order never expires while a payment that came on time is live, before the chain's own
 //     clock has passed its deadline, or across a block nobody has read; and never
 //     when its money is there. An outage therefore delays expiry and never
 //     expires a paid order.
-//   - An order is never cancelled while a payment is live, and a cancelled order
-//     is never fulfilled but by a person.
+//   - An order is never cancelled while a payment that came on time is live, and a
+//     cancelled order is never fulfilled but by a person.
 //   - Between two triggers an open order is confirming exactly while a payment
 //     is live.
 //

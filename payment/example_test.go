@@ -61,7 +61,7 @@ func ExampleNext() {
 func ExampleNext_refused() {
 	facts := payment.OrderFacts{
 		State: payment.StateConfirming, Due: payment.AmountFromUint64(100),
-		LatePolicy: payment.LateCreditOnly, LivePayments: 1,
+		LatePolicy: payment.LateCreditOnly, LivePayments: 1, Awaited: 1,
 	}
 	_, err := payment.Next(facts, payment.TriggerCancel)
 	fmt.Println(payment.CodeOf(err), payment.ReasonOf(err))

@@ -25,6 +25,9 @@ type OrderFacts struct {
 	// neither confirmed nor given up. A dropped or reversed payment stays live for
 	// one confirmation window, because it usually comes back.
 	LivePayments int
+	// Awaited counts those of them that came on time: the money that keeps an order from being expired or cancelled. Nothing
+	// else does, or anybody could keep an order open for ever.
+	Awaited int
 
 	// ChainTimePassed: the recorded chain time is past the deadline.
 	ChainTimePassed bool
@@ -70,6 +73,8 @@ func (f OrderFacts) check() error {
 		problem = "credited in time is above credited"
 	case f.LivePayments < 0:
 		problem = "negative number of live payments"
+	case f.Awaited < 0 || f.Awaited > f.LivePayments:
+		problem = "payments awaited are not among the live ones"
 	case f.LatePolicy != LateFulfil && f.LatePolicy != LateCreditOnly && f.LatePolicy != LateHold:
 		problem = "unknown late policy"
 	case !knownMatch(f.Match):
@@ -154,6 +159,8 @@ const (
 const (
 	IfLive        Condition = "a payment is live"
 	IfNoneLive    Condition = "no payment is live"
+	IfAwaited     Condition = "a payment on time is live"
+	IfNoneAwaited Condition = "no payment on time is live"
 	IfTimePassed  Condition = "chain time is past the deadline"
 	IfTimeAhead   Condition = "chain time is not past the deadline"
 	IfAllRead     Condition = "every block to the deadline was read"
@@ -179,6 +186,10 @@ func (c Condition) Holds(f OrderFacts) bool {
 		return f.LivePayments > 0
 	case IfNoneLive:
 		return f.LivePayments == 0
+	case IfAwaited:
+		return f.Awaited > 0
+	case IfNoneAwaited:
+		return f.Awaited == 0
 	case IfTimePassed:
 		return f.ChainTimePassed
 	case IfTimeAhead:

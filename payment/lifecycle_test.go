@@ -42,6 +42,9 @@ func (l *life) facts() OrderFacts {
 	for _, p := range l.payments {
 		if p.live() {
 			f.LivePayments++
+			if p.onTime {
+				f.Awaited++
+			}
 		}
 		if p.status == StatusCredited {
 			credited += p.amount

@@ -47,7 +47,6 @@ const (
 	ReasonDeadlineAhead    Reason = "chain_time_before_deadline"
 	ReasonUnreadBlocks     Reason = "unread_blocks_before_deadline"
 	ReasonMoneySuffices    Reason = "confirmed_money_suffices"
-	ReasonSettling         Reason = "payments_are_settling"
 	ReasonAlreadyPaid      Reason = "already_paid"
 	ReasonAlreadyExpired   Reason = "already_expired"
 	ReasonAlreadyCancelled Reason = "already_cancelled"

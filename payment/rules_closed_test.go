@@ -17,10 +17,10 @@ func TestCancelIsRefusedWhileAPaymentIsLive(t *testing.T) {
 	}
 }
 
-func TestCancelIsRefusedOutsideAwaitingPayment(t *testing.T) {
+func TestCancelIsRefusedWhenTheOrderIsClosed(t *testing.T) {
 	t.Parallel()
 	for state, reason := range map[State]Reason{
-		StateConfirming: ReasonSettling, StatePaid: ReasonAlreadyPaid,
+		StatePaid:    ReasonAlreadyPaid,
 		StateExpired: ReasonAlreadyExpired, StateCancelled: ReasonAlreadyCancelled,
 	} {
 		expectRefusal(t, order(state), TriggerCancel, CodeOrderState, reason)

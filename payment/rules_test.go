@@ -27,7 +27,8 @@ func inTimeAndLate(before, after uint64) func(*OrderFacts) {
 	}
 }
 
-func live(n int) func(*OrderFacts)          { return func(f *OrderFacts) { f.LivePayments = n } }
+func live(n int) func(*OrderFacts)          { return func(f *OrderFacts) { f.LivePayments, f.Awaited = n, n } }
+func liveLate(n int) func(*OrderFacts)      { return func(f *OrderFacts) { f.LivePayments = n } }
 func late(p LatePolicy) func(*OrderFacts)   { return func(f *OrderFacts) { f.LatePolicy = p } }
 func match(m Match) func(*OrderFacts)       { return func(f *OrderFacts) { f.Match = m } }
 func labelled(l ...Label) func(*OrderFacts) { return func(f *OrderFacts) { f.Labels = LabelsOf(l...) } }
@@ -275,6 +276,17 @@ func TestExpiryWaitsForLivePayments(t *testing.T) {
 	t.Parallel()
 	for _, state := range unfulfilled() {
 		expectRefusal(t, order(state, live(1), timePassed, allRead), TriggerExpire, CodePaymentLive, ReasonPaymentLive)
+	}
+}
+
+// Anybody can send a little after the deadline, again and again.
+func TestLateMoneyOnItsWayHoldsNothing(t *testing.T) {
+	t.Parallel()
+	for _, state := range unfulfilled() {
+		expect(t, order(state, liveLate(3), timePassed, allRead), TriggerExpire,
+			outcome{StateExpired, nil, []EventType{EventOrderExpired}, ReasonDeadlinePassed})
+		expect(t, order(state, liveLate(3), timePassed, allRead), TriggerCancel,
+			outcome{StateCancelled, nil, []EventType{EventOrderCancelled}, ReasonCancelled})
 	}
 }
 

@@ -25,6 +25,7 @@ func openRows(from State) []Transition {
 		openReversed(from),
 		openExpire(from),
 		openExtend(from),
+		openCancel(from),
 		byHand(from, EventOrderPaid),
 	)
 }
@@ -96,23 +97,23 @@ func unfulfilledReversed(from, to State, also ...Condition) []Transition {
 }
 
 // openExpire closes an order only when the chain itself has said all it can:
-// nothing on its way, its clock past the deadline, no unread block before it.
+// nothing on its way that came on time, its clock past the deadline, no unread block before it.
 // The sum is looked at once more, so that an order whose money is there ends
 // paid whatever brought it here.
 func openExpire(from State) []Transition {
 	on := TriggerExpire
-	quiet := []Condition{IfNoneLive, IfTimePassed, IfAllRead}
+	quiet := []Condition{IfNoneAwaited, IfTimePassed, IfAllRead}
 	return slices.Concat([]Transition{
 		{
-			From: from, On: on, Guard: Guard{IfLive}, To: from,
+			From: from, On: on, Guard: Guard{IfAwaited}, To: from,
 			Refuse: CodePaymentLive, Reason: ReasonPaymentLive,
 		},
 		{
-			From: from, On: on, Guard: Guard{IfNoneLive, IfTimeAhead}, To: from,
+			From: from, On: on, Guard: Guard{IfNoneAwaited, IfTimeAhead}, To: from,
 			Refuse: CodeChainLagging, Reason: ReasonDeadlineAhead,
 		},
 		{
-			From: from, On: on, Guard: Guard{IfNoneLive, IfTimePassed, IfHole}, To: from,
+			From: from, On: on, Guard: Guard{IfNoneAwaited, IfTimePassed, IfHole}, To: from,
 			Refuse: CodeChainLagging, Reason: ReasonUnreadBlocks,
 		},
 		{
@@ -120,6 +121,25 @@ func openExpire(from State) []Transition {
 			Events: []EventType{EventOrderExpired}, Reason: ReasonDeadlinePassed,
 		},
 	}, fulfilments(from, on, quiet...))
+}
+
+// openCancel gives an order up that waits for nothing, by the same money as openExpire.
+func openCancel(from State) []Transition {
+	on := TriggerCancel
+	return []Transition{
+		{
+			From: from, On: on, Guard: Guard{IfAwaited}, To: from,
+			Refuse: CodePaymentLive, Reason: ReasonPaymentLive,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfNoneAwaited, IfNotEnough}, To: StateCancelled,
+			Events: []EventType{EventOrderCancelled}, Reason: ReasonCancelled,
+		},
+		{
+			From: from, On: on, Guard: Guard{IfNoneAwaited, IfFulfilling}, To: from,
+			Refuse: CodeOrderState, Reason: ReasonMoneySuffices,
+		},
+	}
 }
 
 // openExtend moves no state by itself, but money that was late may be in time
@@ -151,18 +171,6 @@ func awaitingRows() []Transition {
 			From: from, On: TriggerPaymentDropped, Guard: Guard{IfLive}, To: StateConfirming,
 			Reason: ReasonMoreOnTheWay,
 		},
-		{
-			From: from, On: TriggerCancel, Guard: Guard{IfLive}, To: from,
-			Refuse: CodePaymentLive, Reason: ReasonPaymentLive,
-		},
-		{
-			From: from, On: TriggerCancel, Guard: Guard{IfNoneLive, IfNotEnough}, To: StateCancelled,
-			Events: []EventType{EventOrderCancelled}, Reason: ReasonCancelled,
-		},
-		{
-			From: from, On: TriggerCancel, Guard: Guard{IfNoneLive, IfFulfilling}, To: from,
-			Refuse: CodeOrderState, Reason: ReasonMoneySuffices,
-		},
 	}
 }
 
@@ -185,14 +193,6 @@ func confirmingRows() []Transition {
 		Transition{
 			From: from, On: dropped, Guard: Guard{IfNoneLive, IfLateDeclined}, To: StateAwaitingPayment,
 			Reason: ReasonLateDeclined,
-		},
-		Transition{
-			From: from, On: TriggerCancel, Guard: Guard{IfLive}, To: from,
-			Refuse: CodePaymentLive, Reason: ReasonPaymentLive,
-		},
-		Transition{
-			From: from, On: TriggerCancel, Guard: Guard{IfNoneLive}, To: from,
-			Refuse: CodeOrderState, Reason: ReasonSettling,
 		},
 	)
 }

@@ -33,10 +33,12 @@ func eachSituation(visit func(OrderFacts)) {
 	for _, matched := range []Match{MatchOrder, MatchWrongAsset, MatchWrongNetwork, MatchDust} {
 		for _, policy := range []LatePolicy{LateFulfil, LateCreditOnly, LateHold} {
 			for _, labels := range []Labels{nil, {LabelReversed}} {
-				for bits := range 8 {
+				for bits := range 16 {
+					live := bits & 1
 					visit(OrderFacts{
 						Match: matched, LatePolicy: policy, Labels: labels,
-						LivePayments:     bits & 1,
+						LivePayments:     live,
+						Awaited:          live & (bits >> 3),
 						ChainTimePassed:  bits&2 != 0,
 						CoverageComplete: bits&4 != 0,
 					})
@@ -104,6 +106,7 @@ func anyFacts() *rapid.Generator[OrderFacts] {
 	return rapid.Custom(func(t *rapid.T) OrderFacts {
 		due := anyAmount().Draw(t, "due").Max(AmountFromUint64(1))
 		credited := rapid.OneOf(anyAmount(), rapid.Just(due)).Draw(t, "credited")
+		live := rapid.IntRange(0, 3).Draw(t, "live")
 		return OrderFacts{
 			State:            rapid.SampledFrom(States()).Draw(t, "state"),
 			Labels:           LabelsOf(rapid.SliceOf(rapid.SampledFrom(AllLabels())).Draw(t, "labels")...),
@@ -111,7 +114,8 @@ func anyFacts() *rapid.Generator[OrderFacts] {
 			FulfilDue:        rapid.OneOf(anyAmount(), rapid.Just(due)).Draw(t, "fulfil").Min(due),
 			Credited:         credited,
 			OnTimeCredited:   rapid.OneOf(anyAmount(), rapid.Just(credited)).Draw(t, "on time").Min(credited),
-			LivePayments:     rapid.IntRange(0, 3).Draw(t, "live"),
+			LivePayments:     live,
+			Awaited:          rapid.IntRange(0, live).Draw(t, "awaited"),
 			ChainTimePassed:  rapid.Bool().Draw(t, "passed"),
 			CoverageComplete: rapid.Bool().Draw(t, "covered"),
 			LatePolicy:       rapid.SampledFrom([]LatePolicy{LateFulfil, LateCreditOnly, LateHold}).Draw(t, "policy"),
@@ -168,7 +172,7 @@ func checkDecision(t *rapid.T, f OrderFacts, d Decision) {
 		"nothing fulfils without its money":    d.Fulfils() && d.On != TriggerResolveManual && !enough,
 		"late money needs its policy":          d.Fulfils() && d.On != TriggerResolveManual && !enoughInTime && f.LatePolicy != LateFulfil,
 		"a cancelled order needs a person":     f.State == StateCancelled && d.Moves() && d.On != TriggerResolveManual,
-		"nothing closes over a live payment":   (d.To == StateExpired || d.To == StateCancelled) && d.Moves() && f.LivePayments > 0,
+		"nothing closes over money on time":    (d.To == StateExpired || d.To == StateCancelled) && d.Moves() && f.Awaited > 0,
 		"nothing expires before its time":      d.To == StateExpired && d.Moves() && !(f.ChainTimePassed && f.CoverageComplete),
 		"nothing expires or ends with its sum": (d.To == StateExpired || d.To == StateCancelled) && d.Moves() && enoughInTime,
 		"a surplus is labelled on fulfilment":  d.Fulfils() && f.Due.Less(f.Credited) && !d.Labels.Has(LabelOverpaid),

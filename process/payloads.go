@@ -139,7 +139,7 @@ type PaymentView struct {
 	Status    string            `json:"status"`
 	// Settled: nothing more is to be done for this inclusion.
 	Settled bool `json:"settled"`
-	// Uncounted: it can do nothing for the order, being dust or in another asset, and keeps the order from nothing.
+	// Uncounted: it keeps the order from nothing, being dust, in another asset or late.
 	Uncounted bool `json:"uncounted,omitempty"`
 	// For support to read: what arrived (decimal), in which block, and how many confirmations it needs.
 	Amount string `json:"amount,omitempty"`

@@ -174,7 +174,7 @@ func (t txn) recordAttempt(ctx context.Context, d Delivery, attempt Attempt, nex
 		}
 		result.Status = callbackParked
 	}
-	return result, t.giveBack(ctx, d, server{endpoint.MerchantID, endpoint.Target})
+	return result, t.giveBack(ctx, d, server{endpoint.MerchantID, endpoint.Mode, endpoint.Target})
 }
 
 // holdsLease returns ErrLeaseLost when somebody else has the lease. One that ran out and that nobody took is still good.
@@ -238,10 +238,11 @@ func (t txn) moveCallback(ctx context.Context, callback sqlc.LockCallbackRow, d 
 
 // endpointHealth keeps count of the endpoint's failures, and tells whether it is disabled now.
 func (t txn) endpointHealth(ctx context.Context, endpoint sqlc.LockEndpointRow, attempt Attempt) (disabled bool, err error) {
+	at := server{endpoint.MerchantID, endpoint.Mode, endpoint.Target}
 	if attempt.Reply == ReplySilence {
-		err = t.silence(ctx, server{endpoint.MerchantID, endpoint.Target})
+		err = t.silence(ctx, at)
 	} else {
-		err = t.q.CloseBreaker(ctx, sqlc.CloseBreakerParams{MerchantID: endpoint.MerchantID, Target: endpoint.Target})
+		err = t.q.CloseBreaker(ctx, sqlc.CloseBreakerParams{MerchantID: at.merchant, Target: at.own().target})
 	}
 	if err != nil {
 		return false, fmt.Errorf("keep the breaker of endpoint %s: %w", endpoint.ID, err)
@@ -273,7 +274,7 @@ func (t txn) disableEndpoint(ctx context.Context, id, reason string) error {
 
 // silence counts an attempt without an answer, and opens the breaker when there were too many in a row.
 func (t txn) silence(ctx context.Context, at server) error {
-	failures, err := t.q.BreakerSilence(ctx, sqlc.BreakerSilenceParams{MerchantID: at.merchant, Target: at.target})
+	failures, err := t.q.BreakerSilence(ctx, sqlc.BreakerSilenceParams{MerchantID: at.merchant, Target: at.own().target})
 	if err != nil || failures < breakerFailures {
 		return err
 	}
@@ -281,5 +282,5 @@ func (t txn) silence(ctx context.Context, at server) error {
 	if doubled := failures - breakerFailures; doubled < 10 {
 		wait = min(breakerFirst<<doubled, breakerMost)
 	}
-	return t.q.OpenBreaker(ctx, sqlc.OpenBreakerParams{MerchantID: at.merchant, Target: at.target, OpenMs: wait.Milliseconds()})
+	return t.q.OpenBreaker(ctx, sqlc.OpenBreakerParams{MerchantID: at.merchant, Target: at.own().target, OpenMs: wait.Milliseconds()})
 }

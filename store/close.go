@@ -40,7 +40,7 @@ const (
 )
 
 // ExpireOrder closes an order whose deadline has passed on the chain's own clock: every block up to there was read without
-// a hole, and no payment is live. It waits, for an hour of the chain's time at most, while some block of its life was read in ranges only. An order for the chain's own coin waits, for an hour of the chain's time at most, while nodes trace and some
+// a hole, and no payment that came on time is live. It waits, for an hour of the chain's time at most, while some block of its life was read in ranges only. An order for the chain's own coin waits, for an hour of the chain's time at most, while nodes trace and some
 // block of that order's life was not traced yet. The result is final, unless a Wait is returned beside it: then nothing was changed, and it
 // is to be asked again after the delay.
 //
@@ -101,7 +101,7 @@ func (t txn) expireRefused(
 	switch reason {
 	case payment.ReasonPaymentLive:
 		money, err := t.money(ctx, order)
-		if err != nil || money.onChain > 0 {
+		if err != nil || money.awaitedOnChain > 0 {
 			return process.ExpireLive, Wait{}, err
 		}
 		blocks := max(money.returnsBy-deref(position.BlockNumber)+1, 1)

@@ -17,14 +17,15 @@ import (
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
-// Delivery is one attempt that may be made now. Its sender holds the lease of the stream and endpoint and one of the
-// server's slots until RecordAttempt or ReleaseDelivery, or until they run out.
+// Delivery is one attempt that may be made now. Its sender holds the lease of the stream and endpoint, one of the server's slots
+// and one of its merchant's until RecordAttempt or ReleaseDelivery, or until they run out.
 type Delivery struct {
 	Owner      string
 	Token      string // names the attempt: recording it twice is one attempt
 	Stream     process.Stream
 	EndpointID payment.EndpointID
 	MerchantID payment.MerchantID
+	Mode       payment.Mode
 	CallbackID payment.CallbackID
 	EventID    payment.EventID // the webhook-id
 	Type       payment.EventType
@@ -53,7 +54,7 @@ type WaitReason string
 const (
 	WaitNotDue  WaitReason = "not_due"      // the schedule's next step is ahead
 	WaitLeased  WaitReason = "leased"       // another sender is at it
-	WaitBusy    WaitReason = "busy"         // the server has as many requests in flight as it may
+	WaitBusy    WaitReason = "busy"         // the server, or its merchant, has as many requests in flight as it may
 	WaitBreaker WaitReason = "breaker_open" // the server does not answer and is left alone for a while
 )
 
@@ -73,6 +74,10 @@ const (
 	busyDelay = time.Second
 	busyMost  = 30 * time.Second
 	busyStep  = 250 * time.Millisecond
+	// serverSlots and merchantSlots are how many requests of a merchant and mode may be in flight, to one server and in all. A
+	// worker sends several times merchantSlots at once.
+	serverSlots   = 4
+	merchantSlots = 16
 	// minDelay keeps a sender whose turn is almost there from asking in a tight loop.
 	minDelay = 50 * time.Millisecond
 )
@@ -94,7 +99,7 @@ func (db *DB) AcquireDelivery(ctx context.Context, stream process.Stream, endpoi
 		err = nil
 	}
 	if err == nil && a.found.Reason == WaitBusy {
-		a.found.Delay, err = db.queue(ctx, a.at)
+		a.found.Delay, err = db.queue(ctx, a.busy)
 	}
 	if err != nil {
 		return Acquired{}, err
@@ -103,9 +108,10 @@ func (db *DB) AcquireDelivery(ctx context.Context, stream process.Stream, endpoi
 }
 
 // queue says when to ask for a slot again: later, the more there are that wait.
-func (db *DB) queue(ctx context.Context, at server) (time.Duration, error) {
+func (db *DB) queue(ctx context.Context, at place) (time.Duration, error) {
+	step := busyStep * serverSlots / time.Duration(at.slots) // more slots are free sooner
 	wait, err := db.q.QueueForSlot(ctx, sqlc.QueueForSlotParams{
-		MerchantID: at.merchant, Target: at.target, StepMs: busyStep.Milliseconds(), MostMs: busyMost.Milliseconds(),
+		MerchantID: at.merchant, Target: at.target, StepMs: step.Milliseconds(), MostMs: busyMost.Milliseconds(),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("queue for a slot: %w", classify(err))
@@ -115,12 +121,25 @@ func (db *DB) queue(ctx context.Context, at server) (time.Duration, error) {
 	return delay - time.Duration(mathrand.Int64N(int64(delay)/5)), nil //nolint:gosec // jitter needs no secrecy
 }
 
-// server is what slots and breaker belong to: one server of one merchant, whichever of its URLs is called.
-type server struct{ merchant, target string }
+// server is what a breaker belongs to: one server of one merchant in one mode, whichever of its URLs is called.
+type server struct{ merchant, mode, target string }
+
+// place is what a number of slots belong to.
+type place struct {
+	merchant, target string
+	slots            int32
+}
+
+// own is the server's own place.
+func (s server) own() place { return place{s.merchant, s.mode + " " + s.target, serverSlots} }
+
+// all is the place of all servers of its merchant and mode.
+func (s server) all() place { return place{s.merchant, s.mode, merchantSlots} }
 
 type acquiring struct {
 	txn
 	at                      server // known once the endpoint was read
+	busy                    place  // the one without a free slot
 	stream, endpoint, owner string
 	ttl                     time.Duration
 	found                   Acquired
@@ -143,15 +162,17 @@ func (a *acquiring) run(ctx context.Context) error {
 	if err != nil {
 		return notFound(err, "endpoint")
 	}
-	a.at = server{target.MerchantID, target.Target}
+	a.at = server{target.MerchantID, target.Mode, target.Target}
 	if target.Disabled {
 		return a.parkDisabled(ctx)
 	}
 	if head.WaitMs > 0 {
 		return a.wait(WaitNotDue, time.Duration(head.WaitMs)*time.Millisecond)
 	}
-	if err := a.slot(ctx); err != nil {
-		return err
+	for _, at := range []place{a.at.own(), a.at.all()} {
+		if err := a.slot(ctx, at); err != nil {
+			return err
+		}
 	}
 	if err := a.breaker(ctx); err != nil {
 		return err
@@ -159,7 +180,7 @@ func (a *acquiring) run(ctx context.Context) error {
 	a.found.Delivery = &Delivery{
 		Owner: a.owner, Token: rand.Text(),
 		Stream: process.Stream(a.stream), EndpointID: payment.EndpointID(a.endpoint), MerchantID: payment.MerchantID(target.MerchantID),
-		CallbackID: payment.CallbackID(head.ID), EventID: payment.EventID(head.EventID), Type: payment.EventType(head.Type),
+		Mode: payment.Mode(target.Mode), CallbackID: payment.CallbackID(head.ID), EventID: payment.EventID(head.EventID), Type: payment.EventType(head.Type),
 		Body: head.Body, URL: target.Url, Secret: seal.Sealed{KeyID: target.SecretKey, Bytes: target.Secret},
 		SealedAt: EndpointSecretPlace(payment.EndpointID(a.endpoint)),
 		Attempts: int(head.Attempts), Round: int(head.Round),
@@ -226,11 +247,11 @@ func (a *acquiring) parkDisabled(ctx context.Context) error {
 	return a.free(ctx)
 }
 
-// slot takes one of the server's slots, or keeps the one that this sender has.
-func (a *acquiring) slot(ctx context.Context) error {
+// slot takes one of a place's slots, or keeps the one that this sender has.
+func (a *acquiring) slot(ctx context.Context, at place) error {
 	owner := slotOwner(a.owner, a.stream, a.endpoint)
 	held, err := a.q.HeldEndpointSlot(ctx, sqlc.HeldEndpointSlotParams{
-		MerchantID: a.at.merchant, Target: a.at.target, Owner: owner, TtlMs: a.ttl.Milliseconds(),
+		MerchantID: at.merchant, Target: at.target, Owner: owner, TtlMs: a.ttl.Milliseconds(),
 	})
 	if err != nil {
 		return fmt.Errorf("look for a slot: %w", err)
@@ -240,7 +261,7 @@ func (a *acquiring) slot(ctx context.Context) error {
 	}
 	for range 2 {
 		taken, err := a.q.TakeEndpointSlot(ctx, sqlc.TakeEndpointSlotParams{
-			MerchantID: a.at.merchant, Target: a.at.target, Owner: owner, TtlMs: a.ttl.Milliseconds(),
+			MerchantID: at.merchant, Target: at.target, Owner: owner, TtlMs: a.ttl.Milliseconds(),
 		})
 		if err != nil {
 			return fmt.Errorf("take a slot: %w", err)
@@ -248,11 +269,12 @@ func (a *acquiring) slot(ctx context.Context) error {
 		if taken == 1 {
 			return nil
 		}
-		err = a.q.MakeEndpointSlots(ctx, sqlc.MakeEndpointSlotsParams{MerchantID: a.at.merchant, Target: a.at.target})
+		err = a.q.MakeEndpointSlots(ctx, sqlc.MakeEndpointSlotsParams{MerchantID: at.merchant, Target: at.target, Slots: at.slots})
 		if err != nil {
 			return fmt.Errorf("make slots: %w", err)
 		}
 	}
+	a.busy = at
 	return a.wait(WaitBusy, busyDelay)
 }
 
@@ -261,7 +283,7 @@ func slotOwner(owner, stream, endpoint string) string { return owner + " " + str
 
 // breaker waits while the server is left alone. When that time is over one sender may try; its attempt decides.
 func (a *acquiring) breaker(ctx context.Context) error {
-	state, err := a.q.BreakerWait(ctx, sqlc.BreakerWaitParams{MerchantID: a.at.merchant, Target: a.at.target})
+	state, err := a.q.BreakerWait(ctx, sqlc.BreakerWaitParams{MerchantID: a.at.merchant, Target: a.at.own().target})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -273,7 +295,7 @@ func (a *acquiring) breaker(ctx context.Context) error {
 	}
 	if state.WaitMs == 0 {
 		probing, err := a.q.ProbeBreaker(ctx, sqlc.ProbeBreakerParams{
-			MerchantID: a.at.merchant, Target: a.at.target, ProbeMs: a.ttl.Milliseconds(),
+			MerchantID: a.at.merchant, Target: a.at.own().target, ProbeMs: a.ttl.Milliseconds(),
 		})
 		if err != nil {
 			return fmt.Errorf("try the server: %w", err)
@@ -292,13 +314,13 @@ func (a *acquiring) free(ctx context.Context) error {
 	}, a.at)
 }
 
-// giveBack gives back the sender's slot and lease, if they are still the sender's.
+// giveBack gives back the sender's slots and lease, if they are still the sender's.
 func (t txn) giveBack(ctx context.Context, d Delivery, at server) error {
-	err := t.q.FreeEndpointSlot(ctx, sqlc.FreeEndpointSlotParams{
-		MerchantID: at.merchant, Target: at.target, Owner: slotOwner(d.Owner, string(d.Stream), string(d.EndpointID)),
+	err := t.q.FreeEndpointSlots(ctx, sqlc.FreeEndpointSlotsParams{
+		MerchantID: at.merchant, Targets: []string{at.own().target, at.all().target}, Owner: slotOwner(d.Owner, string(d.Stream), string(d.EndpointID)),
 	})
 	if err != nil {
-		return fmt.Errorf("free the slot: %w", err)
+		return fmt.Errorf("free the slots: %w", err)
 	}
 	err = t.q.DropCallbackLease(ctx, sqlc.DropCallbackLeaseParams{
 		Stream: string(d.Stream), EndpointID: string(d.EndpointID), Owner: d.Owner,
@@ -317,6 +339,6 @@ func (db *DB) ReleaseDelivery(ctx context.Context, d Delivery) error {
 		if err != nil {
 			return notFound(err, "endpoint")
 		}
-		return t.giveBack(ctx, d, server{endpoint.MerchantID, endpoint.Target})
+		return t.giveBack(ctx, d, server{endpoint.MerchantID, endpoint.Mode, endpoint.Target})
 	})
 }

@@ -125,11 +125,11 @@ func TestOneSenderPerOrderAndEndpoint(t *testing.T) {
 		}
 	}
 	require.Len(t, taken, 1)
-	require.Equal(t, 1, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM endpoint_slots WHERE owner IS NOT NULL`))
+	require.Equal(t, 2, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM endpoint_slots WHERE owner IS NOT NULL`), "the server's and the merchant's")
 
 	same := c.take(t, order, taken[0].Owner)
 	require.Equal(t, taken[0].CallbackID, same.CallbackID, "the owner itself may ask again")
-	require.Equal(t, 1, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM endpoint_slots WHERE owner IS NOT NULL`))
+	require.Equal(t, 2, storetest.Value[int](t, c.Bundle, `SELECT count(*) FROM endpoint_slots WHERE owner IS NOT NULL`), "the server's and the merchant's")
 }
 
 // TestFourInFlightPerServer: over all orders and workers. The rest wait, and other servers do not notice.
@@ -186,6 +186,42 @@ func TestASlotOfADeadSenderIsUsedAgain(t *testing.T) {
 	require.Equal(t, store.WaitBusy, c.acquire(t, order, "w").Reason)
 	c.Exec(t, `UPDATE endpoint_slots SET until = now() - interval '1 second' WHERE slot = 3`)
 	c.take(t, order, "w")
+}
+
+// However many servers a merchant has, all of them together are sent so much at once. Another merchant, and its own other mode,
+// have as much.
+func TestAMerchantsServersShareItsSlots(t *testing.T) {
+	t.Parallel()
+	c := setupCourier(t)
+	const most = 16
+	order := c.Order(t).ID
+	var flying []store.Delivery
+	acquire := func(c courier, order payment.OrderID, port int) store.Acquired {
+		c.endpoint = c.AddEndpoint(t, fmt.Sprintf("https://shop.example:%d/hook", port))
+		c.Exec(t, `INSERT INTO callbacks (id, event_id, endpoint_id, order_id, seq)
+			SELECT 'cbk_' || $2, e.id, $2, e.order_id, e.seq FROM events e WHERE e.order_id = $1`, order, c.endpoint)
+		return c.acquire(t, order, "w")
+	}
+	for port := range most {
+		acquired := acquire(c, order, 10001+port)
+		require.NotNil(t, acquired.Delivery, "%+v", acquired)
+		flying = append(flying, *acquired.Delivery)
+	}
+	busy := acquire(c, order, 20000)
+	require.Equal(t, store.WaitBusy, busy.Reason)
+	require.Positive(t, busy.Delay)
+
+	other, bundle := c, *c.Bundle
+	other.Bundle = &bundle
+	other.Merchant, other.Principal = c.NewMerchant(t)
+	require.NotNil(t, acquire(other, other.Order(t).ID, 20000).Delivery, "another merchant")
+	live := c
+	copied := *c.Bundle
+	live.Bundle, copied.Mode = &copied, payment.ModeLive
+	require.NotNil(t, acquire(live, live.Order(t).ID, 20000).Delivery, "its other mode")
+
+	c.report(t, flying[0], store.ReplyAccepted, store.Next{})
+	require.NotNil(t, acquire(c, order, 20001).Delivery, "one was given back")
 }
 
 // TestALostLease: the sender was slow, another one took over. Its failure does not count, its success does.
@@ -302,7 +338,7 @@ func TestTheBreakerNeverWaitsForEver(t *testing.T) {
 	c := setupCourier(t)
 	order := c.Order(t).ID
 	d := c.take(t, order, "w")
-	c.Exec(t, `INSERT INTO endpoint_breakers (merchant_id, target, failures) VALUES ($1, 'https://shop.example', 100000)`, c.Merchant)
+	c.Exec(t, `INSERT INTO endpoint_breakers (merchant_id, target, failures) VALUES ($1, 'test https://shop.example', 100000)`, c.Merchant)
 	c.report(t, d, store.ReplySilence, store.Next{})
 	require.InDelta(t, 600, c.acquire(t, order, "w").Delay.Seconds(), 5)
 }

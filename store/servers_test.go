@@ -44,12 +44,13 @@ func TestURLsOfOneServerShareItsSlots(t *testing.T) {
 	}
 	require.Len(t, flying, 4)
 	require.Less(t, delays[0], 2*time.Second)
-	require.Greater(t, delays[len(delays)-1], 4*time.Second, "the more wait, the longer")
-	for range 120 {
-		delays = append(delays, waiter.acquire(t, waiting, "x").Delay)
+	queued := func(until string) time.Duration {
+		c.Exec(t, `UPDATE endpoint_breakers SET queued_until = now() + $1::interval`, until)
+		return waiter.acquire(t, waiting, "x").Delay
 	}
-	require.Greater(t, delays[len(delays)-1], 20*time.Second)
-	require.LessOrEqual(t, slices.Max(delays), 30*time.Second)
+	require.Greater(t, queued("20 seconds"), 4*time.Second, "the more wait, the longer")
+	require.Greater(t, queued("1 hour"), 20*time.Second)
+	require.LessOrEqual(t, slices.Max(append(delays, queued("1 hour"))), 30*time.Second)
 
 	for _, url := range []string{"http://dead.example/", "https://dead.example:8443/", "https://alive.example/"} {
 		at, order := c.orderAt(t, url)

@@ -195,7 +195,7 @@ func (t txn) facts(ctx context.Context, order *orderRow, on payment.Trigger, cau
 		return f, nil, err
 	}
 	f.Credited, f.OnTimeCredited = money.credited, money.onTime
-	f.LivePayments = money.onChain + money.returning
+	f.LivePayments, f.Awaited = money.live, money.awaited
 	if cause.PaymentID == "" {
 		return f, nil, nil
 	}
@@ -213,10 +213,11 @@ func (t txn) facts(ctx context.Context, order *orderRow, on payment.Trigger, cau
 // orderMoney is what has arrived for an order and what may still come of what was seen.
 type orderMoney struct {
 	credited, onTime payment.Amount
-	// onChain payments are seen and not confirmed; returning ones left the chain a moment ago.
-	onChain, returning int
-	// returnsBy is the block after which none of the returning ones is waited for any more.
-	returnsBy int64
+	// live payments are seen and not confirmed, or left the chain a moment ago. The awaited ones of them came on time.
+	live, awaited int
+	// awaitedOnChain of the awaited ones are on the chain; returnsBy is the block after which the others are not waited for any more.
+	awaitedOnChain int
+	returnsBy      int64
 }
 
 func (t txn) money(ctx context.Context, order *orderRow) (orderMoney, error) {
@@ -228,7 +229,7 @@ func (t txn) money(ctx context.Context, order *orderRow) (orderMoney, error) {
 	}
 	return orderMoney{
 		credited: row.Credited.Amount, onTime: row.CreditedOnTime.Amount,
-		onChain: int(row.OnChain), returning: int(row.ReturningPayments), returnsBy: row.ReturnsBy,
+		live: int(row.Live), awaited: int(row.Awaited), awaitedOnChain: int(row.AwaitedOnChain), returnsBy: row.ReturnsBy,
 	}, nil
 }
 

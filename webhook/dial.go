@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -48,13 +49,25 @@ type dialer struct {
 // resolver returned, between the socket's creation and its connect; or one without,
 // for what a merchant was granted.
 func newDialer(guarded bool, timeout time.Duration, resolver *net.Resolver, roots *x509.CertPool) *dialer {
-	base := net.Dialer{Timeout: timeout, Resolver: resolver}
+	base := net.Dialer{Timeout: timeout, Resolver: resolver, ControlContext: counted(nil)}
 	if guarded {
-		base.Control = newGuard().Safe
+		base.ControlContext = counted(newGuard().Safe)
 	}
 	return &dialer{
 		timeout: timeout, net: base,
 		tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, NextProtos: []string{"http/1.1"}},
+	}
+}
+
+// counted lets a socket connect when check does and the address is not busy.
+func counted(check func(network, address string, raw syscall.RawConn) error) func(context.Context, string, string, syscall.RawConn) error {
+	return func(ctx context.Context, network, address string, raw syscall.RawConn) error {
+		if check != nil {
+			if err := check(network, address, raw); err != nil {
+				return err
+			}
+		}
+		return claim(ctx, address, false)
 	}
 }
 

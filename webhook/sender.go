@@ -54,6 +54,8 @@ type Config struct {
 type Message struct {
 	// ID becomes the webhook-id; it is the same for all attempts.
 	ID string
+	// Account is whose message it is: what one account has in flight takes no other's place.
+	Account string
 	// URL is the merchant's address as it was stored.
 	URL string
 	// Body is the JSON document that is signed and sent, byte for byte.
@@ -78,6 +80,7 @@ type Sender struct {
 	// Two pools of connections: what one merchant was granted is never used for
 	// another, whose URL may name the same host.
 	guarded, granted *http.Transport
+	inflight         inflight
 }
 
 // NewSender makes a sender.
@@ -117,7 +120,7 @@ func (s *Sender) Close() {
 // Send makes one attempt to deliver a message and says how it ended. It never
 // returns an error for what the receiver or the network did.
 //
-// The errors are ErrInterrupted, when ctx ended before the attempt did, and those
+// The errors are ErrInterrupted, when ctx ended before the attempt did, ErrBusy, and those
 // of [NewSigner] and [Signer.Sign], when the message cannot be signed. In all of
 // them there is no attempt to record.
 func (s *Sender) Send(ctx context.Context, m Message) (Result, error) {
@@ -148,8 +151,11 @@ func (s *Sender) Send(ctx context.Context, m Message) (Result, error) {
 func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Header, m Message) (Result, error) {
 	attemptCtx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	attemptCtx, holding := s.inflight.begin(attemptCtx, m.Account)
+	defer holding.end()
 	var replied atomic.Bool
 	traced := httptrace.WithClientTrace(attemptCtx, &httptrace.ClientTrace{
+		GotConn:              func(got httptrace.GotConnInfo) { _ = claim(attemptCtx, got.Conn.RemoteAddr().String(), true) },
 		GotFirstResponseByte: func() { replied.Store(true) },
 	})
 	req := (&http.Request{
@@ -164,6 +170,9 @@ func (s *Sender) attempt(ctx context.Context, target *url.URL, header http.Heade
 	if err != nil {
 		if ctx.Err() != nil {
 			return Result{}, interrupted(ctx)
+		}
+		if errors.Is(err, ErrBusy) {
+			return Result{}, ErrBusy
 		}
 		result.Outcome = failure(err, attemptCtx.Err() != nil, replied.Load())
 		return result, nil

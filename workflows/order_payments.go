@@ -23,8 +23,8 @@ func (o *orderRun) live() bool {
 	return len(o.settling) > 0
 }
 
-// awaited tells whether a payment is under way that may still count for the order. What anybody can send, dust or another
-// asset, holds nothing up.
+// awaited tells whether a payment is under way that holds the order. What anybody can send at any time, dust, another asset or
+// late money, holds nothing up.
 func (o *orderRun) awaited() bool {
 	for _, p := range o.view.Payments {
 		if !p.Uncounted && pending(p) && o.settled[p.ID] < p.Inclusion {

@@ -15,6 +15,7 @@ type Network struct {
 
 	Coin         string // code of the native coin
 	CoinDecimals uint8
+	CoinDust     string // decimal; less than this is dust: about a cent
 
 	BlockTime time.Duration
 	// Policy is what every payment waits for; Tiers what larger ones wait for as well.
@@ -52,6 +53,9 @@ type Token struct {
 	// ByHand leaves the token to be added by hand: another one has its name.
 	ByHand bool
 }
+
+// Dust is what is dust of a token, as a decimal: a cent, because all that are listed are stablecoins.
+func (Token) Dust() string { return "0.01" }
 
 // Find returns the network of a name.
 func Find(name string) (Network, bool) {

@@ -19,6 +19,9 @@ const large = "10000"
 // largeETH is about as much in ether.
 const largeETH = "4"
 
+// dustETH is about a cent in ether; less is not worth a payment's place.
+const dustETH = "0.000005"
+
 // Networks lists what the catalogue knows, in the order in which it is shown.
 func Networks() []Network {
 	return []Network{ethereum(), bsc(), polygon(), optimism(), arbitrum(), base(), avalanche()}
@@ -27,7 +30,7 @@ func Networks() []Network {
 func ethereum() Network {
 	return Network{
 		Name: "ethereum", DisplayName: "Ethereum", Family: payment.FamilyEVM, ChainID: 1,
-		Coin: eth, CoinDecimals: 18, BlockTime: 12 * time.Second,
+		Coin: eth, CoinDecimals: 18, CoinDust: dustETH, BlockTime: 12 * time.Second,
 		Policy:  payment.ConfirmationPolicy{Confirmations: 12},
 		Tiers:   tiers(largeETH, 12, payment.TagFinalized),
 		Horizon: 256, MaxRange: 500, MaxLag: 10 * time.Minute,
@@ -41,7 +44,7 @@ func ethereum() Network {
 func bsc() Network {
 	return Network{
 		Name: "bsc", DisplayName: "BNB Smart Chain", Family: payment.FamilyEVM, ChainID: 56,
-		Coin: "BNB", CoinDecimals: 18, BlockTime: 450 * time.Millisecond,
+		Coin: "BNB", CoinDecimals: 18, CoinDust: "0.00002", BlockTime: 450 * time.Millisecond,
 		// Blocks are final after a few of them, so nothing is gained by counting.
 		Policy:  payment.ConfirmationPolicy{Confirmations: 1, Tag: payment.TagFinalized},
 		Horizon: 512, MaxRange: 500, MaxLag: 5 * time.Minute,
@@ -55,7 +58,7 @@ func bsc() Network {
 func polygon() Network {
 	return Network{
 		Name: "polygon", DisplayName: "Polygon", Family: payment.FamilyEVM, ChainID: 137,
-		Coin: "POL", CoinDecimals: 18, BlockTime: 2 * time.Second,
+		Coin: "POL", CoinDecimals: 18, CoinDust: "0.05", BlockTime: 2 * time.Second,
 		Policy: payment.ConfirmationPolicy{Confirmations: 100, Tag: payment.TagFinalized},
 		// Reorganisations of well over a hundred blocks have happened.
 		Horizon: 512, MaxRange: 500, MaxLag: 5 * time.Minute,
@@ -71,7 +74,7 @@ func polygon() Network {
 // rollup is what the networks that settle on Ethereum have in common: their blocks come from one sequencer, are safe when
 // their data is on Ethereum, and final when that is.
 func rollup(n Network) Network {
-	n.Family, n.Coin, n.CoinDecimals = payment.FamilyEVM, eth, 18
+	n.Family, n.Coin, n.CoinDecimals, n.CoinDust = payment.FamilyEVM, eth, 18, dustETH
 	n.Policy = payment.ConfirmationPolicy{Confirmations: 20}
 	n.Tiers = tiers(largeETH, 20, payment.TagFinalized)
 	n.MaxLag = 5 * time.Minute
@@ -112,7 +115,7 @@ func base() Network {
 func avalanche() Network {
 	return Network{
 		Name: "avalanche", DisplayName: "Avalanche C-Chain", Family: payment.FamilyEVM, ChainID: 43114,
-		Coin: "AVAX", CoinDecimals: 18, BlockTime: 2 * time.Second,
+		Coin: "AVAX", CoinDecimals: 18, CoinDust: "0.0005", BlockTime: 2 * time.Second,
 		// A block is final when it is accepted, and nodes show only accepted ones.
 		Policy:  payment.ConfirmationPolicy{Confirmations: 1},
 		Horizon: 256, MaxRange: 500, MaxLag: 5 * time.Minute,

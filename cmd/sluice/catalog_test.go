@@ -122,6 +122,22 @@ func TestFlagsOverrideTheCatalog(t *testing.T) {
 	require.Equal(t, 3, b.count(`SELECT count(*)::int FROM assets WHERE code IN ('MATIC', 'USDT', 'USDC')`))
 }
 
+// Less than about a cent is dust where nobody says otherwise, and what somebody says stays.
+func TestTheCatalogSaysWhatIsDust(t *testing.T) {
+	b := setup(t)
+	node := b.network("polygon")
+	require.Zero(t, b.run("", "chain", "enable", "polygon", "--rpc", node.URL()).code)
+	dust := func(code string) int {
+		return b.count(`SELECT COALESCE(max(dust_below::text::numeric / power(10::numeric, decimals) * 1000), -1)::int FROM assets WHERE code = '` + code + `'`)
+	}
+	require.Equal(t, map[string]int{"POL": 50, "USDC": 10, "USDT": 10}, map[string]int{"POL": dust("POL"), "USDC": dust("USDC"), "USDT": dust("USDT")})
+	require.Zero(t, b.run("", "chain", "enable", "polygon", "--rpc", node.URL(), "--dust-below", "1").code)
+	require.Zero(t, b.run("", "token", "add", "--chain", "polygon", "--code", "USDC", "--dust-below", "0.5").code)
+	require.Zero(t, b.run("", "chain", "enable", "polygon", "--rpc", node.URL()).code)
+	require.Zero(t, b.run("", "token", "add", "--chain", "polygon", "--code", "USDC").code)
+	require.Equal(t, map[string]int{"POL": 1000, "USDC": 500}, map[string]int{"POL": dust("POL"), "USDC": dust("USDC")})
+}
+
 func TestANetworkOutsideTheCatalogMustBeDescribed(t *testing.T) {
 	b := setup(t)
 	node := chaintest.NewFake(t, nil)

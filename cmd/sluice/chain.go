@@ -53,7 +53,7 @@ type chainEnable struct {
 	Horizon     *uint64        `help:"How many blocks deep a reorganisation is undone by itself. Default: 256."`
 	MaxRange    *uint64        `help:"Most blocks in one request when catching up. Default: 500."`
 	MaxLag      *time.Duration `help:"A watcher further behind than this counts as lagging. Default: 10m."`
-	DustBelow   *string        `help:"Native amounts below this are dust (decimal). Default: 0."`
+	DustBelow   *string        `help:"Native amounts below this are dust (decimal). Default: about a cent for a coin of the catalogue, else 0."`
 	StartBlock  *uint64        `help:"First block watched, taken the first time only. Default: when the oldest address was made, else now."`
 	NoTokens    bool           `help:"Leave the catalogue's tokens out."`
 	audited

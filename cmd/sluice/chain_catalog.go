@@ -109,8 +109,11 @@ func completeTiers(ctx context.Context, c console, a admin, plan chainPlan, asse
 }
 
 func listedAsset(settings store.Chain, listed catalog.Token) (store.NewAsset, error) {
-	contract, err := payment.ParseAddress(settings.Family, listed.Contract)
-	return store.NewAsset{ID: payment.TokenAsset(settings.Name, contract), Code: listed.Code, Decimals: listed.Decimals}, err
+	contract, errContract := payment.ParseAddress(settings.Family, listed.Contract)
+	dust, errDust := payment.ParseDecimal(listed.Dust(), listed.Decimals)
+	return store.NewAsset{
+		ID: payment.TokenAsset(settings.Name, contract), Code: listed.Code, Decimals: listed.Decimals, DustBelow: dust,
+	}, errors.Join(errContract, errDust)
 }
 
 // configured tells whether a token was added before, by hand or by this, or another has its name.

@@ -41,7 +41,9 @@ func (e chainEnable) plan(ctx context.Context, db *store.DB) (chainPlan, error) 
 			Name: e.Name, DisplayName: e.Name, Horizon: defaultHorizon, MaxRange: defaultMaxRange, MaxLag: defaultMaxLag,
 		}
 		if network, ok := e.proposed(); ok {
-			propose(&settings, &plan.native, network)
+			if err := propose(&settings, &plan.native, network); err != nil {
+				return plan, err
+			}
 		}
 	case err != nil:
 		return plan, err
@@ -95,11 +97,15 @@ func (e chainEnable) proposed() (catalog.Network, bool) {
 	return catalog.Find(e.Name)
 }
 
-func propose(settings *store.Chain, native *store.NewAsset, n catalog.Network) {
+func propose(settings *store.Chain, native *store.NewAsset, n catalog.Network) (err error) {
 	settings.ChainID, settings.DisplayName, settings.BlockTime, settings.Policy = n.ChainID, n.DisplayName, n.BlockTime, n.Policy
 	settings.Horizon, settings.MaxRange, settings.MaxLag = n.Horizon, n.MaxRange, n.MaxLag
 	settings.IgnoreBloom = n.WrongBlooms
 	native.Code, native.Decimals = n.Coin, n.CoinDecimals
+	if native.DustBelow, err = payment.ParseDecimal(n.CoinDust, n.CoinDecimals); err != nil {
+		return fmt.Errorf("the catalogue's dust of %s: %w", n.Coin, err)
+	}
+	return nil
 }
 
 func (e chainEnable) override(settings *store.Chain, native *store.NewAsset) error {

@@ -27,7 +27,7 @@ type tokenAdd struct {
 	Decimals       *uint8 `help:"Decimals, pinned from now on; must be what the contract says. Default: the catalogue's."`
 	OutsideCatalog string `name:"outside-catalog" placeholder:"WHY" help:"Your word for a token that the catalogue does not know."`
 	// What is left out keeps what is set; the first time, it is 0.
-	DustBelow *string `help:"Amounts below this are dust (decimal). Default: 0."`
+	DustBelow *string `help:"Amounts below this are dust (decimal). Default: a cent for a token of the catalogue, else 0."`
 	Tolerance *string `help:"This much less than due still fulfils an order (decimal). Default: 0."`
 	audited
 }
@@ -95,6 +95,11 @@ func (t tokenAdd) asset(ctx context.Context, db *store.DB, settings store.Chain)
 		return asset, &exitError{code: 2, message: "give --decimals: the catalogue does not know this token"}
 	}
 	override(&asset.Decimals, t.Decimals)
+	if listed != nil && !enabled {
+		if asset.DustBelow, err = payment.ParseDecimal(listed.Dust(), asset.Decimals); err != nil {
+			return asset, fmt.Errorf("the catalogue's dust of %s: %w", t.Code, err)
+		}
+	}
 	return asset, errors.Join(overrideAmount("--dust-below", &asset.DustBelow, t.DustBelow, asset.Decimals),
 		overrideAmount("--tolerance", &asset.Tolerance, t.Tolerance, asset.Decimals))
 }

@@ -295,6 +295,15 @@ func covering() []mutant {
 			tests: []suite{{inStore, "^TestMoneySeenBeforeTheDeadlineIsOnTime$"}},
 		},
 		{
+			name: "slots by server alone", breaks: "what one merchant's servers are sent at once is limited for all of them together",
+			edits: []edit{{
+				file: "store/deliveries.go",
+				old:  "for _, at := range []place{a.at.own(), a.at.all()} {",
+				new:  "for _, at := range []place{a.at.own()} {",
+			}},
+			tests: []suite{{inStore, "^TestAMerchantsServersShareItsSlots$"}},
+		},
+		{
 			name: "cursor before payments", breaks: "a block's payments and the cursor are one transaction",
 			edits: []edit{
 				{

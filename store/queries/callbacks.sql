@@ -32,7 +32,7 @@ SELECT merchant_id, mode, target, url, secret, secret_key, (sealed_for IS NOT NU
   FROM webhook_endpoints WHERE id = @id;
 
 -- name: LockEndpoint :one
-SELECT id, merchant_id, target, (disabled_at IS NOT NULL)::boolean AS disabled,
+SELECT id, merchant_id, mode, target, (disabled_at IS NOT NULL)::boolean AS disabled,
        COALESCE(failing_since < now() - interval '1 millisecond' * sqlc.arg(give_up_after_ms)::bigint
                 AND failed_at > now() - interval '1 millisecond' * sqlc.arg(gap_ms)::bigint
                 AND failures + 1 >= sqlc.arg(give_up_failures)::integer, false)::boolean AS given_up
@@ -100,7 +100,7 @@ ON CONFLICT (merchant_id, target) DO UPDATE
 RETURNING (extract(epoch FROM queued_until - now()) * 1000)::bigint AS wait_ms;
 
 -- name: MakeEndpointSlots :exec
-INSERT INTO endpoint_slots (merchant_id, target, slot) SELECT @merchant_id, @target, generate_series(1, 4) ON CONFLICT DO NOTHING;
+INSERT INTO endpoint_slots (merchant_id, target, slot) SELECT @merchant_id, @target, generate_series(1, @slots::integer) ON CONFLICT DO NOTHING;
 
 -- name: HeldEndpointSlot :execrows
 UPDATE endpoint_slots SET until = now() + interval '1 millisecond' * sqlc.arg(ttl_ms)::bigint
@@ -113,8 +113,8 @@ UPDATE endpoint_slots s SET owner = @owner::text, until = now() + interval '1 mi
                   WHERE f.merchant_id = @merchant_id AND f.target = @target AND (f.owner IS NULL OR f.until < now())
                   ORDER BY f.slot LIMIT 1 FOR UPDATE SKIP LOCKED);
 
--- name: FreeEndpointSlot :exec
-UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE merchant_id = @merchant_id AND target = @target AND owner = @owner::text;
+-- name: FreeEndpointSlots :exec
+UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE merchant_id = @merchant_id AND target = ANY(@targets::text[]) AND owner = @owner::text;
 
 -- name: LockCallback :one
 SELECT id, endpoint_id, status, park_reason, attempts, round FROM callbacks WHERE id = @id FOR NO KEY UPDATE;

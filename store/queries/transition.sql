@@ -21,24 +21,29 @@ SELECT o.id, a.contract, a.code, a.decimals, c.family, c.chain_id, c.block_time_
 -- payment was posted says whether it was dust; before that, the order's own threshold does. Of a payment to a customer's
 -- address only what is allocated counts. The sums are capped at the
 -- largest amount there is: a token with a fantastic supply must not make an order unreadable.
+--
+-- Awaited is what holds an expiry or a cancellation: seen and not dust, in the order's asset, on time, on the chain or about to return.
+-- Nothing else does: anybody can send dust, other assets and late money, again and again.
 WITH money AS (
   SELECT LEAST(po.amount, al.amount) AS amount, p.first_included_at
     FROM payments p
     LEFT JOIN allocations al ON al.payment_id = p.id
     JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = p.credited_inclusion AND po.kind = 'credit'
     JOIN ledger_accounts acc ON acc.id = po.credit_account
-   WHERE p.order_id = @order_id::text AND p.status = 'credited' AND po.asset_id = @asset_id::text AND acc.kind <> 'dust')
+   WHERE p.order_id = @order_id::text AND p.status = 'credited' AND po.asset_id = @asset_id::text AND acc.kind <> 'dust'),
+live AS (
+  SELECT p.returns_by_block, p.status = 'dropped' AS returning, COALESCE(p.first_included_at <= sqlc.narg(expires_at)::timestamptz, false) AS on_time
+    FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+   WHERE p.order_id = @order_id::text AND i.asset_id = @asset_id::text AND i.amount >= sqlc.arg(dust_below)::base_units
+     AND (p.status IN ('detected', 'parked') OR p.status = 'dropped' AND p.returns_by_block IS NOT NULL))
 SELECT LEAST(COALESCE((SELECT sum(m.amount) FROM money m), 0),
              115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited,
        LEAST(COALESCE((SELECT sum(m.amount) FROM money m WHERE m.first_included_at <= sqlc.narg(expires_at)::timestamptz), 0),
              115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited_on_time,
-       (SELECT count(*) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
-         WHERE p.order_id = @order_id::text AND i.asset_id = @asset_id::text AND i.amount >= sqlc.arg(dust_below)::base_units
-           AND p.status IN ('detected', 'parked'))::integer AS on_chain,
-       (SELECT count(*) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
-         WHERE p.order_id = @order_id::text AND i.asset_id = @asset_id::text AND i.amount >= sqlc.arg(dust_below)::base_units
-           AND p.status = 'dropped' AND p.returns_by_block IS NOT NULL)::integer AS returning_payments,
-       COALESCE((SELECT max(p.returns_by_block) FROM payments p WHERE p.order_id = @order_id::text AND p.status = 'dropped'), 0)::bigint AS returns_by;
+       (SELECT count(*) FROM live)::integer AS live,
+       (SELECT count(*) FROM live l WHERE l.on_time)::integer AS awaited,
+       (SELECT count(*) FROM live l WHERE l.on_time AND NOT l.returning)::integer AS awaited_on_chain,
+       COALESCE((SELECT max(l.returns_by_block) FROM live l WHERE l.on_time AND l.returning), 0)::bigint AS returns_by;
 
 -- name: ChainPosition :one
 -- How far the chain is read, and whether all of it was read since the order has its address. One statement: cursor and

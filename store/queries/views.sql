@@ -1,9 +1,9 @@
 -- An order as its workflow sees it.
 
 -- name: UnsettledPayments :many
--- What is still to be confirmed. What counts for the order comes first, so that no number of other payments, which anybody
+-- What is still to be confirmed. What holds the order (see OrderMoney) comes first, so that no number of other payments, which anybody
 -- can send for next to nothing, hides it; then the oldest.
-SELECT (i.asset_id = o.asset_id AND i.amount >= o.dust_below)::boolean AS counts,
+SELECT COALESCE(i.asset_id = o.asset_id AND i.amount >= o.dust_below AND p.first_included_at <= o.expires_at, false)::boolean AS counts,
        p.id, p.inclusion, p.chain, p.status, i.amount, al.amount AS allocated, i.block_number, a.code, a.decimals, c.confirmations,
        c.finality_tag, i.asset_id, p.evidence, EXISTS (SELECT FROM confirmation_tiers t WHERE t.chain = p.chain) AS tiered
   FROM payments p

@@ -119,7 +119,7 @@ func (m *Model) counts(p *Payment) bool {
 }
 
 // money is what an order has: everything that counts, the part that came in time, and how many payments may still count.
-func (m *Model) money(o *Order) (sum, inTime *big.Int, live int) {
+func (m *Model) money(o *Order) (sum, inTime *big.Int, live, awaited int) {
 	sum, inTime = new(big.Int), new(big.Int)
 	for _, p := range m.payments {
 		if p.Order != o.ID || !m.counts(p) {
@@ -133,9 +133,12 @@ func (m *Model) money(o *Order) (sum, inTime *big.Int, live int) {
 			}
 		case p.Status == detected, p.Status == parked, p.returnsBy != nil:
 			live++
+			if p.first <= o.Deadline {
+				awaited++
+			}
 		}
 	}
-	return sum, inTime, live
+	return sum, inTime, live, awaited
 }
 
 // standing is what the money amounts to.
@@ -143,18 +146,18 @@ type standing struct {
 	none, enough     bool // nothing; at least what is enough
 	fulfils, late    bool // it fulfils the order; and does so with late money
 	over, partlyLate bool
-	live             bool
+	live, awaited    bool // something is on its way; and came in time
 }
 
 func (m *Model) standing(o *Order, about *Payment) standing {
-	sum, inTime, live := m.money(o)
+	sum, inTime, live, awaited := m.money(o)
 	takesLate := o.Late == "fulfil"
 	if about != nil && about.first > o.LateUntil {
 		takesLate = false
 	}
 	s := standing{
 		none: sum.Sign() == 0, enough: sum.Cmp(o.Fulfil) >= 0, over: sum.Cmp(o.Due) > 0,
-		partlyLate: inTime.Cmp(sum) < 0, live: live > 0,
+		partlyLate: inTime.Cmp(sum) < 0, live: live > 0, awaited: awaited > 0,
 	}
 	onTime := inTime.Cmp(o.Fulfil) >= 0
 	s.fulfils = s.enough && (onTime || takesLate)

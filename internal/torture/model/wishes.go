@@ -1,7 +1,7 @@
 package model
 
 // Expire asks for an order to be closed because its deadline passed. It returns what comes of it: "expired", "over" when it was
-// or is closed otherwise, "live_payment" while a payment is on its way, "not_due" while the chain has not said all.
+// or is closed otherwise, "live_payment" while money that came on time is on its way, "not_due" while the chain has not said all.
 func (m *Model) Expire(id string) string {
 	o := m.orders[id]
 	s := m.standing(o, nil)
@@ -10,7 +10,7 @@ func (m *Model) Expire(id string) string {
 		return "over"
 	case o.extended: // the new deadline is ahead by every clock
 		return "not_due"
-	case s.live:
+	case s.awaited:
 		return "live_payment"
 	case !m.readPast(o):
 		return "not_due"
@@ -80,9 +80,9 @@ func (m *Model) Cancel(id string) string {
 	switch {
 	case o.State == cancelled:
 		return "already_done"
-	case o.open() && s.live:
+	case o.open() && s.awaited:
 		return "payment_live"
-	case o.State != awaiting, s.fulfils:
+	case !o.open(), s.fulfils:
 		return "order_state"
 	}
 	o.State = cancelled

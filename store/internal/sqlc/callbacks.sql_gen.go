@@ -332,18 +332,18 @@ func (q *Queries) EndpointHealthy(ctx context.Context, id string) error {
 	return err
 }
 
-const freeEndpointSlot = `-- name: FreeEndpointSlot :exec
-UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE merchant_id = $1 AND target = $2 AND owner = $3::text
+const freeEndpointSlots = `-- name: FreeEndpointSlots :exec
+UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE merchant_id = $1 AND target = ANY($2::text[]) AND owner = $3::text
 `
 
-type FreeEndpointSlotParams struct {
+type FreeEndpointSlotsParams struct {
 	MerchantID string
-	Target     string
+	Targets    []string
 	Owner      string
 }
 
-func (q *Queries) FreeEndpointSlot(ctx context.Context, arg FreeEndpointSlotParams) error {
-	_, err := q.db.Exec(ctx, freeEndpointSlot, arg.MerchantID, arg.Target, arg.Owner)
+func (q *Queries) FreeEndpointSlots(ctx context.Context, arg FreeEndpointSlotsParams) error {
+	_, err := q.db.Exec(ctx, freeEndpointSlots, arg.MerchantID, arg.Targets, arg.Owner)
 	return err
 }
 
@@ -473,7 +473,7 @@ func (q *Queries) LockCallback(ctx context.Context, id string) (LockCallbackRow,
 }
 
 const lockEndpoint = `-- name: LockEndpoint :one
-SELECT id, merchant_id, target, (disabled_at IS NOT NULL)::boolean AS disabled,
+SELECT id, merchant_id, mode, target, (disabled_at IS NOT NULL)::boolean AS disabled,
        COALESCE(failing_since < now() - interval '1 millisecond' * $1::bigint
                 AND failed_at > now() - interval '1 millisecond' * $2::bigint
                 AND failures + 1 >= $3::integer, false)::boolean AS given_up
@@ -490,6 +490,7 @@ type LockEndpointParams struct {
 type LockEndpointRow struct {
 	ID         string
 	MerchantID string
+	Mode       string
 	Target     string
 	Disabled   bool
 	GivenUp    bool
@@ -506,6 +507,7 @@ func (q *Queries) LockEndpoint(ctx context.Context, arg LockEndpointParams) (Loc
 	err := row.Scan(
 		&i.ID,
 		&i.MerchantID,
+		&i.Mode,
 		&i.Target,
 		&i.Disabled,
 		&i.GivenUp,
@@ -514,16 +516,17 @@ func (q *Queries) LockEndpoint(ctx context.Context, arg LockEndpointParams) (Loc
 }
 
 const makeEndpointSlots = `-- name: MakeEndpointSlots :exec
-INSERT INTO endpoint_slots (merchant_id, target, slot) SELECT $1, $2, generate_series(1, 4) ON CONFLICT DO NOTHING
+INSERT INTO endpoint_slots (merchant_id, target, slot) SELECT $1, $2, generate_series(1, $3::integer) ON CONFLICT DO NOTHING
 `
 
 type MakeEndpointSlotsParams struct {
 	MerchantID string
 	Target     string
+	Slots      int32
 }
 
 func (q *Queries) MakeEndpointSlots(ctx context.Context, arg MakeEndpointSlotsParams) error {
-	_, err := q.db.Exec(ctx, makeEndpointSlots, arg.MerchantID, arg.Target)
+	_, err := q.db.Exec(ctx, makeEndpointSlots, arg.MerchantID, arg.Target, arg.Slots)
 	return err
 }
 

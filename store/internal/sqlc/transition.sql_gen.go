@@ -220,18 +220,20 @@ WITH money AS (
     LEFT JOIN allocations al ON al.payment_id = p.id
     JOIN ledger_postings po ON po.payment_id = p.id AND po.inclusion = p.credited_inclusion AND po.kind = 'credit'
     JOIN ledger_accounts acc ON acc.id = po.credit_account
-   WHERE p.order_id = $2::text AND p.status = 'credited' AND po.asset_id = $3::text AND acc.kind <> 'dust')
+   WHERE p.order_id = $2::text AND p.status = 'credited' AND po.asset_id = $3::text AND acc.kind <> 'dust'),
+live AS (
+  SELECT p.returns_by_block, p.status = 'dropped' AS returning, COALESCE(p.first_included_at <= $1::timestamptz, false) AS on_time
+    FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
+   WHERE p.order_id = $2::text AND i.asset_id = $3::text AND i.amount >= $4::base_units
+     AND (p.status IN ('detected', 'parked') OR p.status = 'dropped' AND p.returns_by_block IS NOT NULL))
 SELECT LEAST(COALESCE((SELECT sum(m.amount) FROM money m), 0),
              115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited,
        LEAST(COALESCE((SELECT sum(m.amount) FROM money m WHERE m.first_included_at <= $1::timestamptz), 0),
              115792089237316195423570985008687907853269984665640564039457584007913129639935)::base_units AS credited_on_time,
-       (SELECT count(*) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
-         WHERE p.order_id = $2::text AND i.asset_id = $3::text AND i.amount >= $4::base_units
-           AND p.status IN ('detected', 'parked'))::integer AS on_chain,
-       (SELECT count(*) FROM payments p JOIN inclusions i ON i.payment_id = p.id AND i.n = p.inclusion
-         WHERE p.order_id = $2::text AND i.asset_id = $3::text AND i.amount >= $4::base_units
-           AND p.status = 'dropped' AND p.returns_by_block IS NOT NULL)::integer AS returning_payments,
-       COALESCE((SELECT max(p.returns_by_block) FROM payments p WHERE p.order_id = $2::text AND p.status = 'dropped'), 0)::bigint AS returns_by
+       (SELECT count(*) FROM live)::integer AS live,
+       (SELECT count(*) FROM live l WHERE l.on_time)::integer AS awaited,
+       (SELECT count(*) FROM live l WHERE l.on_time AND NOT l.returning)::integer AS awaited_on_chain,
+       COALESCE((SELECT max(l.returns_by_block) FROM live l WHERE l.on_time AND l.returning), 0)::bigint AS returns_by
 `
 
 type OrderMoneyParams struct {
@@ -242,17 +244,21 @@ type OrderMoneyParams struct {
 }
 
 type OrderMoneyRow struct {
-	Credited          dbtype.Amount
-	CreditedOnTime    dbtype.Amount
-	OnChain           int32
-	ReturningPayments int32
-	ReturnsBy         int64
+	Credited       dbtype.Amount
+	CreditedOnTime dbtype.Amount
+	Live           int32
+	Awaited        int32
+	AwaitedOnChain int32
+	ReturnsBy      int64
 }
 
 // The confirmed, unreversed money of an order in its own asset, and the payments that may still become that. Where a
 // payment was posted says whether it was dust; before that, the order's own threshold does. Of a payment to a customer's
 // address only what is allocated counts. The sums are capped at the
 // largest amount there is: a token with a fantastic supply must not make an order unreadable.
+//
+// Awaited is what holds an expiry or a cancellation: seen and not dust, in the order's asset, on time, on the chain or about to return.
+// Nothing else does: anybody can send dust, other assets and late money, again and again.
 func (q *Queries) OrderMoney(ctx context.Context, arg OrderMoneyParams) (OrderMoneyRow, error) {
 	row := q.db.QueryRow(ctx, orderMoney,
 		arg.ExpiresAt,
@@ -264,8 +270,9 @@ func (q *Queries) OrderMoney(ctx context.Context, arg OrderMoneyParams) (OrderMo
 	err := row.Scan(
 		&i.Credited,
 		&i.CreditedOnTime,
-		&i.OnChain,
-		&i.ReturningPayments,
+		&i.Live,
+		&i.Awaited,
+		&i.AwaitedOnChain,
 		&i.ReturnsBy,
 	)
 	return i, err
