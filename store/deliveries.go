@@ -160,11 +160,8 @@ func (a *acquiring) run(ctx context.Context) error {
 		Stream: process.Stream(a.stream), EndpointID: payment.EndpointID(a.endpoint), MerchantID: payment.MerchantID(target.MerchantID),
 		CallbackID: payment.CallbackID(head.ID), EventID: payment.EventID(head.EventID), Type: payment.EventType(head.Type),
 		Body: head.Body, URL: target.Url, Secret: seal.Sealed{KeyID: target.SecretKey, Bytes: target.Secret},
-		SealedAt: EndpointSecretPlace(payment.EndpointID(a.endpoint)),
+		SealedAt: endpointSecretPlace(payment.EndpointID(a.endpoint), payment.MerchantID(target.MerchantID), target.SealedForMerchant),
 		Attempts: int(head.Attempts), Round: int(head.Round),
-	}
-	if target.SealedForMerchant { // its own merchant's, whatever the row names: no other merchant's secret signs for it
-		a.found.Delivery.SealedAt = MerchantSecretPlace(payment.MerchantID(target.MerchantID))
 	}
 	if target.PreviousValid {
 		a.found.Delivery.Previous = &seal.Sealed{KeyID: deref(target.PreviousSecretKey), Bytes: target.PreviousSecret}
