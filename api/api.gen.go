@@ -28,10 +28,11 @@ const (
 
 // Defines values for ChainHealth.
 const (
-	ChainHealthHalted  ChainHealth = "halted"
-	ChainHealthLagging ChainHealth = "lagging"
-	ChainHealthOk      ChainHealth = "ok"
-	ChainHealthPaused  ChainHealth = "paused"
+	ChainHealthDisabled ChainHealth = "disabled"
+	ChainHealthHalted   ChainHealth = "halted"
+	ChainHealthLagging  ChainHealth = "lagging"
+	ChainHealthOk       ChainHealth = "ok"
+	ChainHealthPaused   ChainHealth = "paused"
 )
 
 // Defines values for DepositListObject.
@@ -338,6 +339,7 @@ type PaymentState = payment.PaymentState
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -436,6 +438,7 @@ type OrderIDPath = string
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -476,6 +479,7 @@ type BadRequest = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -516,6 +520,7 @@ type BodyTooLarge = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -556,6 +561,7 @@ type Forbidden = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -596,6 +602,7 @@ type IdempotencyInFlight = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -636,6 +643,7 @@ type IdempotencyMismatch = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -676,6 +684,7 @@ type InternalError = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -716,6 +725,7 @@ type NotFound = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -756,6 +766,7 @@ type OrderConflict = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -796,6 +807,7 @@ type TooManyRequests = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -836,6 +848,7 @@ type Unauthorized = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -876,6 +889,7 @@ type Unavailable = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -1372,6 +1386,22 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type GetHealth400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetHealth400ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadinessRequestObject struct {
 }
 
@@ -1389,6 +1419,22 @@ func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReadiness400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetReadiness400ApplicationProblemPlusJSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1434,6 +1480,22 @@ func (response ListBalances200JSONResponse) VisitListBalancesResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBalances400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListBalances400ApplicationProblemPlusJSONResponse) VisitListBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1628,6 +1690,22 @@ func (response GetDeposit200JSONResponse) VisitGetDepositResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit400ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2044,6 +2122,22 @@ func (response GetOrder200JSONResponse) VisitGetOrderResponse(w http.ResponseWri
 	return err
 }
 
+type GetOrder400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrder400ApplicationProblemPlusJSONResponse) VisitGetOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOrder401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -2145,6 +2239,22 @@ func (response CancelOrder200JSONResponse) VisitCancelOrderResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrder400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder400ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2689,170 +2799,171 @@ func (sh *strictHandler) ListOrderPayments(ctx echo.Context, id OrderIDPath, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L2Jchs50iD8Kvg5E2F5ukQVqcui4ov+fbRntOM+Ph87u2N6RLAKJPGpCFQXQFFsWxv7NPtg+yQbmQlU",
-	"oYrFQ263e76jIzpMkYVCIpHIOxMfO4me51oJZU1n8LEzEzwVBX68SsU811aoZPVa5BlfiRS+ToVJCplb",
-	"qVVn0BnZYiFGbDkTitmZNEwaZmeCFWIu5mNRiJRxZZaiYFYzrpjgRSZFwQrx80IYy5bSznCA4XPBbsTq",
-	"kmk7E8VSGsH42Ahlu52oY5KZmHOYXqjFvDN434F5Ox+ijl3lojPoGFtINe3c30ed18IWq6cTK4p1cN/C",
-	"TCLRKjUA0JJLy8ZiogtRAeFBk4YtdWFnrBC54FaqaR2SuVRyDsD0SiiksmIqis49wJHzgs+Fddh8viiM",
-	"3gDRSIk7e53gEyOmJwhLzqfCwQbzSnj454UoVp2oo/gcpqMRdaD43SuhpnbWGZz2+hEA6f/utSHrhci1",
-	"kfYq/YnDM23QydSDlNLDjwzL+WoOW8PeijvL7IwjupSGhwE4/Owej5jRTOIDRAoipW0/iU+Y1RpWJ+74",
-	"PM8AtpyvrueTYjr9JZ3Mf7HLn/vZjVLLaf/Y5pp7ROQAbYkHmXaiDmybLIBGgTQ24OTspA0JAaX/VazW",
-	"sfADrgjJOymAFLQasB4QUP/0lOWFVJaPM8Gevnl+dcWSGS94AvuOy9QLy0zOE2G67CkruEr1nL17d/UC",
-	"EcKmWqdMKxExrlLElBmqlV4UTC8Vk+pWy0QwtYDD1B2qGq76k15yJmJ+eDaJxeEJPxWHF/yYHx5Pnohe",
-	"ep6cji9ijzE62BXOgjUfwqL3RGD/9LRJVDm3VhQwxz/e/3+H/+vDN3/stCH5lZxL205hc20sE8oWUuCx",
-	"LIRdFGoT1Wf4ohC+VEz4IrOdQT+OAFh3LOM42n5Io86PRSqKbcSv4YFHhsl0O63jcw+jdF2kX5nS72Gs",
-	"ybUyAnnSM56+JmYHfyVaWaHwI8/zTCZI6Ed5oceZmH/zbwaQ8rFaAIxICaG3PJPpNZ/rhYKdSYXlMusM",
-	"OvQNm3HD5sBjU5HIOc/gLHGFLIUbI2zEljOZzPC5s47jnOVwt2Jh7LVMOwP4YzvejOV2YTqDEyAAKy1i",
-	"+xlPmV/sfYizPxZi0hl0/nBUCcIj+tUc/URrJ9TVieONngs7k2rKpHISrxQbSlvGDVDCfGFAwFyyEa5p",
-	"xAxfGbaccdtlP2gav+QGeIaairQLoD3T6eqt1q94MRUP2JdfvSIg97FOV7CCDCYvaJvOTtjNM3Ywgt+u",
-	"rdbX+OPoMQL7UhdjmaZCfW1IbwQCipSHrDPjyQ3pHibRuWAHo4mH7Rq/cRAHjO9KvczkdGa/NuwTWRjb",
-	"VIGk8WsyVmYZGwsgjpKPHIxkBfi1VNcTBB0WFYVaG2o/h6X60wale/ooUJTuG2Lwe2nm3Caz32NX4Tws",
-	"jGedXKE+SJRZR8LcAek3VoEY4tl3RUGK1tcC/ClLxUQkFsBzMIwed9m/LrQltXJU8a8RyDezyHNdWIT6",
-	"B21f6oVKvzKmC+GEmFkkSH1qyia6IDqciwIYkiXWBl/oFA6U0vZ6AsA6jKP0fK7VJJPJVz9EXjIDtwfg",
-	"8O9r/Gv0mOmCca+lMq2YtIYtOVCQ+/I6k7fwYKqFY9hZppdM0q681fp7rlZOYJivvbZyA1DdFIYWC7qR",
-	"ZhNugNIKbsU1qkIipfWC9IQH5lytmM6FArXSAGZyoa4JPQnPgTR/cAoLnLWhoklS0i6/DCt5p/jCznQh",
-	"fxG/G2XfiFUEeCGFbM6ziS7mIo3YQt0oUK4PRosATEJiIW71DbLbG7G6dn85cn+n+C2XGaj6X5e95Lyw",
-	"3gYTaioVLpETPS8qqEaPI3wmmXGpWMIV0PUYVBOeMm7xt7nGI3EwwoeuMz6dSjUdXcIZ8OpISRKPEYFK",
-	"M56mhTAG3gkvnMpbAfhzXwtzLe5mfGGQFrtD9bZhS0cNO3/UsD7QgUA2OG0fGkRuMjK/Rco40BcbBWQ5",
-	"+rI06/iySL8XqeRvUXv+ffQv2LhUJBlHB4pho3BmmHGEO18CfD0HiK9B4UdiLTVcRMpT2qZ1C+epKnfW",
-	"8Uikii777r9/z8rNZQkvihXu3ndXPx2enrJkJpIbs5g73VcWLBNgBJq6hRPfnccXF+cX5/Hz096TXj9N",
-	"jp/Gvfj5eRr3xqexiNPeeZqcXzx/sm4xRh7q79HIaEL+iWTSJzYXXAHZfhqqT4eHh/j/UH1io1wUxPRG",
-	"7BPCThwPuCQPlj3BZeulukS1XNyKgvGikLdo8TtynBAbqV6cLIzVc3o3zzLPn90Z9b8yM+OFAGL280X4",
-	"Kpiky56W8snNAM/RG+aD2n6gfivpC2cw4YKUIHOUFEa9FIaJO57YjDaLzKeIicyQHqKzFBROHINPG2/E",
-	"dNnfnF07FiutUvJGAEJK45ZZfiNMRF4L59phByP3qZsUInWy6BO5KZyjrtwHMOwC1K0776LO3eFUH7ov",
-	"vYspJIPgiUM5B9IHykATedCZSjtbjLuJnh+ZbCETkfOV+3TkXoYH4ylg8HkrVaFekYuCWw2qBdi3uDNA",
-	"MIT3hZI/LwSyM1k7MVel5YfcdlLoecWL68fi3ZsXzztRaKz3znZ46hzUVy0eWNy40pRm0kRsNFzE8XGC",
-	"U+NHcaS4BX0H2HnLr+4brWzBE1seDqlYppeiYAk3gh4d1ZeSituj+O50Mk7H/ePe6dn5Ez4Ryfj47HwS",
-	"H/fTi+PJ2Ul/cnbSexJzftypO4v44S/x4cXhh2+ODgi8T/Hd+/jwgh9OPnzz+I9tPOEZz7hKxBYslKoT",
-	"HHSp6PBVZyYT6ZTUxsXckExE/XbuHM15AftvJTlIcOAull7R031EI9BPscegqxSHhEoFz7IfJ53B++2j",
-	"38ipEukL8qY8JS/J/YdoJ05AoqbS5NoAp+nWZr8ecyOuF0qSurt7+mfciHf4+H3UQWraNe45PPQDnyOm",
-	"ZiJLf5MVSzi4aiJB2UM2BjNFbLyq4eKRYbnOZLKCI7FQVmaMg/YnxZIJlZquh/HX4OU+dNa9d0hyRNIJ",
-	"iCUkgg1b4hC2DlPFRvX430Rig2PySpJnr07UKbeopkgr5juX5A/cfTkLLwq+gr/ddEFMJoP5WmMyIRbc",
-	"uIgAaQffY7BVYyGnogwciHCe5zzLQLoBViIWo3f+H/3Ts8NenWX1T2P8r86MDuJP73uHFx+A/3z4GEfn",
-	"5/ftHAhp+C+CZ+Qx9kvXN52o45RpfPPCCNwtnlmRtiDFvQlPwy45pEBnRjnElLBLXdysceG6PDnu75Qn",
-	"z1HDRws+8AHzNJUAA89+CmhmwjMjmmftpRRZakiZAC0HRB8QgIADVwj8rhAT9OSAroo21/UERpHTqsFq",
-	"SeZcz51g3o8thMpBGzsARuelWaUDSsNyLlNm9WVNT5QTH3JsanlKiBT0npH/6lqmo6E6GM2lMVJNr8tg",
-	"H9o/yFiJSW2WVDlfiQL1sAiIeTnTmUDqNQOWyqm0hrQwznItlfMT0g9sLGYSdEILMANwbCy67M+4p85t",
-	"+4so9OVQKc2MnKqIiTtCHvA7IwBeqwsDdt9W3zzI0bW402kXz0+owfTjzefpT48PhsMufvzm8betx+rh",
-	"kjbhWTbmyc31osjasEz2pDSlo0jcwsuQLmGPIzYWRqaiKRX0UoEAQJybAap+Y6OzhRVsZm2OnhZrc8Pe",
-	"vX41VD7CB+qvUFYCAnXBJgWfznESrRjoqexJHLGTk2N0TI31rWC9uH8cwa4bwWaaAgeaEJ8vxplMGDk0",
-	"hW2iH6cfHB2Zmc677mtUe2da3xin8ta3px+fPNnJEh4uw52cRbO0hVn/RS/JG1V7LnTMTYItokMWAUXP",
-	"KSDv6BDhquQ1NzdoL3XZS7FEa00MVcVpanNRvEIvR4+7DO3rTCc3xLNmmtiXCM0wW3rnw9fQBoSBxXhX",
-	"bDHqBJxiJ07do6QPirtcFsJc016Usc3eE5hzA4LLnIaSr8w4GJtghYAGPJcKCNhqZuAYsJSvTJf9qJiV",
-	"c7Rwl05zmksl0NaEHwbVVg0VUSohUBqWoksmyJ1IBU8zqQRLgO+ZiM30Eq3pjFvhnHBGiCYyz+KTJzVk",
-	"nsVt2JwLy73isg2V3/vnUOmYiEI4c2HboNflgzs1NmLqbUpLsIlrB+F/+nh+KcmXMw2oNT6PII6DPIIq",
-	"gyBqpBCAxQL8HzVU9kKj1M3hZ5EUwsJJGqpcFAZEOOwRR2E88CEHtADQQJVrbMUT7OH5eZN5xNti/v8Y",
-	"Du/i+HA4vOtNhsO780lrBkDUqSvv2zW7QBh6F40z4tDBUaHFFlxmUk1R3JmmptfZSyb9Cb/dIJhcgswX",
-	"UKXdm16LRBdpm0I946D+FDvJ9S/cfA+P3UedIHFo16gfxJ11SUhfTHkPYG47EvUVr+946UaiYLmxHHiY",
-	"0ssB8aN15xKzIgMJqxLPUvxPqENx1EBRa3KcCRWoiVOKLCZhDFXleZvzG4He5goUi+kodDgaKmpJufsp",
-	"p3tZq2W2V80V6J1u3UqTfIAdWrPMv4oP4zNUB4owXPNWFVko2N4lN04ao+DoRJ2JBpEMJg+34hBkVNuZ",
-	"/WzRKx/gkfiJdgwGfog2ps0B5/KezPZz5wiv1USkoN1DoHIJTRtgco5cb4EUYC+3EuClM4QosVMGdKkE",
-	"rsM7VAd7IQkzbiy34sHofYOj2ldDkd81JDc4FrpXSrZFUNRJJNrqmPE5SOunsMJCjZzXOGHdr+2Y4gud",
-	"LDxqvruVqdju1iQ2hzsG/Krcn0oBKwNn3aEaqk9MuJdui5GA6ZqJEfuELFDptHI7MAMWstEu6GFENrlO",
-	"tDJg4SvrhzSfJouVaCsRMrfI2Kf8VoBCOgNVx5ZquLSoD6VuCj4tBLD4T8wudflmQ68uQ4cuBlPoW6F8",
-	"ZKecy8/BQ0XfZ5CUsJaTBlEKwgQQSH2hsPEIF0mDW6FaD+pLqXgm7eotn7Z7cyiOg+lgPDOagfUaoAKs",
-	"oPqZg98o6xMovG5ASVAA9WI669bXwCewggnC8ssGr5NXHtqYLqLJlt4btMJ8WqbzOKC5lvMp5iS7l4+1",
-	"zgRX7u2zNkFvC64MT+DvR2gg47If0Y5F9UBDM4bYm1yMz0Wc9NNjfjI+Tc7Sc/FkchHz3rifHKcn4nRy",
-	"Fp/3nvQv2n+vK4FViOHj2cl9q8pXeffq8h/30Gx2k+0h/dyr12K/P06Y4MmMyCQCCsC9kJaibi6+iNH4",
-	"5WwFWj9GnGYcMx0wP0AqNqLMx1GwN5UyRjHbz4WeAH9DmZX3rZoM5TGK5EaQtx1tnYMRKIrANEcRG9Hb",
-	"4JMV81wXPIPPS13ciMKMHvuoY7l4MExFlrWux2d5PgTuhmhwr2hTXWvjmn7eIOWi9Yx9Hxirm5AdJurH",
-	"8S6L6k+thFrfhHc5WZLMijsym3waeeQyqimXwM7Eii2Fc4N12V/FCs7hrSBT9CSu2Z+3PFsIwxb48tM4",
-	"vmRKSNifoQLqw5ihzoIhG8xStm6VNgzQj52EF6DbPXly0kebn9+FOOvHLfvUnh3wN0wnvgGGpSeYVDjn",
-	"qcDkropdWmGAvWfytn0XA4Npo3tRMLDAfK3GVKp1Lu7zkVTIMqtZUGFb5zW8StnYw/+NWnvDgb632zx0",
-	"VT/AnPnVdgmNRtl9K9IvbFZRCkfqo0TeB+ycCGGI0DEd7oP3t6IwLhO7AeJ/NAus5iit+OKeXlyUV6XV",
-	"0IJm8uc+0O8KYm2opoVeGjpBqISUAZsZV7hV3NyI1KVmOOVwMWcFwCQM42wmp6jLSFKf1r3Izgu53YNb",
-	"M1F/Y9PTe335hhoZ714lfJIh58aQOyRco14qlnhPbc6NBWEKmEJlocR6lRe7v209cZpujWC2LTNUjUsT",
-	"ey8TNupkfCwys8EswrQmoJ1iIcJYDpp4l8xgYlzlKaQ0QnQR7uWuQzBeAQBtvrrP8Ufvw5k9S173E1AO",
-	"VZuggqOx2Y9ShT3RnbLIJjLLRNqwIPcnAJ8/vShkm6afSXXDDr67+unw7Envscs1y4UKYhOPgOSyTLiQ",
-	"ptN5fZgWPXbkCCZIWTN/CtVDsZgP4rvTl+MXz9ozj16GmUf/f+/4+PwIrZCJKL51c/3L/gmKw0Uc988W",
-	"Utn+6dm/BDkEa/j5nKhD4B3ZSZLOIxJ1Fnn6QPa01TMypwQ77yBxR+/zfSNN+b5VnJbqS2ejXKqxyBpz",
-	"rqEiOJo7HDGIzdAN4xlPWOS2u0ovUNzh2ff88Jf+4fmHj/2zdusy4CstWa2I9m0um4VKRQEnfsQ+Vfmb",
-	"LRoNmU9Wa5ZJazPvOdG31XCUrUse5kuVQVdiGZWcpdEZt4JGKrFiCVh43rteiSg0U6uvK+aTZNqU7p45",
-	"VwueYQKtsw2YEQBoGoyiR5eFVtNrJLzG5JgbS+4d0jnCAS5XpjFEV0PIKUNDvOLnfUr0m9X6JsAOvWbM",
-	"k5sgQVYalomJrSpJEsBxfRGB2VFuIBy+2/JjRseOsNKJOsGay7/cgrAgkqBtlQdEYb8+YEWmyX+GQFXA",
-	"WFvOJPmZt5xJvuTSUhYQykagoU2a1mVJNBVZGc0mvPD5w+Tac2TpHpJq6k6KeyccJyOEcsYLvJyS1E1D",
-	"TXf+UnfiS/FPiehTrdMBk5OQ4tHfVBE6hu8LlzyLzCk4KljNWvqIiT+XJ6hMCMiBilO2UADFJeUD0AS1",
-	"+B2sZM5XLpudIF1jBQlXiYAFwCxUhrLI6Z3FppeWB7PtncHJbG5jJYt8Up+sxBCGDTww++ayv3HC9Qtk",
-	"sf9UBWBana2TsuVGaZT5EgSkGx3k1vjsda0Ey/QULCbOrL4RClk5JpDoW+FTdihZm7AdDZVLsg5cvJcu",
-	"mrsyld++JFyvkzqPuFRUaBGOZ3wKvwXMHe3H1phslumEZP8Xjs6i2btIZhRg8gGwknYGPlJM57miqbIY",
-	"I72sgmxh0USX/aiyFSaGEU7MUGHMwtuO1V6FRSL1zQQLr0zT96CBqk19CLAmZeKSPO6jNTT9OqfN1/YU",
-	"fQ3/CVLY9czFL3ZItVk1gmI07Tb7mtdDWjxQM5GhfpZxY2uGl1T27CT0S7TmQn2tPD1pKYsMzEZeONex",
-	"O7cgfwrBUzzqJYOdFnpJ/gYv5LxI7u5e1UPdUdJ5mC6pW4EzGg3KEEyJrbIIMTkcy2HLNivwVOM8LaWZ",
-	"dffxCqFs2Zm54B/8bEtbBGHhbVtdho+/gHsGnXDXICEe5PaaFHr+4KztTWF9oWpZCkRw2Gmly54qJu6o",
-	"Wwbmz1GKY1DQV/VnoUy5iql293M/BXkdTitf2+WrMDWFMiYb5s4jUznsWgOl62qtF+5tGv1e3oF6xkTU",
-	"sfoB0QN79wDet1+GxWf6DTwkDQZb49CO4HCNTe62xYHgbKw6je/wEjishn6CikJqnoKdnasCTwE8u9NT",
-	"4Ob5ApZckIbzH96Wqx2Dz7HmUmFFYsnCQFUZEwuR+iKy7ynIzValv6FupZVBcG+b+eYam6yzKr3xU6N0",
-	"LddYUOPSZoIqhTHVZbkXpIXOcxqP1SGod6BTomSgkff/k0KNzSL4DUkrZ3+uO0IakqzK7gm8I9KSnViO",
-	"lmJZ8+pQXwqsL0kF42O9sFUxtZwq7WzGAtNE/SwKc8fb19+w2/yGNe01DzYQDiEo9JzgRymWnajjgNjX",
-	"iqtR2Jcx5lxXgLak6Ncvn7OLk9Nz5hoOsNSxoi4bYb0/SLsRonUwzri6cd0YSenAlmQjbII18oE2SnvA",
-	"NGtdgP6UF3pa8LlhUz1U4xXQcypGLo/MPf3Jfbvh5PjTcxLH8KhvCUatCsgfEPY2AIPxv7358QdG57Zs",
-	"bnGX404yM+O5I+7GG4VKdOoOWvlW1+3FlWD5Sag31Lu3Lw+f1F5Vr0UL34PNARh+X1MkwgYcvm1T+Mb1",
-	"KjA8AJ6HuTfqog6jUwvbVtl4Uft4vbAY9IIjXywyYVpfRTLWL9On2LueNwwtUrDmXfkXI8qn1U/gzVUl",
-	"WBsOkRG4l9d7CgXOVTeGOo6k0vBxtuZoRbeT0kyJpe+m0DZf6QRem49g1K5j0frspH80Z6dRu2Yvie8u",
-	"l8UKxo6qKp1RuBebim3qiGgtUWKf2AQLmuoiYlcZVCugYXEcglv/gtCWZ9hbYmN1Wx1m/wILxpa9Lpur",
-	"tbyeaueYJLdGXshbELnOe12HN2jndSOwpZepDne5wev9Yra9xCHBb/H6YB8X0WqKC0bbXLvsR67WOnq6",
-	"yXpEiEHLIPLzYqMhXnUYKjsPlQ06lC7ZS/iusMWQA9Y3QCPepUsRfxIfw4hmS7tgVLP/nRt2AsOqxl0E",
-	"cdX0K+iQ5H1tgZbh3nGKPE7YmU6v4VXYKquCGYQdE3fSWBM5OQ2PktO7cg64l100t6zqZefe9znt8cKX",
-	"h53Awt4vZbOwtZ5fteG1BmE1p3vNke/G9HBfGr0RGxJvvZuiG3tKFNXaxqdFaoYdgVB60mv6/SZKy854",
-	"Dara0FbPvQZXX+sr5obvbEcWvqDRbaz5ChSxJmxSRu9y/TI9Xk89P3P99HAfXJs998CxO45l9yu3V5t6",
-	"ZV26FJD1Ts8UPQhfW2+OVZNUtS4vvHDhmohRyT81YsusSAdhtEYvspS5blzepsDSy3DStm5adF5b229R",
-	"0wobtApgPLHGKceN1GWXelJZq2tNW1uyS6mL63qAAdQWLC2gngSk51d5n7wwPteyJXsEW7t+bO2KiX06",
-	"KhUHPaUcw9CWYRUsFgdr3NJ6SsjmVYStY7f0dS67t6oaRh8ZlumpuaSkffejA2r0Pw5d54TDq3TUutoq",
-	"R7kEFZvSltWvpxcXgb+RGtaueRxdC9tw98Juti3zWte6rCwe7gT2QWetwZyzFHAz372+cjLLIUeUebTO",
-	"AOnuTCwhgMvlR0R+tb1os9z/dSGK1VvZ1hADjKDj4+OLiL17+5wdjP5OLSSCWs+4f3YY9w7j/tv4eBCf",
-	"DOLTv29ytDYaZYSZ19j94+T+kD70qw9v/YfB2oeyjvRjLzq7f/zt39edOXU7stqn12Gu0K6S4VKORV7h",
-	"ZXytQzi7Iq+4ZzbUrwo7PrakatdQ6N502Ivj3m9SANxsj9Pend+ldWzs7VIHutc/PW1v53L4bVjsuwWg",
-	"HXXJr+SNQAez66ZGzokpxUBJlrJMcLBJUfN3eavkZ8B+Glrf1DsaUNbN2kK6p9sX8enw20YJc6OCub3x",
-	"uhHJopB29SaZibmLmuaytdH9yNxcWzih//d//58REV0heWYiBr+AQlT9Ml4YqYQx5aUI6OEWvEBnrQMD",
-	"bAnqdSjVRK9P+AZ9Ic7+SopVbsu0CTJu8kKni8QyK/jcdBl1rSkDN2VzNrJq9aRq9wWaGvyBQvuSmZle",
-	"AuqHitojYEU5SdVLOCdWg+wBfTuqQtRVPoF3yqFP5A9/oJoJTFjQqTBD9d2tKFalEBkvrBcUGSY4ClDN",
-	"E15gJdXoqTMg3EUCzxBnrIZ6XdQxTlm/oMaRG83QWkqtyvvlAJwu+9FVCzknoYlYoBzCWwh2b7SVfQvt",
-	"UtOCnPdtLu9cY8CxAGMJaHmomnYC87yJvtVpoGCjVTCgw0zXgEgDRon3LZGlQnq4WXfFkm44WBaSVPnE",
-	"bz8ArxKR1Yx1/zioZuRQ5GlZOUVtKj1tucQQCsj74R5d9Rf4b+Eh3HtiFGaogo4FFN6veVC2dDFgB6Mh",
-	"NdEZdkaPI4dtTjo9MfLQCVqA5QYKJTCRodrSqCdsutRlzygnWiBtVr0V4LzQXriC+1Ifbu+sNeZGDBWu",
-	"AmPB3K9QT3w7IloP5cTCkrrsKc5gGG5d1VuovW2DG48jPZJhcjNUI+dgAmyMnPOHu9KbQEnzgtJgR8rb",
-	"UcRG7968eA6QUDmIa+DI/iTNnyhtaeQDUqPBUG3umBg9qGWib5JYNveX2HeogAOorJxIkfpGdGY1H+vM",
-	"laiy8kWg25shIFtkE4+NwIMxVMgDyfgNG+fAn2uuDp/ZE1zHAyzzOEanVASqO6sxEWIgr/2NN4wPVc0Q",
-	"h90GNjT1DVKJcpyTGBsv6HTl+v3WwPF3CA0wYX90WTdBFy7mS+8bKmfr+7Y+dItGv99l2LCXcbCZIsbR",
-	"Zt/kTUB9NtPUzEcJTC2KMLy8bgLCBEMVXkQ0qPrBznieC+USU8k7Aapk5GU5+SOoIBq7NrA3ooCBoih0",
-	"QafSHeVyH/zWvpIG6Bz/cQ8uASBXDTNCUxxdVlid14tjIGmh2MhHwUa+CCLCTLvGbULcsJH/7LVIeAAE",
-	"4VQ0GzNPZEY1fE8ZDUKfR85Rh3xbVgYrzay2PDN+FaC1m6Gqqen+N+zHDzKyQsbGmAZoGpuaLI8ir265",
-	"SITTDzB0QY4nf8uGtxdBWKWtLfh/pub8VS9+9kYI9t4FYj4cbGve/LhEJMBR4uC5F6dDhTyHqMaEiVvU",
-	"A4mSuUK3VMN/ikCvhfzKpmQRdnQjN9D7N8DDeZEO1d/EGBuAfTjwDcKWy2XXuN+X7tduouePWSom6Bmx",
-	"nlN7r9CK9e/u/HF2XW57p76/FDy9Isbmqm+GWB6euow9THymCJ+dFUIgl7mst+wGHMy00otCpBErRCoL",
-	"kXja15ZNNHkXSQKe9GLmfPZO5/FoIJXINXVzmp9LWsfaP2z+SqfxR+UeRAeK+7nSyEnr49kS72YJz8NQ",
-	"jRzeDkFOsBlXaSao9M25Zx3hfAev30A2+Fsp2d5YPpaZtKuh+hvhd3R02xuR+8NE4TYDAlz9rZ5QdTeW",
-	"UVNtBpZRo6cQhSOdCcAiTzGKShzH3SyDjaEKMde3oBlcYcDTTRlOg9JopRcsJV/OjdJLSrv09+i88d3l",
-	"wLwhJb6Hsf1cKJ7LzqBz3I27rtXvDK2NI9KDf4HPU9Ha+omUhX4cA02jX95lm+WFToSBU1OAwHGn2EQV",
-	"c5YW9DgBiozGQiFSC6RWV2ln0PmzsK7ovnH5UT+Ot3R3f1hXd1/W39K8H1T4bs0O6wzef4g6ZjGf82LV",
-	"GXSu6ivlMOJbwDifms7gfYew1/kA7zgClXS1HyZLM8ZX4Du1jzacQp20AJ9rJY3np7jxJmJvXZm+H+o7",
-	"UlLJ/lCF3Qku0Y9Z3t7nKyRkJuo7OVtYw1K9VHSCC2EWGanQLqGWO3bDdOYupVjb0tdocFO90O+wqzD9",
-	"CvPJTuPjrzDfD87hvLpkI7Imy5ukVl/q/p8tFPrc2Rl+C1NNQRBd3Gwk1NvekbecNlIrKT0bMluk8pYL",
-	"hWgxHG+ZU6OohCzytsqNWD0yTnmt1JSJWPqG+hEzmvQ77BCGHQ91JrrsB9Sdq7BZwwpsoz8A+5lf229I",
-	"f2EX51bWkpXGKdLiSdzb9MoSxqPazSw46Hj3oOqWLyT5ePeI+mVM1UHZCVzZWAMJsiRBQEK52oDmyq9K",
-	"qvNG/Q6qW7rma6W3yeoyV9Q8Ci6/CDpfOWKSRelVCJX1AbPYIrPsiFylTWmFtCcLtuQUGsb+G5SAhdlT",
-	"zih05RgvFtVFctRTuYVQQ2/HJjJ94ZFRv450Q35u9cgR3dZ4H+18sMzua6IZixxKD4vv9OpRvPlK07Av",
-	"137nJCyk3wlHmB+yEQiXurrn9FWm/a7ZpXNDBPjQqQiUGSKSrcD5fNr9gAvKIvYADkFCNXPT7D67d8/b",
-	"bmopybsAcCW9gARQ3Sksu3GPXP2vSwTeD54qwrQ3MDtu4HVQ0FOfBceH31CChM1LN9wsNUWu5pft5Mge",
-	"DD64O/Q/g+hJK0bqRU/51ZroOfoo0/uN8geUx/AOHcf61/tFhsVfLhnRxTuaVV6R6wSmBDs4iU8er0mL",
-	"odopLv4svLR4sLCoXyL9NSjaN9Ftv0XLF9p9Rco8iU92jyjvevy9SPk1XgTn8bOVlolcHqa6t2lFn6m4",
-	"UAjr91JbXFTpN5CIYQuP7ZOjI6q6zouc4ZQtsAmUqvXIvuDUOp9vg+ar6W+/JfOoGiNsFYa05P8ShRtE",
-	"ofZH0zMP98WH+6iTa9PCLJ67tMHSDc5V6iJI0rbfxke+IRenTPRcmMqf5Z/2KacLs+BZtnLu6qGayyyT",
-	"pce6bILksgHdtZgwPfqMnZN7An+H1yhU8erT+NjFs0I/9iW5o4Nrvw2fYHuRVBpv0Lmym6KMp2GHcUtt",
-	"ypyLHwMv5KkeKowqE5K0Ytxnxwe1CI3EQ0ozF6HiUCYXBgG0A1hEI62R+m0OlapilU6fbbrshbFyjlvY",
-	"KN/HFpB8MZ1Ztsir8qAbbLaCuYo4O0YHaHWNTFCW8BxTNYJU0IOT/sVaHulj53lECKVWrMBrf/HR+l24",
-	"OM8moUOpBG1SJ7gQ6cFiJ4hz/lWsnAaEdPFMp6s9+JfLA0KOR4Fn5GrlwcOoHaUcJVqqiMiVCg2QkHK+",
-	"iphdigyfqNdDom8/bGDfibvxaVmaOeh89/YvZcGmv02qUTLe69cvJjnGlLCgCVqtd+c9lp/e0K3w1Sr6",
-	"p+zdmxfPHZ0I7IAsqdTAl4W1guvvG/LwugsU6zcA7X0tTn2dQbuuegbcfXWJ6k4Btn6X1n09J9IWC3G/",
-	"Jtl6X1aybb0pu9EkpmyXXnMet8Xrd3mRgzHlEATkn1d2nsQXe8jOal1X6iWmFODY3h6zwal/q/UrXkwF",
-	"DTrdZ10t9w/D4H7/QdCWd/fj2D1W2rzs/PfSLhrJfW0aRs042W5mbzc72szfz+P9rmvcb2/67j7j/2Xw",
-	"thu8DyKoI8osxCredm0Wfw+0WUvdz9vYKyu1OZe6Ut58VtURVfe0l/2k2MFJfDFU9VKkxxFTYVGZb4qr",
-	"fSNYGlavf3rcZQQvZtvxYAqniWPeBiUJmEoVRF2riiVjFXFY/Nq4mh3TzMoiyrFOV6iEvQ2UdWoHtQTG",
-	"BM9/j6m1tmrVbFwVTlngVbVPCYvImi28PlfZQzT8uz/wqLL7Hf2nPv17iVxc8HOtJpmkipDfRwxRZvED",
-	"uYaPI+7wmFFIu+zQhrVgjWSwsk9b6EaL6Fo9KjDD6x8+3632kwf1V1F+9OWdcb/lYQqbqWz1/viN/Cf3",
-	"//z7kL+v6Dq2krbzivTWD1U9A6WqUnn/ASgDM8Acndb3DrM6dIKp9zzBCzpKg3BwdNTrn3fjbtztDZ7E",
-	"T2KkMjd3a1txrA8xTC9F0OPVXSfQrRydDux1rym+pMwk8BcNu8hulVYQRnTacguCqUrn/IbJmvW1wdAy",
-	"PWJ96EtdsExXBQ4uL8wsclHcSuPvBr4R1E2ttniX6XP/4f7/BQAA//8=",
+	"7L2Lkhs3siD6K7iciVBrXM0usl9qdpzw1cOa6R3L9tFjZ3dETROsAkmcLgI0ADablnpjv2Y/bL9kIzOB",
+	"KhRZfLQsy2dnxxEOsclCIZFI5DsTH1uZns60EsrZVu9jayJ4Lgx+vMrFdKadUNnytZgVfCly+DoXNjNy",
+	"5qRWrV5r4MxcDNhiIhRzE2mZtMxNBDNiKqZDYUTOuLILYZjTjCsmuCmkMMyIn+fCOraQboIDLJ8KdiOW",
+	"l0y7iTALaQXjQyuUa7eSls0mYspheqHm01bvfQvmbX1IWm45E61eyzoj1bh1f5+0Xgtnlk9HTph1cN/C",
+	"TCLTKrcA0IJLx4ZipI2ogAigScsW2rgJM2ImuJNqXIdkKpWcAjCdEgqpnBgL07oHOGbc8KlwHpvP58bq",
+	"DRANlLhz1xk+MWB6hLDM+Fh42GBeCQ//PBdm2Upaik9hOhpRB4rffS/U2E1avdNONwEgw9+dJmS9EDNt",
+	"pbvKf+LwTBN0Mg8g5fTwI8tmfDmFrWFvxZ1jbsIRXUrDwwAcfvaPJ8xqJvEBIgWR07afpCfMaQ2rE3d8",
+	"OisAthlfXk9HZjz+JR9Nf3GLn7vFjVKLcffYzTQPiJgBtCUeZN5KWrBt0gCNAmlswMnZSRMSIkr/q1iu",
+	"Y+EHXBGSd2aAFLTqsQ4QUPf0lM2MVI4PC8Gevnl+dcWyCTc8g33HZeq5Y3bGM2Hb7CkzXOV6yt69u3qB",
+	"CGFjrXOmlUgYVzliyvbVUs8N0wvFpLrVMhNMzeEwtfuqhqvuqJOdiZQfno1ScXjCT8XhBT/mh8ejJ6KT",
+	"n2enw4s0YIwOdoWzaM2HsOg9Edg9PV0lqhl3ThiY4x/v/7/D//Hhmz+2mpD8vZxK10xhU20dE8oZKfBY",
+	"GuHmRm2i+gJfFMOXixGfF67V66YJAOuPZZom2w9p0vrR5MJsI34NDzyyTObbaR2fexila5N/ZUq/h7F2",
+	"ppUVyJOe8fw1MTv4K9PKCYUf+WxWyAwJ/Whm9LAQ02/+wwJSPlYLgBE5IfSWFzK/5lM9V7AzuXBcFq1e",
+	"i75hE27ZFHhsLjI55QWcJa6QpXBrhUvYYiKzCT531vKcsxzuVyysu5Z5qwd/bMebddzNbat3AgTgpENs",
+	"P+M5C4u9j3H2RyNGrV7rD0eVIDyiX+3RT7R2Ql2dON7oqXATqcZMKi/xSrGhtGPcAiVM5xYEzCUb4JoG",
+	"zPKlZYsJd232g6bxC26BZ6ixyNsA2jOdL99q/T03Y/GAffnVKwJyH+p8CSsoYHJD23R2wm6esYMB/Hbt",
+	"tL7GHwePEdiX2gxlngv1tSG9EQgoUh6yzoJnN6R72EzPBDsYjAJs1/jN4HHCtGHSWTYVBjDumOM3dH6V",
+	"WNAZtuxgEH6+zqUFxp77xUY880q9LOR44r72skfSWLeqPUkb0GGdLAo2FEBXJQs6GMgK8GuprkcIOiwq",
+	"iRU+VJwOS82pCUr/9FGkY92vSNBX0k65yya/B0HAUZrbwHW5QlWSiLqOhKkHMmysAgnGi++MIR3tawH+",
+	"lOViJDIH4HkYBo/b7N/n2pFGOqhY3wBEo53PZto4hPoH7V7qucq/MqaN8PLPzjOkPjVmI22IDsuTJb09",
+	"MNU5nEWl3fUIgPUYR8H7XKtRIbOvfoiCUAdBAcDh39f41+Ax8AgeFFymFTKMBQcK8l9eF/IWHsy18Ly+",
+	"KPSCSdqVt1q/4mrpZY392msrNwA1VWEDV3NasxG3QGmGO3GNWhRwNlgvCF54YMrVkumZUKCRAieEz9eE",
+	"nozPgDR/8LoOnLW+oklyUky/DCt5p/jcTbSRv4jfjbJvxNLLCvhiyouRNlORJ2yubhTo5QeDeQQmIdGI",
+	"W32D7PZGLK/9X57c3yl+y2UBwuTrspcZNy6Yb0KNpcIlcqLneQUVCEd4JptwqVjGFdD1ELQanjPu8Lep",
+	"xiNxMMCHrgs+Hks1HlzCGQiaTEkSJGyVZjzPjbAW3gkvHMtbAfjzXwt7Le4mfG6RFtt99XbFDE9WXASD",
+	"FcMFfQ9kvtP2oS3lJyPLXeSMA32xQUSWgy9Ls54vi/yVyCV/i4r376O6wcblIis4+l4sG8Qzw4wD3PkS",
+	"4OspQHwNtgISa6kcI1Ke0jatG0dPVbmznkciVbTZd//1FSs3l2XcmCXu3ndXPx2enrJsIrIbO596tVka",
+	"VgiwH23dOErvztOLi/OL8/T5aedJp5tnx0/TTvr8PE87w9NUpHnnPM/OL54/WTc2kwD1K7RPViH/RDLp",
+	"E5sKroBsP/XVp8PDQ/y/rz6xwUwYYnoD9glhJ44HXJJHyx7hsvVCXaJGL26FYdwYeYvOAk+OI2Ij1Yuz",
+	"uXV6Su/mRRH4sz+j4VdmJ9wIIOYwX4Kvgkna7Gkpn/wM8By9Ydqr7QeqxpK+8LYWLkgJsmRJYdQLYZm4",
+	"45kraLPI8kqYKCzpIbrIQeHEMfi0DfZPm/3Nm8RDsdQqJ0cGIKS0i0nNTsjh4b1C7GDgP7UzI3Iviz6R",
+	"h8P7+Mp9AJswQt263y9p3R2O9aH/MninYjKInjiUUyB9oAy0rnutsXST+bCd6emRLeYyEzO+9J+O/Mvw",
+	"YDwFDD5vpCrUK2bCcKdBtQDTGHcGCIbwPlfy57lAdiZrJ+aqNBqR246Mnla8uH4s3r158byVxHZ+52yH",
+	"k89DfdXgvMWNK61wJm3CBv15mh5nODV+FEeKO9B3gJ03/Oq/0coZnrnycEjFCr0QhmXcCnp0UF9KLm6P",
+	"0rvT0TAfdo87p2fnT/hIZMPjs/NRetzNL45HZyfd0dlJ50nK+XGr7mfih7+khxeHH745OiDwPqV379PD",
+	"C344+vDN4z828YRnvOAqE1uwUKpOcNClosNXnZlC5GNSG+dTSzIR9dup91HPDOy/k+RbwYG7WHpFT/cJ",
+	"jUAXxx6DrnIcEisVvCh+HLV677ePfiPHSuQvyBHzlBws9x+SnTgBiZpLO9MWOE27Nvv1kFtxPVeS1N3d",
+	"0z/jVrzDx++TFlLTrnHP4aEf+BQxNRFF/pusWMLBVSMJyh6yMZgpYcNlDRePLJvpQmZLOBJz5WTBOGh/",
+	"UiyYULltBxh/DV7uYz/fe48kTyStiFhiItiwJR5h6zBVbFQP/0NkLjom30tyCtaJOucO1RTpxHTnksKB",
+	"uy9n4cbwJfztp4vCOQXM1xjOibHgxyUESDP4AYONGgv5I2Xke4TzPOVFAdINsJKwFB37/+ienh126iyr",
+	"e5rif3VmdJB+et85vPgA/OfDxzQ5P79v5kBIw38RvCBnc1i6vmklLa9M45vnVuBu8cLhh+CFasCPfyke",
+	"jF0iSYH6jCKJKeEW2tysMeS6aDnu7hQtz1HZR2M+8iTzPJcAAy9+ishnxAsrVo/dSymK3JJeAQoPSEGg",
+	"BQFnzwj8zogROnVAbUXz63oEo8h/tcJ1SfxcT72M3o9DxHpCE2cAnhcEW6UOSstmXObM6cuayihHIXC5",
+	"qvApIXJQgQbhq2uZD/rqYDCV1ko1vi5DhmgKIY8lfrVZaM34UhhUyRKg68VEFwIJ2fZYLsfSWVLIOJtp",
+	"qbzLkH5gQzGRoB46gBmAY0PRZn/GPfXO31+E0Zd9pTSzcqwSJu4IecD6rAB4nTYWTMCtHn4QqWvRq9M2",
+	"HqVYmemmm4/Wnx4f9Ptt/PjN428bT9jDhW7Gi2LIs5vruSmasEympbSlz0jcwsuQLmGPEzYUVuZiVUDo",
+	"hQJZgDi3PdQCh1YXcyfYxLkZOl2cm1n27vX3fRXihKAJC+UkIFAbNjJ8PMVJtGKgsrInacJOTo7RRzXU",
+	"t4J10u5xArtuBZtoCj9oQvxsPixkxsi3Kdwq+nH63tGRnehZ23+NGvBE6xvrtd/69nTTkyc7WcLDxbkX",
+	"uWihNvDtv+gFOaZqz8U+ulG0RXTIEqDoKYX1PR0iXJXo5vYGTac2eykWaLiJvqo4TW0uinroxeBxm6Gp",
+	"XejshnjWRBP7ErFF5kpHffwa2oA4PJnuilAmrYhT7MSpf5RUQ3E3k0bYa9qLMkLaeQJzbkBwmRlR8pUJ",
+	"B7sTDBJQhqdSAQE7zSwcA5bzpW2zHxVzcorG7sIrUVOpBJqd8EOv2qq+IkolBErLcvTORBkYueB5IZVg",
+	"GfA9m7CJXqBhXXAnvD/OCrGKzLP05EkNmWdpEzanwvGgw2xD5avwHOofI2GEtxy2DXpdPrhTeSOm3qS/",
+	"RJu4dhD+e8gKKCX5YqIBtTZkI6RplI1Q5SEkK4kIYLwA/0dllb3QKHVn8LPIjHBwkvpqJowFEQ57xFEY",
+	"90L0AY0BtFXlGlsJBHt4fr7KPNJtmQP/6Pfv0vSw37/rjPr9u/NRYx5B0qrr8duVvEgYBm+Nt+fQ11Gh",
+	"xRkuC6nGKO7sqtLX2ksm/Qm/3SCYfJrNF9Cq/Ztei0ybvEm3nnBQf8xOcv0Lt6/gsfukFaUf7Rr1g7hz",
+	"PpXpi+nxEcxNR6K+4vUdLz1KFHK3jgMPU3rRI3607mdiThQgYVUWWEr4CXUojhooak2eM6ECNfJKkcNU",
+	"jr6qnHBTjCIDhyxBcZjUQodjRUUtKXc/5XQvw7XMGat5BYP/rV1pkg8wSWtG+ldxZ3yG6kDBhmveqCIL",
+	"Bdu74NZLYxQcraQ10iCSweThThyCjGo6s58teuUDnBM/0Y7BwA/JxuQ74FzBqdl87jzhNZqIFL97CFQ+",
+	"LWoDTN6nGywQA6ZzIwFeekOI0kNlRJdK4DqCb7W3F5Iwb8dxJx6M3jc4qnk1FAReQ/IKx0JPS8m2CIo6",
+	"iSRbfTQhk2n9FFZYqJHzGiesu7g9U3yhs3lAzXe3MhfbPZzE5nDHgF+V+1MpYGUMrd1XffWJCf/SbeES",
+	"MF0LMWCfkAUqnVduB2bBQrbaxz+sKEbXmVYWLHzlwpDVp8liJdrKhJw5ZOxjfitAIZ2AquNKNVw61Idy",
+	"PwUfGwEs/hNzC12+2dKryyiiD8cYfStUCPKUc4U5eKzoh2SSEtZy0ihgQZgAAqkvFDYe4SJpcCtU40F9",
+	"KRUvpFu+5eNmbw6FdDCpjBdWM7BeI1SAFVQ/c/Ab5Y4ChdcNKAkKoJ6PJ+36GvgIVjBCWH7Z4HUKykMT",
+	"00U0udJ7g1ZYSO70Hgc012Z8jJnN/uVDrQvBlX/7pEnQO8OV5Rn8/QgNZFz2I9qxpB5zWA0ndkYXw3OR",
+	"Zt38mJ8MT7Oz/Fw8GV2kvDPsZsf5iTgdnaXnnSfdi+bf60pgFW34eHZy36jyVY6+uvzHPbSb3WR7SD//",
+	"6rUw8I8jJng2ITJJgAJwL2TIc6NQIwbmF5MlaP0YfJpwTHrAVAGp2IDyJwfR3lTKGIVvPxd6AvwN5Wfe",
+	"N2oylA0pshtBjne0dQ4GoCgC0xwkbEBvg09OTGfa8AI+L7S5EcYOHocAZLl4MExFUTSuJ+SKPgTuFdHg",
+	"X9GkutbGrbp8o+yLxjP2KjJWNyE7TvdP010W1Z8aCbW+Ce9mZEkyJ+7IbArJ6InPy6a0AjcRS7YQ3g3W",
+	"Zn8VSziHt4JM0ZO0Zn/e8mIuLJvjy0/T9JIpIWF/+gqoD8OHuoiGbDBL2bpVumKAfmxl3IBu9+TJSRdt",
+	"fn4X46ybNuxTc6LA3zAp+QYYlh5hfuGU5wLzvCp26YQF9l7I2+ZdjAymje5FwcACCxUfY6nWuXhITVIx",
+	"y6xmQYVtndfwKntjD/83au0rDvS93eaxq/oB5syvtktoNMruW5F/YbOKsjnyEDAKPmDvRIijhZ7p8BDH",
+	"vxXG+nzuFRD/2SywmqO04ot7enFRXpVWQwOayZ/7QL8riLW+Ghu9sHSCUAkpAzYTrnCruL0Ruc/S8Mrh",
+	"fMoMwCQs42wix6jLSFKf1r3I3gu53YNbM1F/Y9MzeH35hkqb4F4lfJIh58eQOyReo14olgVP7YxbB8IU",
+	"MIXKQon1KkV2f9t65DXdGsFsW2asGpcm9l4mbNIq+FAUdoNZhBlOQDtmLuJYDpp4l8xijlzlKaSMQnQR",
+	"7uWuQzC+BwCafHWf44/ehzMHlrzuJ6B0qiZBBUdjsx+lCnuiO2VejGRRiHzFgtyfAEIq9dzIJk2/kOqG",
+	"HXx39dPh2ZPOY592NhMqik08ApIrCuFDml7nDWFa9NiRI5ggZaupVKgeivm0l96dvhy+eNachPQyTkL6",
+	"/zvHx+dHaIWMhPnWz/Vv++cq9udp2j2bS+W6p2f/FqUTrOHnc6IOkXdkJ0l6j0jSms/yB7KnrZ6RKeXa",
+	"BQeJP3qf7xtZle9bxWmpvrQ2yqUai6wx5xoqoqO5wxGD2IzdMIHxxKVyu2v9IsUdnn3PD3/pHp5/+Ng9",
+	"a7YuI77SkOCKaN/mspmrXBg48QP2qUrlbNBoyHxyWrNCOlcEz4m+rYajbF3wOHWqDLoSy6jkLI0uuBM0",
+	"Uokly8DCC971SkShmVp9XTGfrNC2dPdMuZrzAnNpvW3ArABA82gUPbowWo2vkfBWJsc0WXLvkM4RD/C5",
+	"MitDdDWEnDI0JCh+wadEvzmtbyLs0GuGPLuJcmWlZYUYuaqoJAMc1xcRmR3lBsLhuy0/FnTsCCutpBWt",
+	"ufzLLwjLKgnaRnlAFPbrA1Zkmvy/EKiKGGvDmSQ/85YzyRdcOsoCQtkINLRJ07osiaYiK6vZiJuQSkyu",
+	"PU+W/iGpxv6k+HfCcbJCKG+8wMtHvkSyrqZ7f6k/8aX4p5z0sdZ5j8lRTPHob6oIHcP3xufRInOKjgrW",
+	"xJY+YuLP5QkqEwJmQMU5myuA4pLyAWiCWvwOVjLlS5/YTpCusYKMq0zAAmAWqkiZz+idZtNLy4PZ9M7o",
+	"ZK5uYyWLQn6frMQQhg0CMPumtb/xwvULJLT/VAVgGp2to7JxR2mUhWoEpBsd5daERHatBCv0GCwmzpy+",
+	"EQpZOSaQ6FsRUnYob5uwnfSVz7eOXLyXPpq7tJXfviTcoJN6j7hUVHMRj2d8DL9FzB3tx8aYbFHojGT/",
+	"F47Ootk7zyYUYAoBsJJ2eiFSTOe5oqmyLiO/rIJscf1Em/2oiiUmhhFObF9hzCLYjtVexfUi9c0EC6/M",
+	"2A+ggapN3QywPGXkkzzukzU0/Tqnzdf2FH0N/wlS2PXExy92SLVJNYJiNM02+5rXQzo8UBNRoH5WcOtq",
+	"hpdU7uwk9ks05kJ9rTw96SiLDMxGbrzr2J9bkD9G8ByPeslgx0YvyN8QhFwQye3dq3qoO0p6D9Ml9Tzw",
+	"RqNFGYIpsVUWIeaJY2Vs2awFnlo5TwtpJ+19vEIoW3ZmLoQHP9vSFlFYeNtWl+HjL+CeQSfcNUiIB7m9",
+	"RkZPH5y1vSmsL1QtS4EIDvu1tNlTxcQd9dzA/DlKcYxq+6ouL5QpVzHV9n7upyivw2vla7t8FaemUMbk",
+	"irnzyFYOu8ZA6bpaG4R7k0a/l3egnjGRtJx+QPTA3T2A9+2XYfGZfoMAyQqDrXFoT3C4xlXutsWB4G2s",
+	"Oo3v8BJ4rMZ+gopCap6Cnf2vIk8BPLvTU+Dn+QKWXJSG809vy9WOwedYc7lwInNkYaCqjImFSH0J2fcU",
+	"5GbL0t9Qt9LKIHiwzUKfjU3WWZXe+Gmlim2msaDGp81EVQpDKtHyL8iNns1oPFaHoN6BTomSgSbB/08K",
+	"NfaN4Dckrbz9ue4IWZFkVXZP5B2RjuzEcrQUi5pXh1pUYH1JLhgf6rmr6qrlWGlvMxpMEw2zKMwdb17/",
+	"it0WNmzVXgtgA+EQgmLPCX6UYtFKWh6Ifa24GoV9GWPONwhoSop+/fI5uzg5PWe+9wDLPStqswGW/oO0",
+	"GyBae8OCqxvf05GUDmxsNsBWWoMQaKO0B0yz1gb0p5nRY8Onlo11Xw2XQM+5GPg8Mv/0J//thpMTTs9J",
+	"msKjobEYdS0gf0Dc5gAMxv/y5scfGJ3bss/F3Qx3ktkJn3niXnmjUJnO/UEr3+obv/gSrDAJdZh69/bl",
+	"4ZPaq+q1aPF7sE8Aw+9rikTciyN0cIrfuF4Fhgcg8DD/Rm3qMHq1sGmVKy9qHq/nDoNecOTNvBC28VUk",
+	"Y8MyQ4q9b3/D0CIFa96XfzGifFr9CN5cVYI14RAZgX95vb1Q5Fz1Y6j5SNmZq+5obWjn1TRf6QRem49g",
+	"1L550frspH+szk6jds1eEt/dTJoljB1UVTqDeC82FdvUEdFYosQ+sREWNNVFxK4yqEZA4+I4BLf+BaFt",
+	"VmCbiY3VbXWYwwscGFvuumzR1vB6qp1jktwaMyNvQeR673Ud3qiz143A7l62OtzlBq+3jtn2Eo+EsMXr",
+	"g0NcRKsxLhhtc+2zH7la6wvqJ+sQIUbdg8jPiz2HeNVsqGxCVPbqULpkL/G74m5DHtjQC414ly5F/El6",
+	"DCNWG+NFo1a76MXD1tvi+YHb2uldooFP/ehy5n2d8OdYwzHz7z+B91c9wggjVX+xqBlT8OVFWox/xynB",
+	"6CY6v4ZXYVeuCkgQpkzcSets4qGGR8mpXjkf/MsuVkmiapvn3/c5nfjil8dNx+I2M2VfsrX2YrXhtV5k",
+	"Nad+LVDgx3RwA1c6OK5I1PWej37sKVFsY8egBqkcNx9C6Uyv6XZXUVo24Vuh2g0d/PxrcPW1FmarVLip",
+	"81n8gpXGZquvQBFu435o9C7f1TPg9TTwS9+6D/fBd/TzDxz741422vJ7takt16VPMVnvR03Rifi19T5c",
+	"NUlYayjDjQ8HJYy6C1DPt8KJvBdHg/S8yJlv/BVsFiztjCdtatxF57Wx0xf1x3BRKwLGM2e98r2SGu1T",
+	"WypreK21bEP2KvWaXQ9ggFqEpQvU84DsiCqvlBsbcjkbslOwAe3Hxgac2BKkUqHQE8sxzO0YVtli8bHG",
+	"La2nnGxeRdzgdkv36bLHrKph9JFlhR7bSyoK8D96oAb/7dB3Zji8ygeNq61yoEtQsXVuWV17enER+TOp",
+	"re6aR9M32o13L+652zCv813SyuLkVmR/tNZ62XlLBDfz3esrLxM9ckSZp+sNnPbOxBUCuFx+QuRX24sm",
+	"z8C/z4VZvpVNDTfAyDo+Pr5I2Lu3z9nB4O/UoiKqJU27Z4dp5zDtvk2Pe+lJLz39+yZH7kojjjizGxuN",
+	"nNwf0odu9eFt+NBb+1DWqX7sJGf3j7/9+7qzqG6nVvv0Os5F2lWSXMqxJCjUjK/1MWdX5HUPzIZaY2Fz",
+	"yYZU8BoK/ZsOO2na+U0KjFc78TTfIeDTRja2kakD3emenjZ3jjn8Ni4m3gLQjrrn7+WNQAe2b9xGzo8x",
+	"xVhJlrLCK2JgWfi8WPJjYL8OrW/qHRMoq2dtIe3T7Yv4dPjtSon0SoV0c3t4K7K5kW75JpuIqY/KzmRj",
+	"O/6Bvbl2cEL/9//8XwMiOiN5YRMGv4BCVP0ynFuphLXl1Q3oQRfcoDPYgwG2CrVVlGqk1yd8g74Wr91m",
+	"ZjlzZVoGGU8zo/N55pgTfGrbjLrilIGhsg8cWc16VHUWA00N/kChfcnsRC8A9X1F7RewYp2k6iWcE6dB",
+	"9oA+n1Qh8CpfITj90Ofyhz9QTQYmROhc2L767laYZSlEhnMXBEWBCZQCVP+MG6zUGjz1Boq/7uAZ4ozV",
+	"UK9NHeOUVQxqHLnpLK2l1KqC3w/AabMffTWSd0LahEXKIbzFepOBjMKyRaJbaFqQ9+5N5Z3vQTgUYIwB",
+	"LffVqp3AAm+ib3UeKdhoFfToMNNlJdKCURJ8V2QJkR5u1129pBv2FkaSKp+F7Q/2Ts0ZEB4H1Ywcljwv",
+	"K7OoI2agLZ94QgH/MDygq/6C8C08hHtPjML2VdQRgdIHah6aLV0S2MGgT016+q3B48Rjm5NOT4w8drIa",
+	"sNxAoQQm0ldbGgHFTZ3a7BnlXAukzap3A5wX2gtf0F/qw81NvIbcir7CVWCsmYcV6lFod0TroZxbWFKb",
+	"PcUZLMOtq3oXNbeF8ONxZEAyTG77auAdWICNgXcucV/aEylpQVBabH55O0jY4N2bF88BEio38b0i2Z+k",
+	"/ROlRQ1CwGvQ66vNzRmTB3VnDP0YyysIJPY1MnAAlZMjKfLQ884up0Nd+BJYVr4IdHvbB2SLYhSwEXlI",
+	"+gp5IBm/cWMe+HPNlRIyh6JLg4BlHqfo9EpAdWc1JkIM5HW4l4fxvqoZ4rDbwIbGoRcrUY53QmNjB50v",
+	"fWvhGjjhpqMeFgQMLusm6NzHlOl9feVt/dA2iO766HbbDHsDMw42U8I42uybvAmozxaamgUpgalLCYav",
+	"101AmKCv4uuSelXr2QmfzYTyia/knQBVMgmynPwRVHCNXSHYG2FgoDBGGzqV/iiX+xC29ntpgc7xH//g",
+	"AgDy1TYDNMXRJYbVf500BZIWig1ClG0QiiwSzORbufOIWzYIn4MWCQ+AIByL1R7QI1lQjeBTRoPQ5zHj",
+	"qEO+LSuPlWZOO17YsArQ2m1f1dT08Bu2/gcZWSFjY8wENI1N/ZwHSVC3fKTD6wcYGiHHU7gLJNiLIKzy",
+	"xm7/P9M9AFXbf/ZGCPbeB3o+HGzrE/24RCTAUeLgeRCnfYU8h6jGxolh1GOJksVit9SKfxaBXgsplk3P",
+	"EuwYR26g92+Ah3OT99XfxBAbjH04CA3IFotF2/rfF/7Xdqanj1kuRugZcYFTB6/QknXv7sJx9g11O6eh",
+	"fxU8vSTG5qt7+lh+nvuMQEyspgiimxghkMtc1ruDAw4mWum5EXnCjMilEVmgfe3YSJN3kSTgSSdl3inq",
+	"dZ6ABlKJfNM4r/n5pHisLcQ+s3Qaf1T+QXSg+J8rjZy0Pl4s8AaZ+Dz01cDj7RDkBJtwlReCSuu8+9cT",
+	"znfw+g1kg7+Vku2N40NZSLfsq78RfgdHt50BuT9sEm8zIMDX9+oRVY9jmTbVfmCZNnoKUTjSmQAs8hyj",
+	"tMRx/P032HjKiKm+Bc3gCgOqfsp4GpRGSz1nOflybpReUFpnuO3nTeheB+YNKfEdzB2YCcVnstVrHbfT",
+	"tu8qPEFr44j04F/g81g0tpYiZaGbpkDT6Pf32WwzozNh4dQYEDj+FNukYs7SgR4nQJHRWIhEaoHU6ipv",
+	"9Vp/Fs4X9a9c0dRN0y2N5B/WQD60DWi4JwBUeMxsOqH5ml5TwnUU3RsVm26t3vsPScvOp1Nulq1e66qO",
+	"HA6TfAubxMe21XvfIoS3PsA7jkCLXe6H/NLyCU0BvKZINELRV1pzSP+SNrBgpBWbsLe+c0AYGppkUheB",
+	"voobJlyi67O8ljAUbchC1Dd/MneW5Xqh6NAbYecFad0+x5d7DsV04a/MWKOC12ijUwnT70AIMP3y8wgh",
+	"aZ2mx18BxB+8W3t5yQZks5a3ai2/1IVGW4j6ubdmwq7nmkIt2txspO3bzlGwzzYSOKlWG/JzpAr2EQWa",
+	"ManAMa+sUSFcEiyiG7F8ZL2KXClDI7EINwQkzGrSIrHPGfZt1IVosx9QQ6+Cfyu2ZhPJAtjPwtp+Q5KN",
+	"21I3MrCiNIE/l3xP0s7uIbXbaXDQ8e5B1SVpeEr2gKx+IVV1tnYCV3YUQRouqRbwViIoItPyq5JQg7dh",
+	"B6EufNe50g3mdJkkax9FF4BELb88/UlTujtiK6LHHPYGLVtBV/liWiG5SsMWnGLi2HiEMs8wbcxbq74O",
+	"5cW8uoePmkk30HbshtlE2S8CMuq3uW5ITK4eOaLLLu+TnQ+WaY2raMbqjtL1E1rcBhRvvhE2bki239GK",
+	"OwjshCNOjNkIhM/Z3XP6qsRg1+zS+0cifOhcRFoWEclW4EIi8X7ARfUgewCHIKH+u2n2kNa8540/tVzs",
+	"XQD4WmZAAtgUFC/euEe+8NlnQO8HTxX62huYHRcYeyjoqc+C48NvKHTirq0bbtcaI1cLy/6X6NkgevKK",
+	"kQbRU361JnqOPsr8fqP8ARU1vkfIs/71Rplx1ZvPwvSBmNXytsS3QFOCHZykJ4/XpEVf7RQXfxZBWjxY",
+	"WNTv4P4aFB26BzffJBYqDP9zE/NJerJ7RHlF5u9F/a/x/ryA0q3kTxT2MAOhSZH6TF2HwnG/l6bjI2S/",
+	"gRCN251snxydatUtaOTYp8yHTaBUbVr2BafWJX4bNF9N5fst+U3VRGKr/KQl/0t6bpCeOhzNwDz8Fx/u",
+	"k9ZM2wZm8dynQJYufa5yHw2TrvkSQ3Ja+ZhrpqfCVo628HRIn53bOS+KpXe999VUFoUsve9lwyif2ehv",
+	"E4Xp0f/tHfYj+Du+cqKKvZ+mxz42F/vkL8m1Hl20bvkIW7Hk0gYb0JcomTI2iN3YHbV08+EKDCKR172v",
+	"MEJOSNKK8VBJENVtrCRRUkq+iHWNMlEyCgYewCJWUjSpN2lfqSru6lXg1fCDsE5OcQtXWh1gu0w+H08c",
+	"m8+qUqobbEyDeZc4O0Y6aHUrWa0s4zNMO4nSWg9OuhdrObGPvUsUIZRaMYO3JeOj9SuEcZ5NQofSIpqk",
+	"TnR51IPFThSz/atYeqUJ6eKZzpd78C+f04Qcj4LoyNXKg4cRSEqfyrRUCZErFWUgIc34MmFuIQp8ol47",
+	"inGKuNl/K22np2UZa6/13du/lMWt4eatlfL6Trd+icsxprdFDeNqfU7vsVT3hu7hr1bRPWXv3rx47ulE",
+	"YLdoSWUZoYSuEdxwN1OA1987Wb8tae8rhOrrjFqb1bP57qu7Z3cKsPV7x+7r+Z3OzMX9mmTrfFnJtvWC",
+	"8ZWGOmVr+ZqLuin3YJevOhpTDkFA/jMr6xd7yM5qXVfqJaZH4NjOHrPBqX+r9ffcjAUNOt1nXQ3XNsPg",
+	"bvdB0L7yhQw0do+Vrt4R/3tpFyuJik0aRs042W6Zbzc7mizmz+P9vsPeb28t7z7j/7KRv5iN/CAaPKLE",
+	"SiySblaA8fdIAXbUXL6JI7NSAfSZO+XFclUZVXUjftmuix2cpBd9Va/EepwwFdfshZ7DOvTZpWH18q/H",
+	"bfa8Kozj0RReece0FcqRsJX2iOpZFRfHIu24tnjlEnzMsisr9IY6X6Le9jbS76nb1gJ4GTz/CjOLXdUJ",
+	"2/oipLK+repOE9fQrXZI+1z9ENHwfz2PQC0/7Og/G8PYS7Ajjp5rNSpk5n4/YUe52A9kNCHAucMvR+H5",
+	"smceVs+tpM+VnfNiZ11CFx1SSR5eyPH5zrufAqi/6rAkX97l91uev7i9zVYfU9jIf4nsL+WWihqfzSrS",
+	"Wz9U9Wyaqq7n/QegDMyZ83Ra3zvMUNEZFivwDK9MKc3O3tFRp3veTttpu9N7kj5Jkcr83I2N3rGixjK9",
+	"EFHXXX/BQ7typ3qw132z+JIyxSFc/exDzlW+Qxxqakp6iKYqQwAbJlutSI6Glnkb60NfasMKXZWE+LQ4",
+	"O58JcyttuK35RlB/u9rifdbS/Yf7/xMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -95,7 +95,7 @@ type NewOrder struct {
 // Errors: CodeIdempotencyMismatch; CodeIdempotencyInFlight, CodeRateLimited and CodeChainLagging (with RetryAfterOf), CodeOpenOrderCap;
 // LookupAsset's; CodeInvalidAmount, CodeInvalidExpiry, CodeConfirmationsTooLow, CodeInvalidParameter (confirmations, customer_id,
 // address_mode), CodeMissingParameter (customer_id);
-// CodeAddressesExhausted when there is no wallet to derive from; CodeUnauthorized for a disabled merchant. An error leaves
+// CodeAddressesExhausted when there is no wallet to derive from; CodeMerchantDisabled. An error leaves
 // nothing behind.
 func (db *DB) CreateOrder(ctx context.Context, n NewOrder) (Claim, error) {
 	if n.ExpiresIn < MinExpiresIn || n.ExpiresIn > MaxExpiresIn || n.ExpiresIn%time.Second != 0 {
@@ -189,7 +189,7 @@ func (t txn) admit(ctx context.Context, id payment.MerchantID) (sqlc.MerchantPol
 	case err != nil:
 		return m, notFound(err, "merchant")
 	case m.Disabled:
-		return m, payment.E(payment.CodeUnauthorized, "", "this merchant is disabled")
+		return m, payment.E(payment.CodeMerchantDisabled, "", "this merchant takes no new orders; ask the operator")
 	case m.RecentOrders >= int64(m.OrdersPerMinute):
 		wait := time.Duration(m.RateWaitMs) * time.Millisecond
 		return m, payment.Wrap(retryAfterError(wait), payment.CodeRateLimited, "", "at most %d orders a minute", m.OrdersPerMinute)

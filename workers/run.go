@@ -217,7 +217,7 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) err
 	watch.OnProgress = p.Metrics.progress
 	tokens := &activities.Tokens{Store: p.Store, Keys: p.Keys, Log: p.Log}
 	a := &activities.Chain{
-		Settle: p.Store, Watch: p.Store, Sources: nodes, Tokens: tokens, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
+		Settle: p.Store, Sources: nodes, Tokens: tokens, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
 		Alarm: p.Metrics.settleAlarm,
 	}
 	fleet := &chainFleet{

@@ -14,7 +14,10 @@ import (
 )
 
 type merchantCommands struct {
-	Create merchantCreate `cmd:"" help:"Add a merchant."`
+	Create  merchantCreate  `cmd:"" help:"Add a merchant."`
+	List    merchantList    `cmd:"" help:"List merchants."`
+	Disable merchantDisable `cmd:"" help:"Take no new orders of a merchant. Open ones go on; its keys still read and cancel."`
+	Enable  merchantEnable  `cmd:"" help:"Take a merchant's orders again."`
 }
 
 type merchantCreate struct {
@@ -57,7 +60,8 @@ type endpointCommands struct {
 type endpointCreate struct {
 	Merchant string   `required:"" placeholder:"mer_…" help:"Whose."`
 	Mode     string   `required:"" enum:"test,live" help:"Of which orders (${enum})."`
-	URL      string   `name:"url" required:"" help:"http or https; private addresses only if SLUICE_CALLBACK_ALLOW lists them."`
+	URL      string   `name:"url" xor:"url" required:"" help:"http or https; private addresses only if SLUICE_CALLBACK_ALLOW lists them."`
+	URLFile  string   `name:"url-file" xor:"url" required:"" placeholder:"FILE" help:"A file with the URL, or - for standard input: for one that holds a token."`
 	Events   []string `help:"Event types, comma-separated. Default: all."`
 	audited
 	printed
@@ -76,6 +80,13 @@ func (e endpointCreate) Run(ctx context.Context, c console) error {
 			return fmt.Errorf("--events: %w", err)
 		}
 		events = append(events, event)
+	}
+	if e.URLFile != "" {
+		text, err := readSecretFile(e.URLFile, c.in)
+		if err != nil {
+			return fmt.Errorf("--url-file: %w", err)
+		}
+		e.URL = strings.TrimSpace(text)
 	}
 	targets, err := callbackTargets()
 	if err != nil {

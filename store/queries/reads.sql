@@ -1,9 +1,7 @@
 -- What the API reads.
 
 -- name: Authenticate :one
-SELECT k.id, k.merchant_id, k.mode, k.scopes, (k.revoked_at IS NOT NULL)::boolean AS revoked,
-       (m.disabled_at IS NOT NULL)::boolean AS disabled
-  FROM api_keys k JOIN merchants m ON m.id = k.merchant_id WHERE k.hash = @hash;
+SELECT id, merchant_id, mode, scopes, (revoked_at IS NOT NULL)::boolean AS revoked FROM api_keys WHERE hash = @hash;
 
 -- name: GetOrders :many
 -- Orders by id as one merchant sees them.

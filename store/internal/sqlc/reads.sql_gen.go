@@ -54,9 +54,7 @@ func (q *Queries) AddressOrigin(ctx context.Context, orderID string) (AddressOri
 
 const authenticate = `-- name: Authenticate :one
 
-SELECT k.id, k.merchant_id, k.mode, k.scopes, (k.revoked_at IS NOT NULL)::boolean AS revoked,
-       (m.disabled_at IS NOT NULL)::boolean AS disabled
-  FROM api_keys k JOIN merchants m ON m.id = k.merchant_id WHERE k.hash = $1
+SELECT id, merchant_id, mode, scopes, (revoked_at IS NOT NULL)::boolean AS revoked FROM api_keys WHERE hash = $1
 `
 
 type AuthenticateRow struct {
@@ -65,7 +63,6 @@ type AuthenticateRow struct {
 	Mode       string
 	Scopes     []string
 	Revoked    bool
-	Disabled   bool
 }
 
 // What the API reads.
@@ -78,7 +75,6 @@ func (q *Queries) Authenticate(ctx context.Context, hash []byte) (AuthenticateRo
 		&i.Mode,
 		&i.Scopes,
 		&i.Revoked,
-		&i.Disabled,
 	)
 	return i, err
 }
