@@ -106,12 +106,15 @@ func TestWhatIsDisabledIsEnabledAgain(t *testing.T) {
 	}
 	require.Equal(t, 3, off())
 	require.Contains(t, b.run("", "chain", "list").out, "dev  disabled")
+	b.enable(node)
+	require.Equal(t, 2, off(), "another node lets the chain take orders, and the coin stays as it is")
+	require.Zero(t, b.run("", "chain", "disable", "dev").code)
 	require.Contains(t, b.run("", "merchant", "list").out, `disabled  "Shop"`)
 	require.Equal(t, 2, b.run("", "chain", "enable", "dev", "--confirmations", "5").code, "settings need the nodes to be asked")
 	require.Contains(t, b.run("", "chain", "enable", "dev").out, "takes orders again")
 	require.Zero(t, b.run("", "token", "enable", "ETH", "--chain", "dev").code)
 	require.Zero(t, b.run("", "merchant", "enable", merchant).code)
 	require.Zero(t, off())
-	require.Equal(t, 6, b.count(`SELECT count(*)::int FROM audit WHERE action LIKE '%.disable' OR action LIKE '%.enable' AND detail = '{}'`))
+	require.Equal(t, 7, b.count(`SELECT count(*)::int FROM audit WHERE action LIKE '%.disable' OR action LIKE '%.enable' AND detail = '{}'`))
 	require.Equal(t, 1, b.run("", "token", "disable", "DOGE", "--chain", "dev").code)
 }
