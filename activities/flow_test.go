@@ -102,7 +102,7 @@ func newEngineWithout(t *testing.T) *engine {
 	nodes := activities.NewNodes(b.DB, b.Keys, discard())
 	t.Cleanup(nodes.Close)
 	e.chain = &activities.Chain{
-		Settle: b.DB, Watch: b.DB, Sources: nodes, Log: discard(),
+		Settle: b.DB, Sources: nodes, Log: discard(),
 		WatchOptions: activities.WatchOptions{
 			Recorder: activities.StoreRecorder{Store: store.NewRecorder(b.DB)},
 			Policy:   scan.Policy{MinPoll: 5 * time.Millisecond, MaxPoll: 5 * time.Millisecond, MinBackoff: time.Millisecond},

@@ -48,7 +48,7 @@ type nodes struct {
 
 // NewNodes makes an empty set of nodes. Close it.
 func NewNodes(store NodeStore, keys Opener, log *slog.Logger) *Nodes {
-	return &Nodes{store: store, keys: keys, log: log, fresh: 30 * time.Second, now: time.Now, open: openNode, chains: map[string]*nodes{}}
+	return &Nodes{store: store, keys: keys, log: log, fresh: 20 * time.Second, now: time.Now, open: openNode, chains: map[string]*nodes{}}
 }
 
 func openNode(family payment.Family, opts evm.Options) (rpcpool.Endpoint, error) {

@@ -20,6 +20,7 @@ import (
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
+	"github.com/sluicepay/sluice/store/storetest"
 )
 
 // directory is where nodes are configured.
@@ -313,4 +314,40 @@ func TestTheBloomSwitchReachesTheNodes(t *testing.T) {
 	d.settings.IgnoreBloom = true
 	d.mu.Unlock()
 	require.Equal(t, 1, read())
+}
+
+// Workers ask a node that an operator has taken out nothing more; the source that watchers hold stays the same.
+func TestARemovedNodeIsAskedNothingMore(t *testing.T) {
+	t.Parallel()
+	b := storetest.New(t)
+	first, second := chaintest.NewFake(t, nil), chaintest.NewFake(t, nil)
+	first.MineBlocks(3)
+	second.MineBlocks(7)
+	settings, err := b.DB.GetChain(t.Context(), storetest.Chain)
+	require.NoError(t, err)
+	settings.Genesis = payment.Hash{}
+	var endpoints []store.RPCEndpoint
+	for i, node := range []*chaintest.Fake{first, second} {
+		e := store.RPCEndpoint{Operator: fmt.Sprintf("operator %d", i), Fingerprint: sha256.Sum256([]byte(node.URL()))}
+		e.URL = b.Keys.Seal([]byte(node.URL()), e.URLPlace(storetest.Chain))
+		endpoints = append(endpoints, e)
+	}
+	require.NoError(t, b.DB.EnableChain(t.Context(), settings, store.NewAsset{ID: b.Native.ID, Code: "ETH", Decimals: 18}, endpoints, storetest.By()))
+	nodes := activities.NewNodes(b.DB, b.Keys, discard())
+	t.Cleanup(nodes.Close)
+	nodes.SetFresh(0)
+	s, err := nodes.Source(t.Context(), storetest.Chain)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, head(t, s), "the lowest head of two operators")
+
+	list, err := b.DB.ListRPCEndpoints(t.Context(), storetest.Chain)
+	require.NoError(t, err)
+	require.NoError(t, b.DB.RemoveRPCEndpoint(t.Context(), storetest.Chain, list[0].ID, false, storetest.By()))
+	again, err := nodes.Source(t.Context(), storetest.Chain)
+	require.NoError(t, err)
+	require.Same(t, s, again)
+	asked := first.Calls("eth_getBlockByNumber")
+	require.EqualValues(t, 7, head(t, s))
+	require.Equal(t, asked, first.Calls("eth_getBlockByNumber"))
+	require.Equal(t, []string{"operator 1"}, nodes.Stats()[0].Trusted.Operators)
 }

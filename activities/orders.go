@@ -180,15 +180,9 @@ func (o *Orders) ResolveOrder(ctx context.Context, in process.ResolveInput) (pro
 
 // leave writes down who left parked callbacks of an order or payment as they are. Nothing else changes.
 func (o *Orders) leave(ctx context.Context, in process.ResolveInput) (process.OrderResult, error) {
-	if in.PaymentID != "" {
-		err := o.Store.LeaveCallbacks(ctx, process.LeaveInput{PaymentID: in.PaymentID, By: in.By, RequestID: in.RequestID})
+	err := o.Store.LeaveCallbacks(ctx, process.LeaveInput{OrderID: in.OrderID, PaymentID: in.PaymentID, By: in.By, RequestID: in.RequestID})
+	if err != nil || in.PaymentID != "" {
 		return process.OrderResult{Outcome: process.OutcomeDone}, err
-	}
-	err := o.Store.ParkOrder(ctx, process.ParkInput{
-		OrderID: in.OrderID, RequestID: in.RequestID, Reason: fmt.Sprintf("closed by %s: %s", in.By.Actor, in.By.Reason),
-	})
-	if err != nil {
-		return process.OrderResult{}, err
 	}
 	view, err := o.Store.ReadOrder(ctx, in.OrderID)
 	return process.OrderResult{Outcome: process.OutcomeDone, Order: view}, err

@@ -184,7 +184,9 @@ func TestHandMadeRequestsGoThrough(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, payment.StateAwaitingPayment, closed.Order.State)
 	}
-	require.Equal(t, "closed by tester: a test", storetest.Value[string](t, b, `SELECT reason FROM audit WHERE request_id = 'r/close'`))
+	require.Equal(t, "tester: callbacks.leave: a test", storetest.Value[string](t, b, `SELECT actor || ': ' || action || ': ' || reason FROM audit WHERE request_id = 'r/close'`),
+		"the person is the one who did it")
+	require.Zero(t, storetest.Value[int](t, b, `SELECT count(*)::int FROM orders WHERE blocked_step IS NOT NULL`))
 	_, err = orders.ExpireOrder(ctx, process.OrderInput{OrderID: id})
 	require.NoError(t, err, "not due is an outcome")
 	for _, outcome := range []string{process.OutcomeDone, process.OutcomeAlreadyDone} {

@@ -39,7 +39,6 @@ type Source interface {
 // Chain are the activities that talk to nodes.
 type Chain struct {
 	Settle  SettleStore
-	Watch   WatchStore
 	Sources Sources
 	// Tokens looks at a token before a large payment in it is credited; nil looks at none.
 	Tokens   *Tokens

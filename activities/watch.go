@@ -12,13 +12,7 @@ import (
 	"github.com/sluicepay/sluice/chain"
 	"github.com/sluicepay/sluice/chain/scan"
 	"github.com/sluicepay/sluice/process"
-	"github.com/sluicepay/sluice/store"
 )
-
-// WatchStore is what watching needs of the store.
-type WatchStore interface {
-	GetChain(ctx context.Context, name string) (store.Chain, error)
-}
 
 // WatchOptions change how a chain is watched.
 type WatchOptions struct {
@@ -30,7 +24,7 @@ type WatchOptions struct {
 	Turn time.Duration
 	// Pulse is the time between heartbeats; two seconds when zero.
 	Pulse time.Duration
-	// Recheck is the time between two looks at whether the chain is still enabled; half a minute when zero.
+	// Recheck is the time between two looks at which nodes there are; half a minute when zero.
 	Recheck time.Duration
 	// Fault is called at every point of a step. Tests kill the process there.
 	Fault func(scan.Point)
@@ -41,7 +35,6 @@ type WatchOptions struct {
 // Why an attempt to watch ends before its context does.
 var (
 	errTurn     = errors.New("the turn is over")
-	errDisabled = errors.New("the chain is disabled")
 	errStopping = errors.New("the worker stops")
 )
 
@@ -63,7 +56,7 @@ type Pulse struct {
 	Quarantined int `json:"quarantined,omitempty"`
 }
 
-// WatchChain records a chain's blocks until its turn is over, the chain is disabled, or the worker stops. Where it is lives
+// WatchChain records a chain's blocks until its turn is over or the worker stops. A chain that takes no orders is watched like any other. Where it is lives
 // in the database: an attempt that dies loses nothing, one that is overtaken writes nothing. Refusal: unknown_chain.
 func (c *Chain) WatchChain(ctx context.Context, in process.WatcherInput) (process.WatchResult, error) {
 	result, err := c.watch(ctx, in.Chain)
@@ -71,13 +64,6 @@ func (c *Chain) WatchChain(ctx context.Context, in process.WatcherInput) (proces
 }
 
 func (c *Chain) watch(ctx context.Context, name string) (process.WatchResult, error) {
-	settings, err := c.Watch.GetChain(ctx, name)
-	if err != nil {
-		return process.WatchResult{}, err
-	}
-	if !settings.Enabled {
-		return process.WatchResult{Outcome: process.WatchDisabled}, nil
-	}
 	source, err := c.Sources.Source(ctx, name)
 	if err != nil {
 		return process.WatchResult{}, err
@@ -101,8 +87,6 @@ func ended(err, cause error) (process.WatchResult, error) {
 	switch {
 	case errors.Is(cause, errTurn):
 		return process.WatchResult{Outcome: process.WatchTurn}, nil
-	case errors.Is(cause, errDisabled):
-		return process.WatchResult{Outcome: process.WatchDisabled}, nil
 	case errors.Is(cause, errStopping):
 		return process.WatchResult{}, waiting(shortestWait, "the worker stops; another one goes on")
 	case errors.Is(err, scan.ErrFenced):
@@ -165,12 +149,7 @@ func (w *watching) attend(running, attempt context.Context, end context.CancelCa
 		case <-pulse.C:
 			w.beat(attempt)
 		case <-recheck.C:
-			settings, err := w.Watch.GetChain(running, w.name)
-			if err == nil && !settings.Enabled {
-				end(errDisabled)
-				return
-			}
-			// Also the moment to learn of nodes that came or went; what goes wrong with that is told by the next step.
+			// The moment to learn of nodes that came or went; what goes wrong with that is told by the next step.
 			_, _ = w.Sources.Source(running, w.name)
 		}
 	}

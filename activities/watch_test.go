@@ -13,13 +13,11 @@ import (
 	"github.com/sluicepay/sluice/chain/scan"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/process"
-	"github.com/sluicepay/sluice/store"
 )
 
 // tower is a chain whose head stands still at block 5, recorded up to there.
 type tower struct {
 	mu       sync.Mutex
-	settings store.Chain
 	missing  error
 	watch    error
 	identity uint64
@@ -27,17 +25,11 @@ type tower struct {
 }
 
 func newTower() *tower {
-	return &tower{settings: store.Chain{Name: "dev", ChainID: 1337, Enabled: true}, identity: 1337, steps: make(chan struct{}, 1000)}
-}
-
-func (w *tower) GetChain(context.Context, string) (store.Chain, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.settings, w.missing
+	return &tower{identity: 1337, steps: make(chan struct{}, 1000)}
 }
 
 func (w *tower) Source(context.Context, string) (activities.Source, error) {
-	return lookout{tower: w}, nil
+	return lookout{tower: w}, w.missing
 }
 
 // lookout is the node of the tower.
@@ -87,7 +79,7 @@ func (w *tower) activity(change func(*activities.WatchOptions)) *activities.Chai
 		Turn: time.Minute, Pulse: time.Millisecond, Recheck: time.Millisecond,
 	}
 	change(&opts)
-	return &activities.Chain{Watch: w, Sources: w, Log: discard(), WatchOptions: opts}
+	return &activities.Chain{Sources: w, Log: discard(), WatchOptions: opts}
 }
 
 func TestTheTurnOfAWatcherEnds(t *testing.T) {
@@ -100,28 +92,6 @@ func TestTheTurnOfAWatcherEnds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, process.WatchTurn, result.Outcome)
 	require.NotEmpty(t, *beats)
-}
-
-func TestAWatcherOfADisabledChainEnds(t *testing.T) {
-	t.Parallel()
-	w := newTower()
-	w.settings.Enabled = false
-	watch := w.activity(func(*activities.WatchOptions) {}).WatchChain
-	result, err := run[process.WatchResult](t, watch, process.WatcherInput{Chain: "dev"})
-	require.NoError(t, err)
-	require.Equal(t, process.WatchDisabled, result.Outcome)
-	require.Empty(t, w.steps)
-
-	w.settings.Enabled = true
-	go func() {
-		<-w.steps // it is under way
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.settings.Enabled = false
-	}()
-	result, err = run[process.WatchResult](t, watch, process.WatcherInput{Chain: "dev"})
-	require.NoError(t, err)
-	require.Equal(t, process.WatchDisabled, result.Outcome)
 }
 
 func TestAWatcherStopsWithItsWorker(t *testing.T) {

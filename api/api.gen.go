@@ -28,10 +28,11 @@ const (
 
 // Defines values for ChainHealth.
 const (
-	ChainHealthHalted  ChainHealth = "halted"
-	ChainHealthLagging ChainHealth = "lagging"
-	ChainHealthOk      ChainHealth = "ok"
-	ChainHealthPaused  ChainHealth = "paused"
+	ChainHealthDisabled ChainHealth = "disabled"
+	ChainHealthHalted   ChainHealth = "halted"
+	ChainHealthLagging  ChainHealth = "lagging"
+	ChainHealthOk       ChainHealth = "ok"
+	ChainHealthPaused   ChainHealth = "paused"
 )
 
 // Defines values for DepositListObject.
@@ -339,6 +340,7 @@ type PaymentState = payment.PaymentState
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -438,6 +440,7 @@ type OrderIDPath = string
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -479,6 +482,7 @@ type BadRequest = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -520,6 +524,7 @@ type BodyTooLarge = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -561,6 +566,7 @@ type Forbidden = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -602,6 +608,7 @@ type IdempotencyInFlight = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -643,6 +650,7 @@ type IdempotencyMismatch = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -684,6 +692,7 @@ type InternalError = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -725,6 +734,7 @@ type NotFound = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -766,6 +776,7 @@ type OrderConflict = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -807,6 +818,7 @@ type TooManyRequests = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -848,6 +860,7 @@ type Unauthorized = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -889,6 +902,7 @@ type Unavailable = Problem
 // | 401 | `unauthorized` | no key, a malformed key, or one that nobody has |
 // | 401 | `key_revoked` | the key was valid once |
 // | 403 | `forbidden_scope` | the key lacks the scope |
+// | 403 | `merchant_disabled` | the merchant takes no new orders; reading and cancelling go on |
 // | 404 | `not_found` | no such thing, or it is another merchant's |
 // | 405 | `method_not_allowed` | the path exists, the method on it does not |
 // | 409 | `idempotency_in_flight` | the first request with this key is still being answered |
@@ -1386,6 +1400,22 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
+type GetHealth400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetHealth400ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetReadinessRequestObject struct {
 }
 
@@ -1403,6 +1433,22 @@ func (response GetReadiness200JSONResponse) VisitGetReadinessResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetReadiness400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetReadiness400ApplicationProblemPlusJSONResponse) VisitGetReadinessResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1448,6 +1494,22 @@ func (response ListBalances200JSONResponse) VisitListBalancesResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBalances400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListBalances400ApplicationProblemPlusJSONResponse) VisitListBalancesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1686,6 +1748,22 @@ func (response GetDeposit200JSONResponse) VisitGetDepositResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeposit400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetDeposit400ApplicationProblemPlusJSONResponse) VisitGetDepositResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2149,6 +2227,22 @@ func (response GetOrder200JSONResponse) VisitGetOrderResponse(w http.ResponseWri
 	return err
 }
 
+type GetOrder400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetOrder400ApplicationProblemPlusJSONResponse) VisitGetOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOrder401ApplicationProblemPlusJSONResponse struct {
 	UnauthorizedApplicationProblemPlusJSONResponse
 }
@@ -2272,6 +2366,22 @@ func (response CancelOrder200JSONResponse) VisitCancelOrderResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelOrder400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelOrder400ApplicationProblemPlusJSONResponse) VisitCancelOrderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2860,175 +2970,176 @@ func (sh *strictHandler) ListOrderPayments(ctx echo.Context, id OrderIDPath, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H0Lcxu50eBfwTGpWjkZUkPqZVGV2vNjneiy3vXnx+UupiOCMyCJT0OAC4CiuLau7tfcD7tfctXdwAyG",
-	"HJKS1+s8Llu1ZYocYBqNRr+78bGV6dlcK6GcbfU/tqaC58Lgx8tczObaCZWtXot5wVcih69zYTMj505q",
-	"1eq3hs4sxJAtp0IxN5WWScvcVDAjZmI2EkbkjCu7FIY5zbhigptCCsOM+GkhrGNL6aY4wPKZYNdidcG0",
-	"mwqzlFYwPrJCuU4radlsKmYcXi/UYtbqv2/Be1sfkpZbzUWr37LOSDVp3d0lrdfcie/lTLpNaP+kl2zG",
-	"1Sq83jJuBCvE2LGDoRk+ShhXOZOKTcODVmRa5bSm5VQXgv200I77ZRrB+IRLxQ6GDkdbJtVA5YaPXVsK",
-	"N25PnZvzuWwb7kQBQLU9hjvs0rFMz4QlHIgbYVYxruoo4uyGFzIHDCVsJKzMBRuWK22/0oXMVsOELacy",
-	"mw6U5SuCGaG1fTYctMKaB60hgK/HjBdFiYkEHtEGQIMH9JgpsWT0RcJG2k3ZXBg2EyabcuUQUTOdi85A",
-	"tZKWuOWzeQEbEb/nwvyhe35+4f7QrW1hw5YJZ1ZPxk6YzT17C8QRdkGzJZeOjcRYG1HRTUCVtGypjZsy",
-	"I+aCO6kmdeKZSSVnQD/dknCkcmIiTOsO4Jhzw2fC+QPwbGGs3gLRUIlbd5XhE4gtgGXOJ8LDBu+V8PBP",
-	"C2FWraSl+AxeRyPqQPHb74WauGmrf9LtJQBk+LvbRN/PxVxb6S7zVxyeaYJO5gGknB7+xrI5X83gNLG3",
-	"4tYxN+WILqXhYQAOP/vHE2Y1k/gAUaTIiQyP02PmtO7UtnzOV1ezsZlMfs7Hs5/d8qdeca3UctI7cnPN",
-	"AyLmAG2JB5m3EqQUaYCtwGnegpPT4yYkRMzpz2K1iYUfcEXIkTIDpKBVn3WBgHonJ2xupHJ8VAj25M2z",
-	"y0uWTbnhGew7LlMvHLNzngnbYU+Y4SrXM/bu3eVzRAibaJ0zrQRxC8CUHaiVXhiml4pJdaNlJphaAP9b",
-	"Px69cTc7FSlvn45T0T7mJ6J9zo94+2j8WHTzs+xkdJ4GjBGnqHAWrbkNi74nAnsnJ+tENefOCQPv+Nv7",
-	"/9L+Xx9+/9tWE5K3cFGgsJm2jgnljBR4LI1wC6O2UT1yvhrR52LMF4Vr9XtpAsD6Y5mmye5DmrR+BJa0",
-	"i/iRZ31jmcx30zo+9zBK1yb/ypR+B2PtXCsrkCc95flrYnbwV6aVEwo/8vm8kBkS+uHc6FEhZr//TwtI",
-	"+VgtAEbkhFAUJ1d8phcKdiYXjsui1W/RN2zKLZsBj81FJme8gLPEFbIUbq1wXtLgc6ctzznL4X7Fwror",
-	"mbf68MduvFnH3cK2+sdAAE46xPZTnrOw2LsYZ781Ytzqt35zWOkuh/SrPXxFayfU1YnjjZ4JN5VqAhKe",
-	"lJRSbCjtUHo7NltYEDAXbIhrGjKUpcspdx32g6bxS26BZ6iJyDsA2lOdr95q/T03E/GAffnFKwJyH+l8",
-	"BSso4OWGtun0mF0/ZQdD+O3KaX2FPw4fIbAvtBnJPBfqa0N6LRBQUmSAdRY8uyY1xWZ6LtjBcBxgu8Jv",
-	"PMQR47tULwo5mbqvDftYGuvWtVZpw5qsk0XBRgKIo+QjB0NZAX4l1dUYQYdFJbGijdpPu1R/mqD0Tx9G",
-	"itLdmhh8Ke2Mu2z699hVOA8LG1gnV6jCE2XWkTDzQIaNVSCGePGdMaRofS3An7BcjEUGar/0MAwfddh/",
-	"LLQjtXJY8a8hyDe7mM+1cQj1D9q90AuVf2VMG+GFmF1kSH1qwsbaEB2Wern0dhjo5uxgqLS7GgOwHuMo",
-	"PZ9pNS5k9tUPUZDMwO0BOPz7Cv8aPmLaMB60VKYVk86yJQcK8l9eFfIGHsy18Ay7KPSSSdqVt1q/5Grl",
-	"BYb92murDCN7bWEtqHYK600o0CXYmFs0NLkTV6gSiZzWDVIUHkCTU8+FAvXSAobmQl0RmjI+BxOTRNdA",
-	"XYvVN7TLzWIJ9c6YycRW8U4WUz4YDLPPY03vFF+4qTbyZ/F3OyloLWvjFbwZL8bazESesIW6VqCsHwwX",
-	"EZi0GUbc6Gtk39dideX/8sfnneI3XBZgOnxddjXnxgWbTqiJVLhETudjUUEFJALPZFMuFcu4gnMyAlWH",
-	"54w7/G2m8YgdDPGhq4JPJlJNhhdwpgIdDRTRb/4IEag043luhLUwJ0w4kTcC8Oe/FvZK3E75wiJNdwbq",
-	"7Zptnqy5eoZr1gz6kMimp+1DA8u/jMx5kTMO9MWGEVkONyn9l9Cs5/Mifylyyd+iNv730edg43KRFRx9",
-	"aJYN4zfDG4e48yXAVzOA+AoMCCTWUmNGpDyhbdq0mJ6ocmc9z0Wq6LDv/vtLVm4uy7gxK9y97y5ftU9O",
-	"WDYV2bVdzDxDkoYVAoxKW7eY0tuz9Pz87PwsfXbSfdzt5dnRk7SbPjvL0+7oJBVp3j3Ls7PzZ483LdAk",
-	"QP0SjZZ1yD+RjPvEZoIrINtPA/Wp3W7j/wP1iQ3nwhDzHLJPCDv+gdyWR8se47L1Ul2gmi9uhGHcGHkj",
-	"bEWOY2Ij1cTZwjo9o7l5UQQ+789o+JXZKTcCiDm8L8Gp4CUd9qSUd/4N8BzNMOvX9iM4JuELb4DhgpQg",
-	"85YUUL0UlolbnrmCNovMsYSJwpJeo4scFFgcg0/bYBR12F+8nTwSK61y8m4AQkpjmTl+LWxCXhDvKmIH",
-	"Q/+pkxmRe5n2idwe3ldb7gMYihHqNv23Seu2PdFt/2VwWcVkED3RljMgfaAMNLn7rYl008Wok+nZoS0W",
-	"MhNzvvKfDv1keDCeAAafNVIV6ilzYbjToKqAvYw7AwRDeF8o+dNCIDuTtRNzWVqSyG3HRs8qXlw/Fu/e",
-	"PH/WSmLjv3u6x/Pnob5scMLjxpWmOZPozF2k6VGGr8aP4lBxB/oTsPOGX/03WjnDM1ceDqlYoZfCsIxb",
-	"QY8O60vJxc1hensyHuWj3lH35PTsMR+LbHR0ejZOj3r5+dH49Lg3Pj3uPk45P2rVnU+8/XPaPm9/+P3h",
-	"AYH3Kb19n7bPeXv84fePftvEE57ygqtM7MBCqYpN0R9Ph686M4XIJ6SGLmaWZCLqyzMfa5gb2H8nyeGC",
-	"A/ex9Iqe7hIagX6Pewy6zHFIrFTwovhx3Oq/3z36jZwokT8n78wT8rrcfUj24gQkai7tXFvgNJ3a269G",
-	"3IqrhZKkPu9//VNuxTt8/C5pITXtG/cMHvqBzxBTU1Hkv8qKJRxcNZag7CEbgzclbLSq4eIby+YYN4Ej",
-	"sVBOFhh1uZFiyYTKbSfA+Evwchc7/957JHkiaUXEEhPBli3xCNuEqWKjevSfInPRMflekqewTtQ5d6im",
-	"SCdme5cUDtxd+RZuDF/B3/51UViugPc1huViLPhxCQHSDH7AYKPGQk5KGTkk4TzPeFGAdAOsJCxFb//f",
-	"eien7W6dZfVOUvyvzowO0k/vu+3zD8B/PnxMk7Ozu2YOhDT8J8EL8kCHpevrVtLyyjTOvLACd4sXTuQN",
-	"SPEz4WnYJ4cU6Mwoh5gSbqnN9QYXrsuTo95eefIMNXz0CEQ+ZZ7nEmDgxauIZsa8sGL9rL2QosDYKHcY",
-	"SAXRBwQg4MAZgd8ZMUbPEOiqaHNdjWEUOcHWWC3JnKuZF8z3YwuxctDEDoDRBWlW6YDSsjmXOXP6oqYn",
-	"ynGIOq9reUqIHPSeYfjqSubDgToYzqS1Uk2uyuAh2j/IWIlJbZdUc74SBvUwNOwpwIxnus9yOZHOkhbG",
-	"2VxL5f2O9AMbiakEndABzAAcG4kO+yPuqXcD/yyMvhgopZmVE5UwcUvIA35nBcDrtLFg9+309YMc3Yhj",
-	"nXTw/MQaTC/dfp5+9+hgMOjgx98/+rbxWD1c0ma8KEY8u75amKIJy2RPSls6nsQNTIZ0CXtcRtLXpIJe",
-	"KhAAiHPbR9VvZHWxcIJNnZujx8a5uWXvXn8/UCFiCOqvUE4CArVhY8MnM3yJVgz0VPY4Tdjx8RE6ukb6",
-	"RrBu2jtKYNetYFNNgQhNiJ8vRoXMGDlIhVtHP76+f3hop3re8V+j2jvV+tp6lbe+Pb30+PFelvBwGe7l",
-	"LJqldkfGRe252NE3jraIDlkCFD2jAL+nQ4SrktfoYxtr02EvxBKtNTFQFaepvYviH3o5fNRhaF8XOrsm",
-	"njXVhU/tiMwwV3r742loA+JAZbovVpm0Ik6xF6f+UdIHxe1cGmGvaC/KWGn3MbxzC4LjTBXiK1MOxiZY",
-	"IaABz6QCAnaaWTgGLOcr22E/KubkDC3cpdecZlKJHL0+hAYrhEpAT9ZmoKLMi1zwvJBK9KPdJFomFEvL",
-	"cnTaWM0yYIQ2YVO9RPO64E54rxxMv4bd0/T4cQ27p2kTemfC8aDJ7MLty/AcaiFjYYS3H3YNel0+uFeF",
-	"Iy7fpMVEu7pxMv5nSBgoRftyqgGRNiQqpGmUqFClKCRrOQqwNSAQUGVlzzWK4Tn8LDIjnMV9mwtjQabD",
-	"lnCUzv0Q00CTAC1WucFnAgW3z87WuUm6K6ngb4PBbZq2B4Pb7ngwuD0bN6YYJK26Nr9b1YukY/DZeKsO",
-	"PR4VWpzhspBqgvLPrqt+rXsJqd/ht1sklc/A+QK6tZ/ptci0yZs07CkHfcjsJdc/cfsSHrtLWlFm0r5R",
-	"P4hb57Ocvpg2H8HcdCTqK97c8dKvRNF46zgwNaWXfWJQm94m5kQBIldlgaWEn1Cp4qiSohrlmRdqVGOv",
-	"JTnM8hioyhU349cC3c8VKA7zXehwrOmsJeXeT1u9l/lappPVfIPBC9epVMsHGKY1U/2rODU+Q5egkMMV",
-	"b9SZhYLtXXIbySU43GMNMhpsIO5EG6RZ05n9bFksH+CieEU7BgM/JFvz8oBzBddm87nzhNdoM1I08CFQ",
-	"+YypLTB5z24wSQwY0I0EeOEtI0r2lRFdKoHrCB7W/r2QhCk9jjvxYPS+wVHNq6HQ8gaS1zgW+ltKtkVQ",
-	"1Ekk2empCUlOm6ewwkKNnDc4Yd3R7Znic50tAmq+u5G52O3nJDaHOwb8qtyfSkcrI2mdgRqoT0z4SXcF",
-	"TcCWLcSQfUIWqHRe+SGYBZPZah8FsaIYX2VaWTD5lQtD1p8mE5ZoKxNy7pCxT/iNAA11CqqOK/Vy6VAf",
-	"yv0r+MQIYPGfmFvqcmZLU5exRB+UMfpGqBDqKd8V3sFjzT+kqJSwli+NwhaECSCQ+kJh4xEukgY3QjUe",
-	"1BdS8UK61Vs+aXbvUGAH8814AUoyL4oIFWAW1c8c/EZppUDhdYtKggKoF5Npp74GPoYVjBGWn7e4oYLy",
-	"0MR0EU2udOegWRbyPr0LAu23OZ9g0rOffKR1Ibjys0+bBL0zXFmewd/foMWMy/6GdiypRx7Wg4rd8fno",
-	"TKRZLz/ix6OT7DQ/E4/H5ynvjnrZUX4sTsan6Vn3ce+8+fe6EljFHD6eHt81qnyVu68u/3EP7Xa/2T2k",
-	"n596Ixj845gJnk2JTBKgANwL6SgMV+bmo+WwAq0fQ1BTjqkPmDAgFRtSauUw2ptKGaMg7udCT4C/odTN",
-	"u0ZNhjJSRHYtyP2Ots7BEBRFYJrDhA1pNvjkxGyuDS/g81Kba2FsKMmIFg+WqiiKxvWENNKHwL0mGvwU",
-	"Taprbdy64zfKwWg8Yy8jY3UbsuNKgDTdZ1H9rpFQ65vwbk6WJHPilsymkKee+JRtSi5wU7FiS+H9Yh32",
-	"Z7GCc3gjyBQ9Tmv25w0vFsKyBU5+kqYXTAkJ+zNQQH0YRNRFNGSLWco2rdI1A/RjK+MGdLvHj497aPPz",
-	"2xhnvbRhn5rTBV4VfMVmWvmUIPzUYU88Fx6JQqsJprJXMXgUOiFaHzyxmO+ozTW66uj4RykEcU1MqFQS",
-	"FkRGIW+aKSMywrb6MAUDqy4UmEyk2pQMIelJxWy4egsqgZv8i1d5IfdwsqMlsOalv7dvPvaHP8BE+sW2",
-	"Do1GfeBG5F/YVKM8kTyEooKj2Tsm4jikZ2Q8ZAjcCGN9+vgaiP9qVl3NG1vx2nu6ilEGlpZIA5rJafxA",
-	"5y6IyoGaGL20dIJQsSmjQlOucKu4vRa5z//wCudixgzAJCzjbConqB9JUsk2XdXes7nbTVwze39lcza4",
-	"lvmWwp7g1b0gDhlCEnImyAUcrAvpCONkPvpZyQkTYwFYYhbcwXNuHYhwwCWqKOW+VOm+97fox16/rpHU",
-	"LkTECnlp2N/LcE5aBR+Jwm4xxjC7CqjLLEQcUkLD8oJZzM+r/JOUzYiOyXs5CRGM7wGAJg/h53jB78O7",
-	"A9Pe9E5QKleTKIPDs917U0Vf0YmzKMayKES+ZrfenwBCWvjCyCb7opDqmh18d/mqffq4+8invM2FikIk",
-	"3wDJFYXwkVWvaYdoMcp7cj8TpGw9jQuVUrGY9dPbkxej50+bE6BexAlQ/7V7dHR2iLbPWJhv/bv+cP88",
-	"ycEiTXunC6lc7+T0D1EqwwZ+PifWEflk9pKk98MkrcU8fyAD2+mPmVGeX3DL+KP3+R6ZdQ1gp8AtFZzW",
-	"VslVY6I19l1DRXQ097h/EJux8ycwnrh2b3/xYWQuwLPvefvnXvvsw8feabNNG/GVhuRaRPsuR9FC5cLA",
-	"iR+yT1UaaYPOQ0ab05oV0rki+Gv0TTUcpe+Sx2lbZeyXWEYliWl0wZ2gkSClMrArg0+/EmLsAMtE6nKL",
-	"MtqrhyuWlBXalq6nGVcLXmB2r7dTmBUAfh6NokeXRqvJFZLjGkiYuEuuJtJV4gE+kWdtiK6GkGlCQ4LC",
-	"GPxb9JvT+jrCGU0z4tl1lL0rLXU4KMtmMsB8fRGRuVJuKxzJm/JjQYeRsNJKWtGay7/8grD6k6BtlBJE",
-	"d788eEYmzf8PQbOI3TacVPJ57zipfMmloxQllJhAQ9v0r4uSaCqyspqNuQnJzeRm9GTpH5Jq4k9KSATg",
-	"FNn3Rg9MThn0dk29975bzwdKpYCy5Cda530mxzHFo++rInRMJTA+sxdZVnRUsHS39FcT1y5PUMkk5kDF",
-	"OVsogOKCchNK5beKJWLHC77yqfYE6QYryLjKBCwA3kI1Mos5zWm2TVoezKY5o5O5vo2VhAoZh7ISThjC",
-	"CMDcN9H+jRe5XyDF/lUVDGp0/I7LljClMRfqI5BudJT4E1LrtRKs0BNsXcKcvhYKWTlmt+gbEfKJKJPc",
-	"+3oGymeAR+7mCx9Z9j1SMIZQZbCI6M2YDENPReN905eIuaPd2RgfLgqdkUbwhSPFaC4vsik5n0IwrqSd",
-	"foha03muaKqsFMkvqoBfXNHRYT+qYoVZa4QTO1AYPwk2Z7VXcQVLfTPB7itrCAJoKIix6QIWzIx9wsld",
-	"soGmX+bs+doepq/hd0EKu5r6WMoeqTatRlC8qNnW3/CWSIcHaioK1NoKbl3NHJPKnR7H/ozGvKyvlUQo",
-	"HaW4gTHJjXdj+3ML8scInuNRLxnsxOgleSGCkAsiubN/VQ91Y0nvmbqg1gzelLQoQzBft0pxxMx1rPkt",
-	"e8rAU2vnaSnttHMfbxLKlr1ZFOHBz7a/RRSi3rXVZSj7Czht0Hl3BRLiQe6ysdGzB6eUb0sxEKqWMUEE",
-	"h21lOuyJYuKWarAxl4/yL6Nqw6oZDWXtVUy1cz+nVJRj4rXyjV2+jNNkMJ0TqapKm1m3fr6xpTbUHMPd",
-	"1HKDrG9S8O/lQqgncyQtpx8QhHC3D2CF90v++EznQoBkjd/WGLanP1zjOrPb4WXwJled5Pe4EjxWY2dC",
-	"RTA1d8Lerl2ROwGe3etO8O/5AoZdlCH0L2/a1Y7B5xh3uXAic2Rw4NnGnEekvoTMfYq/s1XpfqgbbWV8",
-	"PphqobHINmOtyrz8tFZmN9dY/OMzeqKKihHVkPkJcqPncxqPlSyohqCPouSnSQgSkH6NDTL4NQkvb45u",
-	"+kXWBFuVeBQ5S6Qjs7EcLcWy5uShXhxYC5MLxkd64arCbzlR2puQBjNYw1sUprU3r3/NjAsbtm6+BbCB",
-	"cAhBsSMFP0qxbCUtD8R9jboahX0Z2853MGjK13794hk7Pz45Y745Ass9K+qwIfYmAOE3RLT2RwVX1755",
-	"KOkg2I5tiA3AhiFeRxkZmAGuDahTc6Mnhs8sm+iBGq2AnnMx9Clu/ulP/tstJyecnuM0hUdDOzRqq0Du",
-	"gbgPA9iP/+3Njz8wOrdlI47bOe4ks1M+98S9NqNQmc79QStn9Z1ufLlYeAn1xXr39kX7cW2qet1cPA82",
-	"MmD4fU2viJuFhJZV8YybFWt4AAIP8zNqU4fRa4lNq1ybqHm8XjiMjMGRN4tC2MapSMaGZYbsf9/vh6GB",
-	"Csa9L1VjRPm0+jHMXFWtNeEQGYGfvN5PKfK1+jHUHSWXlo+KDb8reqGUjpqk1saSP3TmKbAaJ8sGEcTX",
-	"sINF6em+FqtGqEvP8gbUtFLtez5troG0mPU10Kh9ayhJ+HYuzQrGDqu6pGG8o9vKi+robCzKYp/YGEu4",
-	"6oJmX+FXI6BxOSCCW/+C0DYvsJvG1nq+OsxhAgcWnLsq29M1TE/VgkySr2Ru5A0Ibu8Sr8MbNUS7FtgU",
-	"zVYsotzgzQ45uybxSAhbvDk4hGC0muCC0eDXPr2Tq42eqP5lXSLEqEkSOY+xtRKveiqVvZbKliRKl0wq",
-	"nituquSBDS3kiAPqUlE4To9gxHpTwGjUegdBP+wYhlWtzwjiqm1a1BMqOPAiXcXPcYKcUripzq9gKmw2",
-	"VsEMIpOJW4mtk0naw6PkSa88Dn6y8/Utq7oB+vk+p8FgPHncSy3udlO2W9vomlYbXmuxVvPk16IDfkwX",
-	"92Wtu+Sa3NzsR+nHnhBFNTYuapC9cQ8klME0Ta+3jtKyt+AaVW1pTOinwdXXOrL54VXHjC2N3OIJ1vq0",
-	"rU+BgtrG7d1oLt9xNOD1JPAz35EQ98E3KvQPHPnjWPb78nu1rTvYhc822eyVTSGJeNp6O7B1uVX1teHG",
-	"x4ASRk0OqIVd4UReqwXViyJnvv9YsEwwkSh+aVP/MDqvjQ3HqE2Hi5ojMJ4561Xstdxsn+VS2bwbbW8b",
-	"0mepD+5m1AKUH6ydoC4MZC1Uia3cWEyKak5Uwea4Hxv7imJnkkpRQvcrx4i3Y1j3i+XQGre0nn2yfRVx",
-	"890dnbHL/reqhtFvLCv0xF5QVYL/0QM1/B9t3yuifZkPG1dbJWGXoGJb37K89+T8PHJiUsvfDTembwIc",
-	"717cD7jhvc43ayvLpVuRldHaaKnn7Q3czHevL73M8sgR7FoqLNbyZkxnbw4LAVwuPyHyq+1Fk/3/Hwth",
-	"Vm9lUwsQMKWOjo7OE/bu7TN2MPwrNc2IilnT3mk77bbT3tv0qJ8e99OTv27z3q61BolTy7HfyfFdmz70",
-	"qg9vw4f+xoeyUPZjNzm9e/TtXzddQnVrtNqn13Fa0r6a6FKOJUHhZXyjxzq7JFd7YDbUoavDftBNueg1",
-	"FPqZ2t007f4qFc7rDYGa7zfwuSJbu9nUge72Tk6aG9i0v42rmXcAtKfw+nt5LdBr7fvHkYtjQoFVfyFF",
-	"IThYtqj5+yRa8lZgBxGtr+s9HCjBZ2MhnZPdi/jU/natRnutRLu5db0V2cJIt3qTTcXMh2LnsvGqgKG9",
-	"vnJwQv/v//4/QyI6I3lhEwa/gEJU/TJaWKmEteW1EugnF9ygy9eDAbYEdXeUaqw3X/gGPSre/srMau7K",
-	"XAwybuZG54vMMSf4zHYY9ekpo0FlOzqyjfW4anAGmhr8gUL7gtmpXlK3WGoIgSXzJFUv4Jw4DbIH9O2k",
-	"intXSQrBtYeeld/8hopCwr0fdqC+wytLghAZLVwQFAXmUgpQzTNusFRs+MQbEP4qhqeIM1ZDvTZ1jFOC",
-	"Mahx5IyztJbaFSQEcS467MdwVQm5Gm3CIuUQZiHYg9Fm4xoPXJD34c3krW+FWNWEDNS6ncACb6rM+FLB",
-	"RqugT4eZ7nORFoyS4KEiS4X0cLvp0CXdsL80klT5LGw/AK8yUdSM9fA4qGbkluR5WRpGjTkDbflsE4ry",
-	"h+EBXfUJwrfwEO49MQo7UFFLBsoZqPlhdrRpYAfDAbUNGrSGjxKPbU46PTHy2JVqwHIDhRKYyEDtaE0U",
-	"t5nqsKeUfu2v0ymbR8B5ob3wHQVKfbi5l9iIWzFQuAoMMPOwQj0ODZhoPZR+C0vqsCf4Bstw66puSs19",
-	"Kfx4HBmQDC+3AzX0birAxtA7f7ivA4qUtCAoLfbgvBkmbPjuzfNnAAnVpviWlex30v6OcqGGIaw17A/U",
-	"9h6RyYOaRIa2kGUfaomdlgwcQOXkWIo8tN6zq9lIF74Gl5UTgW5vB4BsUYwDNiIPxkAhDyTjN24VBH9u",
-	"uDpCulB0BxWwzKMUnVLJlnuM2OtwZxDjA1UzxGG3gQ1NQktYohzvasbOEjpf+Q7HNXDCxVl9rA0YXtRN",
-	"0IUPJNN82NOb4B5XNutxr9dh2KKYcbCZEsbRZt/mTUB9ttDUvkgJzFdKMGa9aQLCCwYqvn2rX3XAnfL5",
-	"XCif7UreCVAlkyDLyR9B1XLYloK9EQYGCmO0oVPpj3K5D2Frv5cW6Bz/8Q8uASBfmjNEUxxdVlh+2E1T",
-	"IGmh2DDE0oah3iLB9L21+5i4ZcPwOWiR8AAIwolYb0U9lgUVKT5hNAh9HnOOOuTbsvRZaea044UNqwCt",
-	"3Q5UTU0Pv+GNBiAjK2RsjYyAprGtrfQwCeqWj2d4/QADIOR4CveUBHsRhFXeeInBT3S9QXWbAXsjBHvv",
-	"wzkfDna1q35UIhLgKHHwLIjTgUKeQ1Rj42wwavJEGWKxW2rNf4pAbwQOyzZsCfawIzfQ+zfAw7nJB+ov",
-	"YoQtzz4chJZoy+WyY/3vS/9rJ9OzRywXY/SMuMCpg1doxXq3t+E4+76+3ZPQUQueXhFj84U+A6x/z30a",
-	"IGZTU5zQTY0QyGUu6k3KAQdTrfTCiDxhRuTSiCzQvnZsrMm7SBLwuJsy77P3Ok9AA6lEvo2d1/x8fjwW",
-	"ImK7WzqNPyr/IDpQ/M+VRk5aHy+WeLtNfB4Gaujx1gY5waZc5YWgOjzvnvWE8x1Mv4Vs8LdSsr1xfCQL",
-	"6VYD9RfC7/Dwpjsk94dN4m0GBPgCYz2m8nWsE6cyEKwTR08hCkc6E4BFnmMsljiOvwQBO18ZMdM3oBlc",
-	"YtjUvzJ+DUqjlV6wnHw510ovKZcz3ET0JvTTA/OGlPguZgjMheJz2eq3jjppxzc3nqK1cUh68M/weSIa",
-	"e1uRstBLU6Bp9Mv7FLa50ZmwcGoMCJzqir6SOUsHepwARUZjTRKpBVKry7zVb/1RON9VYO36qF6a7uhn",
-	"/7A+9qFvQcN1BaDCd2p2WKv//kPSsovZjJtVq9+6rK+Uw4hvAeN8Ylv99y3CXusDzHEIKunqfpgszZjQ",
-	"YsCrfbThFDClBYQELmkDP8WNtwl76/sQhKGh8pt6EgxU3H7hAv2Y5ZWVoexCFqK+k9OFsyzXS0Un2Ai7",
-	"KEiF9lm63LMbpgt/ecfGlr5Gg5tKk/4OuwqvX2GS2kl69BXe94N3OK8u2JCsyfIurtWXukFpB4U+83ZG",
-	"2MJcUxBEm+uthHrTPQyW01ZqJaVnS36MVMFyoRAtBvUd82oUVauFO2BYfAVMpaaMxTJcIZAwq0m/wxZo",
-	"2ONRF6LDfkDduQqbrVmBTfQHYD8Na/sV6S/uW93IWorSOEVaPE6726YsYTys3UWDg472D6ruSYMRvfP9",
-	"I9avIMKjku4fV78GqzpgexdVdhxBQi5JF5BXYimi1fKrklqDM2APtS59V7rSS+V0mbhqv4muCYlagnki",
-	"lKb0RsRKfp85bBVa9o6ukra0QpqVhi05hZSxMQmlf2HuljcmfW3I80V1hR91n24g8NhLso28nwdk1C+C",
-	"3ZIsXD1yGK5L2vtgmVu4jmasuCg9M6EnbkDx9stk44Zl9ztfcTeAvXDEeSVbgfCJs/d8fZX2v+/t0rsv",
-	"InzoXERKEBHJTuBCNu/9gItqNO4BHIKE6um2t4fc4nveC1RLiN4HgK86BiSAyk/h3K175EuUfRry/eCp",
-	"IlP3BmbP3cceCnrqs+D48CtKnrir65Y7uCbI1cKyvfy5B4OPbm39t8jaLrLyigEHkVV+tSGyDj/K/G6r",
-	"3AJlNb6lyIuMzQaccQWbT6H08ZX1UrXEt1ZTgh0cp8ePNqTMQO0VM38UQco8WMjUr/3+GichdCVuvqcs",
-	"VAt+TYpOj/ePKG/n/Gc7Aq/xir6A151ngMjsYSZGkxb2mYoShdr+XmqSj379ChI47mqy++XoMKsuWiOn",
-	"PWU1bAOl6sZyX3BqLeh3QfPV9MVfk+lUXSF2Cl9a8r9F7xcWvToc6cB0/Bcf7pLWXNsGJvPMp0WWbn6u",
-	"ch8hk675fkXyffk4bKZnwlb+uvB0SKld2AUvipV3xw/UTBaFLD3yZT8pn+3oLzqF16NP3Dvxx/B3fDFG",
-	"FY8/SY98vC7201+Quz26GN7yMfZkyaUNhqcvTjJlvBBbxDvqCedDGBhYIk/8QGHUnJCkFeOhhiCq2FhL",
-	"rKQ0ehErKmXyZBQgPIBFrKVtUsPUgVJVLNbr3eshCWGdnOEWrvU8wB6efDGZOraYV0VU19ihBnMx8e0Y",
-	"/aDVrWW6sozPMRUlSnU9OO6db+TJPvKeVYRQasUMXgyNj9ZvSfa3ZvJsig6vgeJzbhy+fZsIowSKJhkW",
-	"XXz1YCEWRXf/LFZeD0Nqearz1T24oc9+Qv5J4XbkkeVxxFglJVplWqqEiJjKK5C85nyVMLcUBT5RryXF",
-	"iEZ8L0Er7aQnZVlrv/Xd2z+Vxa7h1rC16vtur34BzREmwkVd5motWe+wdPdaqPoqeifs3Zvnzzz1CGxs",
-	"LanAIpTUNYIb7pUK8PqLMus3Pd37+qP6OqN+aPW8v7vqsty94nDzzrS7eiaoMwtxtyEnu19WTu68YX2t",
-	"307ZBb/mMm/KUtjnO4/GlEMQkH9gSZzeQxJH67pULzCRAsd27/E2OPVvtf6em4mgQSf3WVfDPdOoN/Qe",
-	"BO1LX/LwT6dzrKU0NukdNVNnt7G/24hpMsI/j/f7tny/vgG+/4z/2+z+smb3gwjxkPIwsXK6WTfG3yPd",
-	"2FEz/Ca2zErd0Cf6lDfjVVVX1T3+ZUsvdnCcng9UvXDrUcJUXIIX+hnr0KGXhtWrxR51GMGLuYk8eoXX",
-	"6zHLhVIqbKVYouZWRd6xcjsuOF67uh+T8sqS05HOV6i8vY1Uf+rItQSGBs+/xERkV3XZtr5mqSyHqzrY",
-	"xCV3613UPldJRDT80zMKNADCjv5jc437iGpc8DOtxoWk+pl/LrFH+dsP5DYh6rrH30eJA2VzPay4W0u5",
-	"K1vsxU7AhG5npDI+vEXk852CrwKov+jEJF/elfhrHsK48c1O31XYyH9079W/tLz/nm4DLM/EvCLZzcNY",
-	"zw+qaojefwCKwvw8T9/1PcecG51hYQTP8H6Y0nDtHx52e2edtJN2uv3H6eMUqdO/u7G/PFbvWKaXImrr",
-	"62+e6FTuXQ/2pq8YJynzNcLF1z5+XiVvxPGvpgyO6FVlSGLLy9arn6OhZRLK5tAX2rBCV+UnPmvPLubC",
-	"3Egb7qq+FtRAr7Z4n4d19+Hu/wUAAP//",
+	"7H2Nchu50eCr4PilauVkSA2pP4uq1J5/1oku611//rncxXREcAYk8WkIcAFQFNfW1T3NPdg9yVV3AzMY",
+	"ckhKXq/3Sy5btWWKHGAajUb/d+NjK9OzuVZCOdvqf2xNBc+FwY+XuZjNtRMqW70W84KvRA5f58JmRs6d",
+	"1KrVbw2dWYghW06FYm4qLZOWualgRszEbCSMyBlXdikMc5pxxQQ3hRSGGfHTQljHltJNcYDlM8GuxeqC",
+	"aTcVZimtYHxkhXKdVtKy2VTMOLxeqMWs1X/fgve2PiQtt5qLVr9lnZFq0rq7S1qvuRPfy5l0m9D+WS/Z",
+	"jKtVeL1l3AhWiLFjB0MzfJQwrnImFZuGB63ItMppTcupLgT7aaEd98s0gvEJl4odDB2OtkyqgcoNH7u2",
+	"FG7cnjo353PZNtyJAoBqewx32KVjmZ4JSzgQN8KsYlzVUcTZDS9kDhhK2EhYmQs2LFfafqULma2GCVtO",
+	"ZTYdKMtXBDNCa/tsOGiFNQ9aQwBfjxkvihITCTyiDYAGD+gxU2LJ6IuEjbSbsrkwbCZMNuXKIaJmOhed",
+	"gWolLXHLZ/MCNiJ+z4X5Y/f8/ML9sVvbwoYtE86snoydMJt79haII+yCZksuHRuJsTaiopuAKmnZUhs3",
+	"ZUbMBXdSTerEM5NKzoB+uiXhSOXERJjWHcAx54bPhPMH4NnCWL0FoqESt+4qwycQWwDLnE+Ehw3eK+Hh",
+	"nxbCrFpJS/EZvI5G1IHit98LNXHTVv+k20sAyPB3t4m+n4u5ttJd5q84PNMEncwDSDk9/I1lc76awWli",
+	"b8WtY27KEV1Kw8MAHH72jyfMaibxAaJIkRMZHqfHzGndqW35nK+uZmMzmfycj2c/u+VPveJaqeWkd+Tm",
+	"mgdEzAHaEg8ybyVIKdIAW4HTvAUnp8dNSIiY01/EahMLP+CKkCNlBkhBqz7rAgH1Tk7Y3Ejl+KgQ7Mmb",
+	"Z5eXLJtywzPYd1ymXjhm5zwTtsOeMMNVrmfs3bvL54gQNtE6Z1oJ4haAKTtQK70wTC8Vk+pGy0wwtQD+",
+	"t348euNudipS3j4dp6J9zE9E+5wf8fbR+LHo5mfZyeg8DRgjTlHhLFpzGxZ9TwT2Tk7WiWrOnRMG3vH3",
+	"9/+l/b8+/OF3rSYkb+GiQGEzbR0Tyhkp8Fga4RZGbaN65Hw1os/FmC8K1+r30gSA9ccyTZPdhzRp/Qgs",
+	"aRfxI8/6xjKZ76Z1fO5hlK5N/pUp/Q7G2rlWViBPesrz18Ts4K9MKycUfuTzeSEzJPTDudGjQsz+8B8W",
+	"kPKxWgCMyAmhKE6u+EwvFOxMLhyXRavfom/YlFs2Ax6bi0zOeAFniStkKdxa4bykwedOW55zlsP9ioV1",
+	"VzJv9eGP3XizjruFbfWPgQCcdIjtpzxnYbF3Mc5+Z8S41W/922GluxzSr/bwFa2dUFcnjjd6JtxUqglI",
+	"eFJSSrGhtEPp7dhsYUHAXLAhrmnIUJYup9x12A+axi+5BZ6hJiLvAGhPdb56q/X33EzEA/blF68IyH2k",
+	"8xWsoICXG9qm02N2/ZQdDOG3K6f1Ff44fITAvtBmJPNcqK8N6bVAQEmRAdZZ8Oya1BSb6blgB8NxgO0K",
+	"vwGdShsmna0UD8ev6fxW+gk7GIafr3JpgbHnfrERz7xULwo5mbqvveyxNNatK7zSBnRYJ4uCjQTQVcmC",
+	"DoayAvxKqqsxgg6LSmIdHRWndqk5NUHpnz6MdKy7NQn6UtoZd9n0tyAIOEoLG7guV6j9E1HXkTDzQIaN",
+	"VSDBePGdMaSjfS3An7BcjEUGFoP0MAwfddi/L7QjjXRYsb4hiEa7mM+1cQj1D9q90AuVf2VMG+Hln11k",
+	"SH1qwsbaEB2WJ0t6Ew7UenYwVNpdjQFYj3EUvM+0Ghcy++qHKAh1EBQAHP59hX8NHwGP4EHBZVohw1hy",
+	"oCD/5VUhb+DBXAvP64tCL5mkXXmr9UuuVl7W2K+9tsqmstcW1oIaq7CBuzmt2ZhbtFG5E1eoTQGHg2dB",
+	"AMMDaK3quVCgmQJHhM9XhKaMz4GTktQbqGux+oZ2uVmiocoaM5nYoN7JYsoHg033eazpneILN9VG/ix+",
+	"s5OChjbKHvhixouxNjORJ2yhrhXo+QfDRQQmbYYRN/oa2fe1WF35v/zxeaf4DZcFCKevy67m3LhgDgo1",
+	"kQqXyOl8LCqogETgmWzKpWIZV3BORqAl8Zxxh7/NNB6xgyE+dFXwyUSqyfACzlSgo4Ei+s1JeCvNeJ4b",
+	"YS3MCRNO5I0A/Pmvhb0St1O+sEjTnYF6u2bWJ2teouGaIYTuJ3IH0PahbeZfRp4AkTMO9MWGEVkONyn9",
+	"l9Cs5/Mifylyyd+iIv/bqIKwcbnICo7uN8uG8ZvhjUPc+RLgqxlAfAW2BxJrqWwjUp7QNm0aW09UubOe",
+	"5yJVdNh3//0lKzeXZdyYFe7ed5ev2icnLJuK7NouZp4hScMKAfaorRtb6e1Zen5+dn6WPjvpPu728uzo",
+	"SdpNn53laXd0koo0757l2dn5s8ebxmsSoH6J9s465J9Ixn1iM8EVkO2ngfrUbrfx/4H6xIZzYYh5Dtkn",
+	"hB3/QG7Lo2WPcdl6qS7QQhA3wjBujLwRtiLHMbGRauJsYZ2e0dy8KAKf92c0/MrslBsBxBzel+BU8JIO",
+	"e1LKO/8GeI5mmPVr+xF8mvCFt91wQUqQZUwKqF4Ky8Qtz1xBm0WWXMJEYUmv0UUOCiyOwadtsKc67K/e",
+	"xB6JlVY5OUYAIaWdTWp7Qg4U72ViB0P/qZMZkXuZ9ok8Jt7NW+4D2JgR6jZdv0nrtj3Rbf9l8HbFZBA9",
+	"0ZYzIH2gDLTW+62JdNPFqJPp2aEtFjITc77ynw79ZHgwngAGnzVSFeopc2G406CqgKmNOwMEQ3hfKPnT",
+	"QiA7k7UTc1kaochtx0bPKl5cPxbv3jx/1kpiv0H3dI/T0EN92eC/x40rrXom0Q+8SNOjDF+NH8Wh4g70",
+	"J2DnDb/6b7RyhmeuPBxSsUIvhWEZt4IeHdaXkoubw/T2ZDzKR72j7snp2WM+Ftno6PRsnB718vOj8elx",
+	"b3x63H2ccn7UqvutePvntH3e/vCHwwMC71N6+z5tn/P2+MMfHv2uiSc85QVXmdiBhVIVm6Irnw5fdWYK",
+	"kU9IDV3MLMlE1JdnPkwxN7D/TpKvBgfuY+kVPd0lNAJdJvcYdJnjkFip4EXx47jVf7979Bs5USJ/To6d",
+	"J+SwufuQ7MUJSNRc2rm2wGk6tbdfjbgVVwslSX3e//qn3Ip3+Phd0kJq2jfuGTz0A58hpqaiyH+VFUs4",
+	"uGosQdlDNgZvSthoVcPFN5bNMeQCR2KhnCwwYHMjxZIJldtOgPGX4OUu9hu+90jyRNKKiCUmgi1b4hG2",
+	"CVPFRvXoP0TmomPyvSQnY52oc+5QTZFOzPYuKRy4u/It3Bi+gr/966KIXgHva4zoxVjw4xICpBn8gMFG",
+	"jYX8mzLyZcJ5nvGiAOkGWElYioGCv/dOTtvdOsvqnaT4X50ZHaSf3nfb5x+A/3z4mCZnZ3fNHAhp+M+C",
+	"F+S8DkvX162k5ZVpnHlhBe4WLxx+CF6tBvz4SfFg7BNJCtRnFElMCbfU5nqDIddFy1Fvr2h5hso+Ogci",
+	"zzTPcwkw8OJVRD5jXlixfuxeSFFghJU7DMeCFARaEHD2jMDvjBijkwjUVjS/rsYwivxha1yXxM/VzMvo",
+	"+3GIWE9o4gzA84Jgq9RBadmcy5w5fVFTGeU4xK7XFT4lRA4q0DB8dSXz4UAdDGfSWqkmV2UIEk0h5LHE",
+	"r7YLrTlfCYMqGdr4FKbG491nuZxIZ0kh42yupfIuSPqBjcRUgnroAGYAjo1Eh/0J99Q7k38WRl8MlNLM",
+	"yolKmLgl5AHrswLgddpYMAF3RgxApG5Ew046eJRiZaaXbj9av390MBh08OMfHn3beMIeLnQzXhQjnl1f",
+	"LUzRhGUyLaUtfVDiBiZDuoQ9LuPxawJCLxXIAsS57aMWOLK6WDjBps7N0Xnj3Nyyd6+/H6gQdwRNWCgn",
+	"AYHasLHhkxm+RCsGKit7nCbs+PgIfV4jfSNYN+0dJbDrVrCppnCGJsTPF6NCZox8pcKtox9f3z88tFM9",
+	"7/ivUQOean1tvfZb355eevx4L0t4uDj3IhctVLsjb6P2XOzzG0dbRIcsAYqeUZqAp0OEqxLd6G4ba9Nh",
+	"L8QSDTcxUBWnqb2Loih6OXzUYWhqFzq7Jp411YVPEIksMlc6/uNpaAPicGe6L+KZtCJOsRen/lFSDcXt",
+	"XBphr2gvyohr9zG8cwuC43wX4itTDnYnGCSgDM+kAgJ2mlk4BiznK9thPyrm5AyN3aVXomZSiRwdQIQG",
+	"K4RKQGXWZqCi/I1c8LyQSvSj3SRaJhRLy3L031jNMmCENmFTvURLu+BOeAcdTL+G3dP0+HENu6dpE3pn",
+	"wvGg1OzC7cvwHCokY2GENyV2DXpdPrhXmyMu36TQRLu6cTL+Z0g7KEX7cqoBkTakO6RplO5QJToka5kO",
+	"sDUgEFB7Zc81iuE5/CwyI5zFfZsLY0Gmw5ZwlM79EN5A6wCNV7nBZwIFt8/O1rlJuis14e+DwW2atgeD",
+	"2+54MLg9GzcmKiStumK/W+uLpGNw33gDD50fFVqc4bKQaoLyz65rga17Canf47dbJJXP4/kCaraf6bXI",
+	"tMmblO0pB33I7CXXP3P7Eh67S1pRftO+UT+IW+dzpb6YYh/B3HQk6ive3PHSxUQxfes4MDWll31iUJuO",
+	"J+ZEASJXZYGlhJ9QqeKokqIa5ZkXalRjryU5zBUZqMorN8MwNbDMEhSHWTN0ONZ01pJy76et3suSLZPS",
+	"am7C4JDrVKrlA2zUmtX+Vfwbn6FLUPThijfqzELB9i65jeQSHO6xBhkNNhB3og3SrOnMfrYslg/wVryi",
+	"HYOBH5Kt2X3AuYKXs/ncecJrtBkpMPgQqHze1RaYvJM3mCQGbOlGArzwlhGlDMuILpXAdQRna/9eSMLE",
+	"IMedeDB63+Co5tVQlHkDyWscC10vJdsiKOokkux02oRUqc1TWGGhRs4bnLDu8/ZM8bnOFgE1393IXOx2",
+	"eRKbwx0DflXuT6WjlUG1zkAN1Ccm/KS74idgyxZiyD4hC1Q6r/wQzILJbLUPiFhRjK8yrSyY/MqFIetP",
+	"kwlLtJUJOXfI2Cf8RoCGOgVVx5V6uXSoD+X+FXxiBLD4T8wtdTmzpanLsKKPzxh9I1SI+pTvCu/gseYf",
+	"slVKWMuXRhEMwgQQSH2hsPEIF0mDG6EaD+oLqXgh3eotnzS7dyjGg1lrvAAlmRdFhAowi+pnDn6j5FSg",
+	"8LpFJUEB1IvJtFNfAx/DCsYIy89b3FBBeWhiuogmV7pz0CwL2aPeBYH225xPMHXaTz7SuhBc+dmnTYLe",
+	"Ga4sz+Dvb9BixmV/QzuW1IMQ6/HF7vh8dCbSrJcf8ePRSXaan4nH4/OUd0e97Cg/Fifj0/Ss+7h33vx7",
+	"XQmswg8fT4/vGlW+yvNXl/+4h3a73+we0s9PvREX/nHMBM+mRCYJUADuhQyJdCHDHy2HFWj9GI2acsyC",
+	"wNwBqdiQEjSH0d5UyhjFcz8XegL8DSWA3jVqMpScIrJrQZ54tHUOhqAoAtMcJmxIs8EnJ2ZzbXgBn5fa",
+	"XAtjQ2FHtHiwVEVRNK4nJKM+BO410eCnaFJda+PWfcBROkbjGXsZGavbkB3XE6TpPovq942EWt+Ed3Oy",
+	"JJkTt2Q2hWz3xCd+U56Bm4oVWwrvF+uwv4gVnMMbQabocVqzP294sRCWLXDykzS9YEpI2J+BAurDeKIu",
+	"oiFbzFK2aZWuGaAfWxk3oNs9fnzcQ5uf38Y466UN+9ScOfCq4Cs208pnB+GnDnviufBIFFpNMCG+Csej",
+	"0AmB++CJxdRHba7RVUfHP8omiCtrQr2TsCAyCnnTTBmREbbVhykYWHWhTGUi1aZkCPlPKmbD1VtQCdzk",
+	"X7xKEbmHkx0tgTUv/b1987E//AEm0i+2dWg06gM3Iv/CphqljOQhKhUczd4xEYckPSPjIVngRhjrk9DX",
+	"QPxns+pq3tiK197TVYwysLREGtBMTuMHOndBVA7UxOilpROEik0ZFZpyhVvF7bXIfSqIVzgXM2YAJmEZ",
+	"Z1M5Qf1Ikkq26ar2ns3dbuKa2fsrm7PBtcy3lAcFr+4FccgQkpAzQS7gYF1IRxgn89HPSk6YGAvAErPg",
+	"Dp5z60CEAy5RRSn3pcr8vb9FP/b6dY2kdiEiVshLw/5ehnPSKvhIFHaLMYaJVkBdZiHikBIalhfMYqpe",
+	"5Z+kxEZ0TN7LSYhgfA8ANHkIP8cLfh/eHZj2pneCsrqaRBkcnu3emyr6ik6cRTGWRSHyNbv1/gQQMsQX",
+	"RjbZF4VU1+zgu8tX7dPH3Uc++20uVBQi+QZIriiEj6x6TTtEi1Hek/uZIGXrGV2olIrFrJ/enrwYPX/a",
+	"nAv1Is6F+q/do6OzQ7R9xsJ869/1x/unTA4Wado7XUjleienf4yyGjbw8zmxjsgns5ckvR8maS3m+QMZ",
+	"2E5/zIxS/oJbxh+9z/fIrGsAOwVuqeC0tkquGhOtse8aKqKjucf9g9iMnT+B8cQVgPtLGCNzAZ59z9s/",
+	"99pnHz72Tptt2oivNOTZItp3OYoWKhcGTvyQfaoySht0HjLanNaskM4VwV+jb6rhKH2XPM7gKmO/xDIq",
+	"SUyjC+4EjQQplYFdGXz6lRBjB1gxUpdblNxePVyxpKzQtnQ9zbha8AITfb2dwqwA8PNoFD26NFpNrpAc",
+	"10DCHF5yNZGuEg/wiTxrQ3Q1hEwTGhIUxuDfot+c1tcRzmiaEc+uo0ReaalPQllBkwHm64uIzJVyW+FI",
+	"3pQfCzqMhJVW0orWXP7lF4Q1pARto5QguvvlwTMyaf5/CJpF7LbhpJLPe8dJ5UsuHaUoocQEGtqmf12U",
+	"RFORldVszE3IcyY3oydL/5BUE39SQiIAp8i+N3pg8rGvB62r99536/lAqRRQwvxE67zP5DimePR9VYSO",
+	"qQTGJ/kiy4qOChYAl/5q4trlCSqZxByoOGcLBVBcUG5CqfxWsUTsm8FXPuueIN1gBRlXmYAFwFuoXGYx",
+	"pznNtknLg9k0Z3Qy17exklAh+VBWwglDGAGY++bcv/Ei9wtk27+qgkGNjt9x2VimNOZCqQTSjY4Sf0KW",
+	"vVaCFXqCDVCY09dCISvH7BZ9I0I+ESWVe1/PQPlk8MjdfOEjy77TCsYQqgwWEb0Zk2HoqWi8bx0TMXe0",
+	"Oxvjw0WhM9IIvnCkGM3lRTYl51MIxpW00w9RazrPFU2VRSP5RRXwi4s7OuxHVawwa41wYgcK4yfB5qz2",
+	"Ki5mqW8m2H1lOUEADQUxtm7A2pmxTzi5SzbQ9MucPV/bw/Q1/C5IYVdTH0vZI9Wm1QiKFzXb+hveEunw",
+	"QE1FgVpbwa2rmWNSudPj2J/RmJf1tZIIpaMUNzAmufFubH9uQf4YwXM86iWDnRi9JC9EEHJBJHf2r+qh",
+	"bizpPVMX1ODBm5IWZQjm61YpjpjEjuW/ZWcaeGrtPC2lnXbu401C2bI3iyI8+Nn2t4hC1Lu2ugxlfwGn",
+	"DTrvrkBCPMhdNjZ69uCU8m0pBkLVMiaI4LA5TYc9UUzcUjk25vJR/mVUeFi1tKGsvYqpdu7nlIpyTLxW",
+	"vrHLl3GaDKZzIlVVaTPr1s83ttSGmmO4m1pukPVNCv69XAj1ZI6k5fQDghDu9gGs8H7JH5/pXAiQrPHb",
+	"GsP29IdrXGd2O7wM3uSqk/weV4LHauxMqAim5k7Y2/srcifAs3vdCf49X8CwizKE/ulNu9ox+BzjLhdO",
+	"ZI4MDjzbmPOI1JeQuU/xd7Yq3Q91o62MzwdTLfQY2WasVZmXn9Yq7uYai398Rk9UUTGicjI/QW70fE7j",
+	"sZIF1RD0UZT8NAlBAtKvsVcGvybh5c3RTb/ImmCrEo8iZ4l0ZDaWo6VY1pw81JYDa2FywfhIL1xVAy4n",
+	"SnsT0mAGa3iLwrT25vWvmXFhw9bNtwA2EA4hKHak4Ecplq2k5YG4r1FXo7AvY9v5ZgZN+dqvXzxj58cn",
+	"Z8z3SWC5Z0UdNsQ2BSD8hojW/qjg6tq3ICUdBJu6DbGN2DDE6ygjAzPAtQF1am70xPCZZRM9UKMV0HMu",
+	"hj7FzT/9yX+75eSE03OcpvBoaKpGHRbIPRC3ZAD78b+9+fEHRue27MlxO8edZHbK556412YUKtO5P2jl",
+	"rL7pjS8XCy+h7lrv3r5oP65NVa+bi+fBngYMv6/pFXHfkNC9Kp5xs2IND0DgYX5Gbeowei2xaZVrEzWP",
+	"1wuHkTE48mZRCNs4FcnYsMyQ/e9b/zA0UMG496VqjCifVj+GmauqtSYcIiPwk9dbK0W+Vj+GGqWUXcnq",
+	"fteGVmbxWPKHzjwFVuNk2SuC+Bo2syg93ddi1Qh16VnegJpWqn37p801kBazvgYatW8NJQnfzqVZwdhh",
+	"VZc0jHd0W3lRHZ2NRVnsExtjCVdd0Owr/GoENC4HRHDrXxDa5gU21thaz1eHOUzgwIJzV2WTu4bpqVqQ",
+	"SfKVzI28AcHtXeJ1eKPeaNcC+6PZikWUG7zZLGfXJB4JYYs3B4cQjFYTXDAa/Nqnd3K10VnVv6xLhBj1",
+	"SyLnMXZZ4lV7pbLtUtmdROmSScVzxf2VPLChmxxxQF0qCsfpEYxYby0YjVrvQxgP22ws6Afuakh4gV4D",
+	"6uiXM+9AhT8nGo6Zn/8Y5q+6rBFGqg5tUfup4CCMdCE/xwnB6KY6v4KpsK9ZBSSIZCZuJTZ4JqjhUfLU",
+	"Vx4NP9n5OklUjQf9fJ/TyzCePG7bFjfWKTu7bTRoqw2vdXOrRQpq0Qc/posbuNYDc00ub3bN9GNPiGIb",
+	"eyQ1yPa43RLKeJqm11tHadnGcI1qt/RA9NPg6mvN39apcFvPuHiCtZZw61OgImDjTnI0l++LGvB6Evil",
+	"b36I++B7IvoHjvxxL1uL+b3a1ojswmezbHb0ppBHPG2989i6XKxa6HDjY0wJo34K1C2vcCKv1ZrqRZEz",
+	"3+osWD6YqBS/tKlVGZ3Xxt5m1BHERc0XGM+c9Sr8Wu63z6KpbOqN5rwN6bnUrXczKgLKFdZmUJcHskaq",
+	"xFluLCZdNSfCYAvfj40tTLEJSqWIoXuXY0TdMawrxnJrjVtaz27Zvoq4RfCO/t1ll15Vw+g3lhV6Yi+o",
+	"6sH/6IEa/o+270XRvsyHjautkrxLULH5cFk+fHJ+HjlJqTHxhpvUtyqOdy/uWtzwXuf7wpXl2K3Iimlt",
+	"dO/z9gxu5rvXl14meuQIdi0VFoN5M6mzN0eGAC6XnxD51faiyb/w7wthVm9lU4sRMNWOjo7OE/bu7TN2",
+	"MPwbNeWIimXT3mk77bbT3tv0qJ8e99OTv23zDq+1HolT17G1yvFdmz70qg9vw4f+xoeyEPdjNzm9e/Tt",
+	"3zZdTnVrt9qn13Ha076a61KOJUGhZnyjEzy7JFd+YDbUDKzDftBNue41FPqZ2t007f4qFdTrvYeab2Hw",
+	"uShbG+fUge72Tk6ae+W0v42rpXcAtKew+3t5LdAr7lvVkQtlQoFbf21G4RUxsCx8ki55Q7BDidbX9R4R",
+	"lEC0sZDOye5FfGp/u1YDvlYC3txg34psYaRbvcmmYuZDvXPZeKHB0F5fOTih//d//58hEZ2RvLAJg19A",
+	"Iap+GS2sVMLa8vIL9MMLbtCl7MEAW4UaSUo11psvfIMeG6/dZmY1d2WuBxlPc6PzReaYE3xmO4z6AJXR",
+	"prLzHdneelz1UgNNDf5AoX3B7FQvqTEtNZzAknySqhdwTpwG2QP6fFLF1askiOA6RM/Nv/0bFZ2E20ns",
+	"QH2HF6sEITJauCAoCszVFKD6Z9xgKdrwiTdQ/IURTxFnrIZ6beoYpwRmUOPI2WdpLbWLUgjiXHTYj+FC",
+	"FXJl2oRFyiHMYr3JQEahjWtIcEHeRziTt77rYlVzMlDrdgILvKlyE5QKNloFfTrMdOuMtGCUBA8YWUKk",
+	"h9tNhzHphv2lkaTKZ2H7g71TcwaEx0E1I7cnz8vSM+oBGmjLZ7NQFkEYHtBVnyB8Cw/h3hOjsAMVtXyg",
+	"nISan2dHGwh2MBxQW6JBa/go8djmpNMTI49dtQYsN1AogYkM1I7WR3Ebqw57Sund/tKfsjkFnBfaC9+x",
+	"oNSHm9uWjbgVA4WrwAA2DyvU49DgidZD6b2wpA57gm+wDLeu6tbU3PfCj8eRAcnwcjtQQ+8GA2wMvXOJ",
+	"+zqjSEkLgtJiu8+bYcKG7948fwaQUO2L747Jfi/t7ynXahjCZsP+QG1vR5k8qB9l6EBZtryW2MnJwAFU",
+	"To6lyEOXP7uajXTha3xZORHo9nYAyBbFOGAj8pAMFPJAMn7jVkTw54YrJaQjRTdlAcs8StHplWy5bYm9",
+	"DjcbMT5QNUMcdhvY0CR0nyXK8a5s7Fyh85VvplwDJ1zv1cfag+FF3QRd+EA1zYftwwnucWWzHvd6HYbd",
+	"kBkHmylhHG32bd4E1GcLTe2RlMB8qARj4psmILxgoOI7wvpVs90pn8+F8tm05J0AVTIJspz8EVSNh20v",
+	"2BthYKAwRhs6lf4ol/sQtvZ7aYHO8R//4BIA8qU/QzTF0SWG5Y3dNAWSFooNQ6xuGOo5EkwPXLs1ils2",
+	"DJ+DFgkPgCCciPWu12NZUBHkE0aD0Ocx56hDvi1Lq5VmTjte2LAK0NrtQNXU9PAbXp4AMrJCxtbIC2ga",
+	"2zpYD5Ogbvl4idcPMMBCjqdwm0qwF0FY5Y33JfxENylUFyewN0Kw9z5c9OFgV2fsRyUiAY4SB8+COB0o",
+	"5DlENTbONqMmUpSBFrul1vyzCPRGYLJs85ZgjzxyA71/Azycm3yg/ipG2FLtw0FoubZcLjvW/770v3Yy",
+	"PXvEcjFGz4gLnDp4hVasd3sbjrNvIdw9CR274OkVMTZfSDTA+vrcpxlitjbFId3UCIFc5qLeDx1wMNVK",
+	"L4zIE2ZELo3IAu1rx8aavIskAY+7KfNOUa/zBDSQSuTb5HnNz+ffY6Ejdtal0/ij8g+iA8X/XGnkpPXx",
+	"Yol38MTnYaCGHm9tkBNsylVeCKrz8+5fTzjfwfRbyAZ/KyXbG8dHspBuNVB/JfwOD2+6Q3J/2CTeZkCA",
+	"L2DWYyqPxzp0KjPBOnT0FKJwpDMBWOQ5xnqJ4/j7FrCzlhEzfQOawSWGZf0r49egNFrpBcvJl3Ot9JJy",
+	"RcN9SW9Cvz4wb0iJ72IGwlwoPpetfuuok3Z8H+UpWhuHpAf/DJ8norF3FikLvTQFmka/v0+RmxudCQun",
+	"xoDAqS4SLJmzdKDHCVBkNNY8kVogtbrMW/3Wn4TzXQvWLrnqpemO1vkPa5kf+iI03IwAKjymSx3T+5qm",
+	"KeE6jG7eik23Vv/9h6RlF7MZN6tWv3VZRw6Hl3wLm8QnttV/3yKEtz7AHIegxa7uh/zS8gldD7ymSDRC",
+	"MVxac8gpkzawYKQVm7C3vjVCGBqK0alNwkDFHSEu0PVZ3sUZKkFkIeqbP104y3K9VHTojbCLgrRunzjM",
+	"PYdiuvBXi2xQwWu00ala6jcgBHj96vMIIWmdpEdfAcQfvFt7dcGGZLOW95KtvtSVUDuI+pm3ZsKu55pC",
+	"Ldpcb6Xtm+5hsM+2EjipVluyfKQK9hEFmjE1wTGvrFHNXbjUhsV32lTK0Fgsw50ICbOatEhs5IadKnUh",
+	"OuwH1NCr4N+ardlEsgD207C2X5Fk40bcjQysKE3gzyXf47S7f0jtPh4cdLR/UHXNHIzone8fsX4NE56u",
+	"e6yofhVYdSb3LqpstYK0X1I74LtEbETe5VclgQcvxR4CX/p2fKX7zOkyY9d+E12VEvVC83QrTekmia2P",
+	"PnPYI7Vsml1lq2mFZC4NW3KKpWNHFsp7w6Q1b+X6opjni+oGRGq73XAmYvfNthPxPCCjfo/ulizp6pHD",
+	"cGXU3gfLpMp1NGOpSekyCs2AA4q338Ubd2q735GM2yDshSNOqNkKhM8Yvufrq3qHfW+X3q8S4UPnItLO",
+	"iEh2AhfSmO8HXFSccg/gECTUm7e9PSRV3/NupFom+D4AfLk1IAFsEYozb90jX5vt86/vB08VMrs3MHuu",
+	"jvZQ0FOfBceHX1FYxe1st9xDNkGuFpb9L5H1hUVWXjHgILLKrzZE1uFHmd9tlVugEsc3NXmRsdl5NC7d",
+	"87mjPvCzXqOX+J5ySrCD4/T40YaUGai9YuZPIkiZBwuZ+q3pX+MkhHbMzXe1hTLJ/+SHID3eP6K81PQf",
+	"7dS8xpsNw1bsPDZEmQ8zZJoUt8/UrShs+FtpVj6S9ysI7bgDzO6Xo/Ovup+OAhCUobENlKpzzX3BqbXr",
+	"3wXNV1Mxf00+VXXQ2Cmvacn/ktZfWFrrcKQD0/FffLhLWnNtG5jMM5/iWYYsuMp9tE+65mspySnnY8qZ",
+	"nglbORLD0yE9eGEXvChWPrQwUDNZFLKMLpS9t3zmpr8fFl6P/n0fkBjD3/ElIlVuwUl65GOPcczhgkIH",
+	"0VX8lo+xf00ubbBVfSGXKWOf2E7fUf88H47BIBlFFQYKMwAISVoxHuotouqWtSRRKjkQsW5TJoJGwc4D",
+	"WMRaCio1lx0oVcWVvaq+Hl4R1skZbuFafwjsd8oXk6lji3lVcHaN3XwwrxTfjpEcWt1a1i7L+BzTaqK0",
+	"3YPj3vlGzu8j7/JFCKVWzOB92vho/XJpf9koz6boVhsoPufG4du3iTBKBmmSYdElYQ8WYlGk+i9i5VU3",
+	"pJanOl/dgxv6TC7kn5Q6gDyyPI4Yd6WksUxLlRARUykKktecrxLmlqLAJ+p1txidie9waKWd9KQsAe63",
+	"vnv757IwONywttapoNurX9ZzhEl9UUe+WvvaOyxzvhaqvoreCXv35vkzTz0Cm4BLKkYJ5YeN4IY7uAK8",
+	"/n7R+q1Y974qqr7OqHdcPYfxrrpjeK843Lxf7q6e1erMQtxtyMnul5WTOy+mX+tNVN4YUHPMN2Vc7PPQ",
+	"R2PKIQjIf2aT4R6SOFrXpXqBSSE4tnuPt8Gpf6v199xMBA06uc+6Gq7nRr2h9yBoX/ryjX84nWMtPbNJ",
+	"76iZOrv9A7uNmCa7/fN4v29h+Ovb7PvP+L8s9d/cUn8Q7R5SGioWpjer0/h7pE47umugiZOzUp30eU7l",
+	"xYNV0ZnXiEeClR3T2MFxej5Q9bq1RwlTcYVjaBetQwNkGlYvlnvUYc+qMkIevcKbApjkQxklttJFUdmr",
+	"sgiwMD6u5/baJSnWmH4S1TOOdL5Cfe9tZC1Qw7Ml8EB4/iXmYbuqibn1JVtlNWDVICiuOFxvUve5eiWi",
+	"4R+et6DNEHb0n47R3EchQBw902pcSKo4+scSrpTx/kAGFcLBe7yKlARRtjvEGsW1JMWy6WHsakzovkwq",
+	"fMR7XT7f9fgqgPqLDlny5R2Wv+a5jVsR7fSQhY38l4rwWzvVol5384pkNw9jPdepqrp6/wEoCjMaPX3X",
+	"9xzzh3SGpSQ8wxt7SvO4f3jY7Z110k7a6fYfp49TpE7/7saO/1jvZJleiqjRsr8LpFM5kT3Ymx5pnKRM",
+	"JAlXkfvAfpVVEgfmmlJLoleVgY8tL1uvF4+Gltkxm0NfaMMKXRXs+KRFu5gLcyNtuD38WlBLw9rifU7Z",
+	"3Ye7/xcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

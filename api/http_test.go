@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,51 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		requireProblem(t, a, http.StatusMethodNotAllowed, payment.CodeMethodNotAllowed, "")
 		require.NotEmpty(t, a.header.Get("Allow"))
 	}
+}
+
+// A misspelt parameter is refused by every operation of the document, before anything is done.
+func TestUnknownParametersAreRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	order := k.create(t, "k")
+	before := k.counts(t)
+	walked := 0
+	for path, item := range loadSpec(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			if slices.Contains(operation.Tags, "callbacks") {
+				continue
+			}
+			walked++
+			id := string(order.ID)
+			if strings.HasPrefix(path, "/v1/deposits") {
+				id = string(payment.NewPaymentID())
+			}
+			a := k.do(t, k.request(t, method, strings.Replace(path, "{id}", id, 1)+"?unknown=1", ""))
+			requireProblem(t, a, http.StatusBadRequest, payment.CodeInvalidParameter, "unknown")
+		}
+	}
+	require.GreaterOrEqual(t, walked, 10)
+	require.Equal(t, before, k.counts(t))
+}
+
+// Whatever GET answers, HEAD answers without the body: load balancers and monitors ask like this.
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	order := k.create(t, "k")
+	for path, item := range loadSpec(t).Paths.Map() {
+		if item.Get == nil {
+			continue
+		}
+		path = strings.Replace(path, "{id}", string(order.ID), 1)
+		get := k.get(t, path)
+		head := k.do(t, k.request(t, http.MethodHead, path, ""))
+		require.Equal(t, get.status, head.status, path)
+		require.Equal(t, get.header.Get("Content-Type"), head.header.Get("Content-Type"), path)
+		require.Empty(t, head.body, path)
+	}
+	refused := k.do(t, k.request(t, http.MethodPost, "/healthz", ""))
+	require.Contains(t, refused.header.Get("Allow"), http.MethodHead)
 }
 
 func TestHeaders(t *testing.T) {

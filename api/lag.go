@@ -6,7 +6,7 @@ import (
 	"github.com/sluicepay/sluice/store"
 )
 
-// chainHealth tells of each enabled chain whether it takes orders, or why not. A chain that takes none makes nothing
+// chainHealth tells of each chain whether it takes orders, or why not. A chain that takes none makes nothing
 // unready: others do, and load balancers must not send all orders elsewhere, where it is the same.
 func (s *Server) chainHealth(ctx context.Context) (map[string]ChainHealth, error) {
 	lags, err := s.store.ChainLags(ctx)
@@ -29,6 +29,8 @@ func chainHealthOf(lag store.Lag) ChainHealth {
 		return ChainHealthPaused
 	case lag.Excessive:
 		return ChainHealthLagging
+	case lag.Disabled:
+		return ChainHealthDisabled
 	default:
 		return ChainHealthOk
 	}
@@ -36,7 +38,7 @@ func chainHealthOf(lag store.Lag) ChainHealth {
 
 // setChains shows how far each chain is recorded, as this process reads it.
 func (m *metrics) setChains(lags []store.Lag) {
-	m.chainTakesOrders.Reset() // a chain that was disabled is told of no more
+	m.chainTakesOrders.Reset() // a chain that is gone is told of no more
 	m.chainBehind.Reset()
 	m.chainSilent.Reset()
 	for _, lag := range lags {

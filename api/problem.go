@@ -57,6 +57,7 @@ func renderings() map[payment.Code]rendering {
 		payment.CodeUnauthorized:            {status: http.StatusUnauthorized},
 		payment.CodeKeyRevoked:              {status: http.StatusUnauthorized},
 		payment.CodeForbiddenScope:          {status: http.StatusForbidden},
+		payment.CodeMerchantDisabled:        {status: http.StatusForbidden},
 		payment.CodeNotFound:                {status: http.StatusNotFound},
 		payment.CodeMethodNotAllowed:        {status: http.StatusMethodNotAllowed},
 		payment.CodeIdempotencyInFlight:     {status: http.StatusConflict, retryAfter: soon},

@@ -113,11 +113,20 @@ func (s *Server) mount() {
 	s.echo.Binder = bodyBinder{rules: s.validator}
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.answerProblem(c, infoOf(c.Request().Context()), err) }
 	s.echo.Use(s.observe)
-	RegisterHandlersWithOptions(s.echo, NewStrictHandler(s, nil), RegisterHandlersOptions{OperationMiddlewares: s.checksByOperation()})
+	RegisterHandlersWithOptions(headToo{s.echo}, NewStrictHandler(s, nil), RegisterHandlersOptions{OperationMiddlewares: s.checksByOperation()})
 	s.routes = map[string]bool{}
 	for _, route := range s.echo.Routes() {
 		s.routes[route.Path] = true
 	}
+}
+
+// headToo lets HEAD ask for whatever GET does; the HTTP server leaves the body out.
+type headToo struct{ *echo.Echo }
+
+// GET registers a route for both methods.
+func (e headToo) GET(path string, handler echo.HandlerFunc, checks ...echo.MiddlewareFunc) *echo.Route {
+	e.HEAD(path, handler, checks...)
+	return e.Echo.GET(path, handler, checks...)
 }
 
 // checksByOperation are run in order: who asks, then what is asked for.
@@ -133,7 +142,7 @@ func (s *Server) checksByOperation() map[string][]echo.MiddlewareFunc {
 	}
 	add(requireOrderID, "getOrder", "cancelOrder", "listOrderPayments")
 	add(requireDepositID, "getDeposit")
-	for _, operation := range []string{"createOrder", "listOrders", "listOrderPayments", "listDeposits"} {
+	for operation := range s.validator.queries {
 		add(s.checkQuery(operation), operation)
 	}
 	add(requireIdempotencyKey, "createOrder")

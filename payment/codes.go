@@ -62,6 +62,8 @@ const (
 	CodeKeyRevoked Code = "key_revoked"
 	// CodeForbiddenScope: the key is valid and lacks the scope.
 	CodeForbiddenScope Code = "forbidden_scope"
+	// CodeMerchantDisabled: the merchant takes no new orders; everything else goes on.
+	CodeMerchantDisabled Code = "merchant_disabled"
 	// CodeNotFound: no such thing, or it belongs to another merchant.
 	CodeNotFound Code = "not_found"
 	// CodeMethodNotAllowed: the path exists, the method on it does not.
@@ -119,7 +121,7 @@ func inputCodes() []Code {
 
 func callerCodes() []Code {
 	return []Code{
-		CodeUnauthorized, CodeKeyRevoked, CodeForbiddenScope, CodeNotFound, CodeMethodNotAllowed,
+		CodeUnauthorized, CodeKeyRevoked, CodeForbiddenScope, CodeMerchantDisabled, CodeNotFound, CodeMethodNotAllowed,
 		CodeIdempotencyKeyMissing, CodeIdempotencyKeyInvalid, CodeIdempotencyMismatch,
 		CodeIdempotencyInFlight, CodeOpenOrderCap, CodeRateLimited,
 	}

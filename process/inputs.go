@@ -31,9 +31,10 @@ type ResolveInput struct {
 	Step Step `json:"step,omitempty"`
 }
 
-// LeaveInput records that the parked callbacks of a payment that is for no order are left as they are.
+// LeaveInput records that the parked callbacks of an order, or of a payment that is for none, are left as they are.
 type LeaveInput struct {
-	PaymentID payment.PaymentID `json:"payment_id"`
+	OrderID   payment.OrderID   `json:"order_id,omitempty"`
+	PaymentID payment.PaymentID `json:"payment_id,omitempty"`
 	By        By                `json:"by"`
 	RequestID string            `json:"request_id"`
 }
@@ -91,7 +92,7 @@ type WatchOutcome string
 // The outcomes of watching. A worker that stops is not one: the activity is retried on another.
 const (
 	WatchTurn     WatchOutcome = "turn"     // its hour is over: begin a new history
-	WatchDisabled WatchOutcome = "disabled" // the chain is not watched any more
+	WatchDisabled WatchOutcome = "disabled" // what workers of the release before say of a chain that takes no orders
 )
 
 // WatchResult says why WatchChain came back.

@@ -52,6 +52,9 @@ func (in CallbackInput) Stream() Stream { return streamOf(in.OrderID, in.Payment
 // Stream is whose callbacks are to be sent again.
 func (in RedeliverInput) Stream() Stream { return streamOf(in.OrderID, in.PaymentID) }
 
+// Stream is whose parked callbacks are left as they are.
+func (in LeaveInput) Stream() Stream { return streamOf(in.OrderID, in.PaymentID) }
+
 // Stream is where the review's own news is told: with its order's, or apart when there is none.
 func (v ReviewView) Stream() Stream { return streamOf(v.OrderID, v.PaymentID) }
 

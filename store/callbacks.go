@@ -41,12 +41,13 @@ func (db *DB) ReadCallbacks(ctx context.Context, of process.Stream) (process.Cal
 
 // RecordedAttempt is one attempt of a callback as it was written down.
 type RecordedAttempt struct {
-	Round, N  int
-	Outcome   string
-	Status    int // 0 when no reply arrived
-	Latency   time.Duration
-	Excerpt   string // a stranger's text
-	StartedAt time.Time
+	Round     int           `json:"round"`
+	N         int           `json:"n"`
+	Outcome   string        `json:"outcome"`
+	Status    int           `json:"status"` // 0 when no reply arrived
+	Latency   time.Duration `json:"latency_ns"`
+	Excerpt   string        `json:"reply"` // a stranger's text
+	StartedAt time.Time     `json:"started_at"`
 }
 
 // CallbackAttempts lists the attempts of a callback, oldest first.
@@ -101,15 +102,19 @@ func (t txn) lockStream(ctx context.Context, of process.Stream) (*orderRow, erro
 	return t.lockOrder(ctx, of.OrderID())
 }
 
-// LeaveCallbacks writes down who left the parked callbacks of a payment that is for no order as they are. Nothing else
-// changes. Error: CodeNotFound.
+// LeaveCallbacks writes down who left the parked callbacks of an order, or of a payment that is for none, as they are; an order waits for nobody any
+// more. The same request changes nothing. Error: CodeNotFound.
 func (db *DB) LeaveCallbacks(ctx context.Context, in process.LeaveInput) error {
 	return db.tx(ctx, func(ctx context.Context, t txn) error {
-		if _, err := t.lockPayment(ctx, in.PaymentID); err != nil {
+		order, err := t.lockStream(ctx, in.Stream())
+		if err != nil {
 			return err
 		}
-		_, err := t.audit(ctx, deed{By: in.By, Action: "callbacks.leave", Subject: string(in.PaymentID), RequestID: in.RequestID})
-		return err
+		fresh, err := t.audit(ctx, deed{By: in.By, Action: "callbacks.leave", Subject: string(in.Stream()), RequestID: in.RequestID})
+		if err != nil || !fresh || order == nil {
+			return err
+		}
+		return t.q.SetBlockedStep(ctx, setBlockedStep(order.ID, ""))
 	})
 }
 

@@ -81,15 +81,7 @@ func (db *DB) control(
 			return unknownChain(err)
 		}
 		changed, err := change(t.q, ctx, chain)
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", d.Action, chain, err)
-		}
-		if changed == 0 {
-			return nil
-		}
-		d.Subject = chain
-		_, err = t.audit(ctx, d)
-		return err
+		return t.auditChange(ctx, d, chain, changed, err)
 	})
 }
 

@@ -182,11 +182,8 @@ func (a *acquiring) run(ctx context.Context) error {
 		Stream: process.Stream(a.stream), EndpointID: payment.EndpointID(a.endpoint), MerchantID: payment.MerchantID(target.MerchantID),
 		Mode: payment.Mode(target.Mode), CallbackID: payment.CallbackID(head.ID), EventID: payment.EventID(head.EventID), Type: payment.EventType(head.Type),
 		Body: head.Body, URL: target.Url, Secret: seal.Sealed{KeyID: target.SecretKey, Bytes: target.Secret},
-		SealedAt: EndpointSecretPlace(payment.EndpointID(a.endpoint)),
+		SealedAt: endpointSecretPlace(payment.EndpointID(a.endpoint), payment.MerchantID(target.MerchantID), payment.Mode(target.Mode), target.SealedForMerchant),
 		Attempts: int(head.Attempts), Round: int(head.Round),
-	}
-	if target.SealedForMerchant { // its own merchant's and mode's, whatever the row names: no other secret signs for it
-		a.found.Delivery.SealedAt = MerchantSecretPlace(payment.MerchantID(target.MerchantID), payment.Mode(target.Mode))
 	}
 	if a.found.Delivery.Targets, err = a.callbackTargets(ctx, target.MerchantID, target.Mode); err != nil {
 		return err

@@ -25,13 +25,16 @@ type Lag struct {
 	// Excessive: nothing is recorded yet, or Behind or Silent is longer than the chain's limit.
 	Excessive    bool
 	Paused       bool
+	Disabled     bool   // an operator lets it take no orders; it is read all the same
 	HaltedReason string // set when nothing is credited
 	// RetryAfter is when it is worth looking again; zero when the chain takes orders.
 	RetryAfter time.Duration
 }
 
 // TakesOrders tells whether an order's payment would be found and credited in time.
-func (l Lag) TakesOrders() bool { return !l.Excessive && !l.Paused && l.HaltedReason == "" }
+func (l Lag) TakesOrders() bool {
+	return !l.Excessive && !l.Paused && !l.Disabled && l.HaltedReason == ""
+}
 
 // Bounds of Lag.RetryAfter.
 const (
@@ -49,7 +52,7 @@ func (db *DB) ChainLag(ctx context.Context, chain string) (Lag, error) {
 	return lag, classify(err)
 }
 
-// ChainLags reads how far every enabled chain is recorded, by name.
+// ChainLags reads how far every chain is recorded, by name.
 func (db *DB) ChainLags(ctx context.Context) ([]Lag, error) {
 	rows, err := db.q.ChainLags(ctx, nil)
 	if err != nil {
@@ -94,7 +97,7 @@ func (t txn) upToDate(ctx context.Context, chain string) error {
 func lagOf(row sqlc.ChainLagsRow) Lag {
 	lag := Lag{
 		Chain: row.Name, Recorded: uint64(deref(row.BlockNumber)), Head: uint64(deref(row.HeadNumber)),
-		Paused: row.Paused, HaltedReason: deref(row.HaltedReason), Silent: time.Duration(row.SilentMs) * time.Millisecond,
+		Paused: row.Paused, Disabled: row.Disabled, HaltedReason: deref(row.HaltedReason), Silent: time.Duration(row.SilentMs) * time.Millisecond,
 	}
 	if row.BlockTime != nil {
 		lag.RecordedAt = row.BlockTime.UTC()

@@ -58,7 +58,9 @@ func TestChainLag(t *testing.T) {
 	b.Exec(t, `UPDATE chains SET enabled = false WHERE name = 'other'`)
 	lags, err := b.DB.ChainLags(t.Context())
 	require.NoError(t, err)
-	require.Len(t, lags, 1)
+	require.Len(t, lags, 2)
+	require.True(t, lags[1].Disabled)
+	require.False(t, lags[1].TakesOrders())
 }
 
 // No order is taken on a chain where its payment would not be seen or credited in time. Nothing of it is written, and the same

@@ -98,7 +98,7 @@ type NewOrder struct {
 // Errors: CodeIdempotencyMismatch; CodeIdempotencyInFlight, CodeRateLimited and CodeChainLagging (with RetryAfterOf), CodeOpenOrderCap;
 // LookupAsset's; CodeInvalidAmount, CodeInvalidExpiry, CodeConfirmationsTooLow, CodeInvalidParameter (confirmations, customer_id,
 // address_mode), CodeMissingParameter (customer_id);
-// CodeWrongMode; CodeInvalidCallbackURL when nothing can sign callbacks to it; CodeAddressesExhausted when there is no wallet to derive from; CodeUnauthorized for a disabled merchant. An error leaves
+// CodeWrongMode; CodeInvalidCallbackURL when nothing can sign callbacks to it; CodeAddressesExhausted when there is no wallet to derive from; CodeMerchantDisabled. An error leaves
 // nothing behind.
 func (db *DB) CreateOrder(ctx context.Context, n NewOrder) (Claim, error) {
 	if n.ExpiresIn < MinExpiresIn || n.ExpiresIn > MaxExpiresIn || n.ExpiresIn%time.Second != 0 {
@@ -206,7 +206,7 @@ func (t txn) admit(ctx context.Context, n NewOrder) (sqlc.MerchantPoliciesRow, e
 	case err != nil:
 		return m, notFound(err, "merchant")
 	case m.Disabled:
-		return m, payment.E(payment.CodeUnauthorized, "", "this merchant is disabled")
+		return m, payment.E(payment.CodeMerchantDisabled, "", "this merchant takes no new orders; ask the operator")
 	case n.CallbackURL != "" && !m.SignsCallbacks:
 		return m, payment.E(payment.CodeInvalidCallbackURL, "callback_url", "there is no secret yet that signs test callbacks to it; ask the operator for one")
 	case m.RecentOrders >= int64(m.OrdersPerMinute):

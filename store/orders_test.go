@@ -238,7 +238,7 @@ func TestRefusedOrdersLeaveNothing(t *testing.T) {
 			spoil: exec(`UPDATE xpubs SET retired_at = now()`), un: exec(`UPDATE xpubs SET retired_at = NULL`),
 		},
 		{
-			name: "disabled merchant", code: payment.CodeUnauthorized,
+			name: "disabled merchant", code: payment.CodeMerchantDisabled,
 			spoil: exec(`UPDATE merchants SET disabled_at = now()`), un: exec(`UPDATE merchants SET disabled_at = NULL`),
 		},
 	} {

@@ -26,8 +26,8 @@ type Principal struct {
 // Has tells whether the key has the scope.
 func (p Principal) Has(scope string) bool { return slices.Contains(p.Scopes, scope) }
 
-// Authenticate finds the API key with this SHA-256. Errors: CodeUnauthorized for a key that nobody has, or of a disabled
-// merchant; CodeKeyRevoked.
+// Authenticate finds the API key with this SHA-256. A disabled merchant's keys still let in: what they may not do is refused where orders are
+// created. Errors: CodeUnauthorized for a key that nobody has; CodeKeyRevoked.
 func (db *DB) Authenticate(ctx context.Context, hash [32]byte) (Principal, error) {
 	row, err := db.q.Authenticate(ctx, hash[:])
 	switch {
@@ -37,8 +37,6 @@ func (db *DB) Authenticate(ctx context.Context, hash [32]byte) (Principal, error
 		return Principal{}, classify(err)
 	case row.Revoked:
 		return Principal{}, payment.E(payment.CodeKeyRevoked, "", "this API key was revoked")
-	case row.Disabled:
-		return Principal{}, payment.E(payment.CodeUnauthorized, "", "this merchant is disabled")
 	}
 	return Principal{
 		MerchantID: payment.MerchantID(row.MerchantID), Mode: payment.Mode(row.Mode), Scopes: row.Scopes,

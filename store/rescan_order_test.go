@@ -35,8 +35,8 @@ func TestAnOrderIsLookedForOnEveryChain(t *testing.T) {
 		_, err := b.DB.RequestOrderRescan(t.Context(), order.ID, store.Interval{}, storetest.By(), "r")
 		require.NoError(t, err)
 	}
-	require.Equal(t, 2, other.count(t, `SELECT count(*) FROM rescans WHERE cause = 'requested' AND chain IN ('second', 'dev', 'unread', 'disabled')`))
-	require.Equal(t, 2, other.count(t, `SELECT count(*) FROM audit WHERE action = 'chain.rescan' AND subject IN ('second', 'dev', 'unread', 'disabled')`))
+	require.Equal(t, 3, other.count(t, `SELECT count(*) FROM rescans WHERE cause = 'requested' AND chain IN ('second', 'dev', 'unread', 'disabled')`))
+	require.Equal(t, 3, other.count(t, `SELECT count(*) FROM audit WHERE action = 'chain.rescan' AND subject IN ('second', 'dev', 'unread', 'disabled')`))
 	look := other.look(t)
 	require.Len(t, look.Rescans, 1)
 	require.EqualValues(t, 100-horizon, look.Rescans[0].From, "what was read when the address was made, less the horizon")

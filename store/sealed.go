@@ -20,6 +20,15 @@ func EndpointSecretPlace(id payment.EndpointID) seal.Place {
 	return seal.Place{Purpose: SealEndpointSecret, RowID: string(id)}
 }
 
+// endpointSecretPlace is where an endpoint's secrets stand: in its own row, or in its own merchant's and mode's, whatever the row names, so that no other
+// secret signs for it.
+func endpointSecretPlace(id payment.EndpointID, merchant payment.MerchantID, mode payment.Mode, forMerchant bool) seal.Place {
+	if forMerchant {
+		return MerchantSecretPlace(merchant, mode)
+	}
+	return EndpointSecretPlace(id)
+}
+
 // URLPlace is where the endpoint's URL stands.
 func (e RPCEndpoint) URLPlace(chain string) seal.Place {
 	return seal.Place{Purpose: SealRPCURL, RowID: e.SealRow(chain)}

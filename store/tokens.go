@@ -37,7 +37,7 @@ type TokenToCheck struct {
 	Code  string
 }
 
-// TokensToCheck lists at most limit enabled tokens of a chain that were not looked at for age.
+// TokensToCheck lists at most limit tokens of a chain that were not looked at for age.
 func (db *DB) TokensToCheck(ctx context.Context, chain string, family payment.Family, age time.Duration, limit int) ([]TokenToCheck, error) {
 	rows, err := db.q.TokensToCheck(ctx, sqlc.TokensToCheckParams{Chain: chain, AgeMs: age.Milliseconds(), MaxRows: int32(limit)})
 	if err != nil {

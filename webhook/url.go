@@ -81,11 +81,11 @@ func (t Targets) checkHost(u *url.URL) error {
 		return nil
 	}
 	if n, _ := strconv.Atoi(port); n < lowestOpenPort && n != 80 && n != 443 {
-		return invalidURL("must use port 80, 443 or one from %d", lowestOpenPort)
+		return invalidURL("must use port 80, 443 or one from %d: lower ones belong to services that are no web servers, such as mail", lowestOpenPort)
 	}
 	if addr, err := netip.ParseAddr(host); err == nil {
 		if addr.Zone() != "" || forbiddenAddr(addr) {
-			return forbiddenTarget("points at an address that callbacks may not reach")
+			return forbiddenTarget("points at an address that is not public: loopback, private, link-local, or in a form that hides one")
 		}
 		return nil
 	}

@@ -141,6 +141,20 @@ func TestValidateURL(t *testing.T) {
 	}
 }
 
+// Whoever is refused learns why, in words that need no table.
+func TestARefusedURLSaysWhy(t *testing.T) {
+	t.Parallel()
+	for raw, why := range map[string]string{
+		"https://shop.example.com:25/": "lower ones belong to services that are no web servers",
+		"https://10.0.0.1/":            "is not public",
+		"https://shop/":                "without a domain",
+		"https://shop.lan/":            "inside a network",
+		"https://2130706433/":          "unusual form",
+	} {
+		require.ErrorContains(t, webhook.ValidateURL(raw), why, raw)
+	}
+}
+
 // A target on the list passes as written, and nothing else does because of it.
 func TestValidateURLWithTargets(t *testing.T) {
 	t.Parallel()

@@ -20,8 +20,8 @@ import (
 // ensureEvery is how often chains are looked at: a new one is watched within this time, without a restart.
 const ensureEvery = time.Minute
 
-// chainFleet keeps a worker on the queue of every configured chain of this process, and a watcher workflow for every one
-// that is enabled. A chain that was disabled keeps its worker: what was seen on it before is still to be settled.
+// chainFleet keeps a worker on the queue of every configured chain of this process, and a watcher workflow for it. A chain
+// that takes no orders has both: money to old addresses is still found and credited.
 type chainFleet struct {
 	list      func(context.Context) ([]store.Chain, error)
 	only      []string // empty: every configured chain
@@ -80,11 +80,7 @@ func (f *chainFleet) ensure(ctx context.Context) error {
 		if len(f.only) > 0 && !slices.Contains(f.only, c.Name) {
 			continue
 		}
-		err := f.serve(c.Name)
-		if c.Enabled {
-			err = errors.Join(err, f.start(ctx, c.Name))
-		}
-		if err != nil {
+		if err := errors.Join(f.serve(c.Name), f.start(ctx, c.Name)); err != nil {
 			failures = append(failures, fmt.Errorf("chain %s: %w", c.Name, err))
 		}
 	}

@@ -217,7 +217,7 @@ func (p *processRun) serveChains(ctx context.Context, group *errgroup.Group) err
 	watch.OnProgress = p.Metrics.progress
 	tokens := &activities.Tokens{Store: p.ChainStore, Keys: p.Keys, Log: p.Log}
 	a := &activities.Chain{
-		Settle: p.ChainStore, Watch: p.ChainStore, Sources: nodes, Tokens: tokens, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
+		Settle: p.ChainStore, Sources: nodes, Tokens: tokens, Log: p.Log, Patience: p.Patience, WatchOptions: watch,
 		Alarm: p.Metrics.settleAlarm,
 	}
 	fleet := &chainFleet{

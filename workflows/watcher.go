@@ -10,7 +10,8 @@ import (
 )
 
 // ChainWatcherWorkflow keeps one chain watched: it owns the activity that does, and begins a new history when that comes
-// back, each hour. It ends when the chain is not enabled any more; workers start it again when it is.
+// back, each hour. It ends when its worker is of a release that does not watch
+// disabled chains; workers start it again.
 func ChainWatcherWorkflow(ctx workflow.Context, in process.WatcherInput) error {
 	w := &watcherRun{ctx: detached(ctx), in: in}
 	if err := w.setup(); err != nil {

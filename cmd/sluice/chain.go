@@ -14,7 +14,9 @@ import (
 )
 
 type chainCommands struct {
-	Enable  chainEnable  `cmd:"" help:"Add a network with its nodes, its native coin and the tokens of the catalogue, or change its settings."`
+	Enable  chainEnable  `cmd:"" help:"Add a network with its nodes, its native coin and the tokens of the catalogue, or change its settings; with its name alone, take orders on it again."`
+	Disable chainDisable `cmd:"" help:"Take no new orders on a network. It is watched, and its money credited, as before."`
+	RPC     rpcCommands  `cmd:"" name:"rpc" help:"A network's nodes."`
 	Catalog chainCatalog `cmd:"" help:"List the networks that need no more than the URLs of their nodes."`
 	List    chainList    `cmd:"" help:"List networks, and how far each was read."`
 	Pause   chainPause   `cmd:"" help:"Read and credit nothing more on a network until it is unpaused."`
@@ -34,7 +36,8 @@ type chainCommands struct {
 
 type chainEnable struct {
 	Name     string   `arg:"" help:"The name that orders use, such as ethereum."`
-	RPC      []string `name:"rpc" required:"" sep:"none" help:"URL of a node; may be given several times."`
+	RPCFile  string   `name:"rpc-file" placeholder:"FILE" help:"File with a node a line: its URL, then, if there are, its WebSocket URL and operator=NAME; - is standard input."`
+	RPC      []string `name:"rpc" sep:"none" help:"URL of a node that needs no key; may be given several times."`
 	WS       []string `name:"ws" sep:"none" help:"WebSocket URL beside each --rpc, in the same order."`
 	Operator []string `help:"Who runs each node, in the same order; one name stands for all. Default: the domain in the node's URL."`
 
@@ -62,7 +65,14 @@ type chainEnable struct {
 // Run asks every node which chain it is and what it can do before anything is written. The catalogue's tokens and tiers come last: what cannot be had is left
 // out, and the chain is enabled all the same; the same command again does what is missing, and nothing else.
 func (e chainEnable) Run(ctx context.Context, c console) error {
-	if err := e.check(); err != nil {
+	if e.onlyName() {
+		return e.again(ctx, c)
+	}
+	e, err := e.withNodes(c.in)
+	if err == nil {
+		err = e.check()
+	}
+	if err != nil {
 		return err
 	}
 	return withAdmin(ctx, e.audited, func(a admin) error {
@@ -97,8 +107,25 @@ func (e chainEnable) Run(ctx context.Context, c console) error {
 	})
 }
 
+// again lets a chain that is known take orders again.
+func (e chainEnable) again(ctx context.Context, c console) error {
+	return withAdmin(ctx, e.audited, func(a admin) error {
+		err := a.db.SetChainOrders(ctx, e.Name, true, a.by)
+		if payment.CodeOf(err) == payment.CodeUnknownChain {
+			return &exitError{code: 2, message: "there is no chain " + e.Name + " yet: give its nodes with --rpc-file or --rpc"}
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c.out, e.Name, takesAgain)
+		return nil
+	})
+}
+
 func (e chainEnable) check() error {
 	switch {
+	case len(e.RPC) == 0:
+		return &exitError{code: 2, message: "give the network's nodes with --rpc-file or --rpc"}
 	case len(e.WS) > 0 && len(e.WS) != len(e.RPC):
 		return errors.New("give one --ws for each --rpc, or none")
 	case len(e.Operator) > 1 && len(e.Operator) != len(e.RPC):
@@ -114,7 +141,7 @@ func (e chainEnable) endpoints(keys *seal.Keyring, operators []string) []store.R
 	for i, url := range e.RPC {
 		endpoint := store.RPCEndpoint{Operator: operators[i], Fingerprint: sha256.Sum256([]byte(url))}
 		endpoint.URL = keys.Seal([]byte(url), endpoint.URLPlace(e.Name))
-		if i < len(e.WS) {
+		if i < len(e.WS) && e.WS[i] != "" {
 			ws := keys.Seal([]byte(e.WS[i]), endpoint.WSURLPlace(e.Name))
 			endpoint.WSURL = &ws
 		}

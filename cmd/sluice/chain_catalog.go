@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -57,7 +56,7 @@ func (e chainEnable) applyCatalog(ctx context.Context, c console, a admin, plan 
 func (e chainEnable) enableTokens(ctx context.Context, c console, a admin, plan chainPlan) ([]string, error) {
 	nodes := make([]node, len(e.RPC))
 	for i, url := range e.RPC {
-		nodes[i] = node{url: url, name: "--rpc number " + strconv.Itoa(i+1)}
+		nodes[i] = node{url: url, name: e.nodeName(i)}
 	}
 	var left []string
 	for _, listed := range plan.network.Tokens {

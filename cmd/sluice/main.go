@@ -2,7 +2,7 @@
 //
 // Configuration comes from the environment; `sluice <command> --help` names what each command reads. Commands that
 // print something for another program take --json. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 the check found
-// something (ledger check; chain enable, when a token is not what the catalogue says).
+// something (ledger check; master-key reseal; chain enable, when a token is not what the catalogue says).
 package main
 
 import (
@@ -34,6 +34,13 @@ type cli struct {
 	Chain    chainCommands    `cmd:"" help:"Networks and their RPC endpoints."`
 	Token    tokenCommands    `cmd:"" help:"Tokens that orders may ask for."`
 	Ledger   ledgerCommands   `cmd:"" help:"The books."`
+
+	Order     orderCommands     `cmd:"" help:"Orders, for support."`
+	Payment   paymentCommands   `cmd:"" help:"Payments, for support."`
+	Review    reviewCommands    `cmd:"" help:"Money that needs a person."`
+	Callback  callbackCommands  `cmd:"" help:"Callbacks and their attempts."`
+	Audit     auditCommands     `cmd:"" help:"What was done by hand."`
+	MasterKey masterKeyCommands `cmd:"" name:"master-key" help:"The keys that seal secrets and authenticate wallets."`
 }
 
 // console is where commands read and write; tests give their own.

@@ -13,7 +13,10 @@ import (
 )
 
 type merchantCommands struct {
-	Create     merchantCreate     `cmd:"" help:"Add a merchant."`
+	Create  merchantCreate  `cmd:"" help:"Add a merchant."`
+	List    merchantList    `cmd:"" help:"List merchants."`
+	Disable merchantDisable `cmd:"" help:"Take no new orders of a merchant. Open ones go on; its keys still read and cancel."`
+	Enable  merchantEnable  `cmd:"" help:"Take a merchant's orders again."`
 	TestSecret merchantTestSecret `cmd:"" help:"Give a merchant of an older release, whose test callbacks shared the live secret, one of their own."`
 }
 
@@ -85,7 +88,8 @@ type endpointCommands struct {
 type endpointCreate struct {
 	Merchant string   `required:"" placeholder:"mer_…" help:"Whose."`
 	Mode     string   `required:"" enum:"test,live" help:"Of which orders (${enum})."`
-	URL      string   `name:"url" required:"" help:"http or https; private addresses only after endpoint allow."`
+	URL      string   `name:"url" xor:"url" required:"" help:"http or https; private addresses only after endpoint allow."`
+	URLFile  string   `name:"url-file" xor:"url" required:"" placeholder:"FILE" help:"A file with the URL, or - for standard input: for one that holds a token."`
 	Events   []string `help:"Event types, comma-separated. Default: all."`
 	audited
 	printed
@@ -106,6 +110,13 @@ func (e endpointCreate) Run(ctx context.Context, c console) error {
 		events = append(events, event)
 	}
 	mode := payment.Mode(e.Mode)
+	if e.URLFile != "" {
+		text, err := readSecretFile(e.URLFile, c.in)
+		if err != nil {
+			return fmt.Errorf("--url-file: %w", err)
+		}
+		e.URL = strings.TrimSpace(text)
+	}
 	return withAdmin(ctx, e.audited, func(a admin) error {
 		if err := checkTarget(ctx, a, merchant, mode, e.URL); err != nil {
 			return err

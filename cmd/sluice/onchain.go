@@ -15,7 +15,7 @@ import (
 	"github.com/sluicepay/sluice/store"
 )
 
-// checkOnChain compares the books of every enabled chain, or of one, with the chain itself, and prints the outcome. It tells whether all
+// checkOnChain compares the books of every chain, or of one, with the chain itself, and prints the outcome. It tells whether all
 // of it agrees.
 func (l ledgerCheck) checkOnChain(ctx context.Context, c console, a admin) (bool, error) {
 	chains, err := a.db.ListChains(ctx)
@@ -24,7 +24,7 @@ func (l ledgerCheck) checkOnChain(ctx context.Context, c console, a admin) (bool
 	}
 	agrees, compared := true, 0
 	for _, chain := range chains {
-		if l.Chain != "" && chain.Name != l.Chain || l.Chain == "" && !chain.Enabled {
+		if l.Chain != "" && chain.Name != l.Chain {
 			continue
 		}
 		compared++

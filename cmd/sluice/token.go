@@ -15,6 +15,8 @@ import (
 
 type tokenCommands struct {
 	Add     tokenAdd     `cmd:"" help:"Enable a token, after asking its contract for its decimals."`
+	Disable tokenDisable `cmd:"" help:"Take no new orders in an asset. Its money is found and credited as before."`
+	Enable  tokenEnable  `cmd:"" help:"Take orders in an asset again."`
 	Unknown tokenUnknown `cmd:"" help:"List tokens that were sent to addresses of ours and that nobody enabled."`
 	Resume  tokenResume  `cmd:"" help:"Credit a halted token again, and pin what its contract is now: look at it first."`
 	Recheck tokenRecheck `cmd:"" help:"Say from which amount on a token's contract is looked at before a payment is credited."`

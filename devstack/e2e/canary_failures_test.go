@@ -67,7 +67,7 @@ func (c *canaries) nodeFails(t *testing.T) {
 			c.awaitDescribed(t, process.WatcherWorkflowID(dev), failing.reason)
 		}
 		if failing.mode != nodeTakesLong { // it would take as long here
-			_, err := c.Sluice(t.Context(), nil, c.chainFlags(c.node.rpc, c.node.ws)...)
+			_, err := c.enable(t)
 			require.ErrorContains(t, err, "does not answer")
 			c.add("words of commands", err.Error())
 		}

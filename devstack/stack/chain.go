@@ -151,14 +151,11 @@ func (s *Stack) enableChain(ctx context.Context, c *Chain) error {
 		"--block-time", s.blockTime().String(),
 		"--confirmations", strconv.Itoa(s.cfg.Confirmations),
 	}
+	var nodes strings.Builder
 	for _, e := range s.endpoints(c) {
-		args = append(args, "--rpc", e.RPC)
-		if e.WS != "" {
-			args = append(args, "--ws", e.WS)
-		}
-		args = append(args, "--operator", e.Operator)
+		fmt.Fprintln(&nodes, e.RPC, e.WS, "operator="+e.Operator)
 	}
-	if _, err := s.Sluice(ctx, nil, args...); err != nil {
+	if _, err := s.Sluice(ctx, strings.NewReader(nodes.String()), append(args, "--rpc-file", "-")...); err != nil {
 		return err
 	}
 	_, err := s.Sluice(ctx, nil, "token", "add",

@@ -73,10 +73,10 @@ func TestStartsEverythingAndGoesOnWhereItWas(t *testing.T) {
 	first := fakesluice.Calls(t, filepath.Join(dir, "journal"))
 	require.Equal(t, []string{"migrate", "wallet new --json", "wallet import --family evm < xpub-of-some-words"}, first[:3])
 	require.Contains(t, first[3], "chain enable dev --family evm --mode test --chain-id 31337 --native-symbol ETH")
-	require.Contains(t, first[3], "--rpc "+s.Dev.Node.HTTPURL()+" --ws "+s.Dev.Node.WSURL()+" --operator local")
+	require.Contains(t, first[3], "--rpc-file - < "+s.Dev.Node.HTTPURL()+" "+s.Dev.Node.WSURL()+" operator=local")
 	require.Equal(t, "token add --chain dev --contract "+s.Dev.Token()+" --code USDC --decimals 6 --outside-catalog made for the local stack", first[4])
 	require.Contains(t, first[5], "chain enable dev2 --family evm --mode test --chain-id 31338 --native-symbol ETH")
-	require.Contains(t, first[5], "--rpc "+s.Dev2.Node.HTTPURL()+" --ws "+s.Dev2.Node.WSURL()+" --operator local")
+	require.Contains(t, first[5], "--rpc-file - < "+s.Dev2.Node.HTTPURL()+" "+s.Dev2.Node.WSURL()+" operator=local")
 	require.Equal(t, "token add --chain dev2 --contract "+s.Dev2.Token()+" --code USDC --decimals 18 --outside-catalog made for the local stack", first[6])
 	require.NotEqual(t, s.Dev.Node.Genesis(), s.Dev2.Node.Genesis())
 

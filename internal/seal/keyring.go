@@ -121,6 +121,20 @@ func newKey(id string, master []byte) (*key, error) {
 // Current is the id of the key that seals and signs. A row under another id wants to be written again.
 func (r Keyring) Current() string { return r.current }
 
+// CurrentOnly is a keyring of the current key alone: what opens with it needs none of the others.
+func (r Keyring) CurrentOnly() Keyring {
+	only := r.key(r.current)
+	return Keyring{current: r.current, key: func(id string) *key {
+		if id == only.id {
+			return only
+		}
+		return nil
+	}}
+}
+
+// Has tells whether the keyring holds a key of this id.
+func (r Keyring) Has(id string) bool { return r.key(id) != nil }
+
 // find returns ErrUnknownKey with the id, which is no secret.
 func (r Keyring) find(id string) (*key, error) {
 	if k := r.key(id); k != nil {

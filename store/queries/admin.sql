@@ -101,11 +101,12 @@ SELECT id, operator, url, url_key, ws_url, ws_url_key, url_fingerprint, weight
   FROM rpc_endpoints WHERE chain = @chain AND enabled ORDER BY id;
 
 -- name: UpsertAsset :execrows
--- Zero rows: it is configured with other decimals, and those are pinned.
+-- Zero rows: it is configured with other decimals, and those are pinned. A coin that takes no orders goes on taking none: it comes with every change of
+-- its chain.
 INSERT INTO assets (id, chain, contract, code, decimals, dust_below, tolerance, code_hash, tiers_pending)
 VALUES (@id, @chain, @contract, @code, @decimals, @dust_below, @tolerance, @code_hash, @tiers_pending)
 ON CONFLICT (id) DO UPDATE
-   SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = true,
+   SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = assets.enabled OR EXCLUDED.contract IS NOT NULL,
        code_hash = COALESCE(EXCLUDED.code_hash, assets.code_hash)
  WHERE assets.decimals = EXCLUDED.decimals;
 

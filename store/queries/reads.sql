@@ -2,7 +2,7 @@
 
 -- name: Authenticate :one
 SELECT k.id, k.merchant_id, k.mode, k.scopes, (k.revoked_at IS NOT NULL)::boolean AS revoked,
-       (m.disabled_at IS NOT NULL)::boolean AS disabled, m.requests_per_minute, m.orders_per_minute
+       m.requests_per_minute, m.orders_per_minute
   FROM api_keys k JOIN merchants m ON m.id = k.merchant_id WHERE k.hash = @hash;
 
 -- name: GetOrders :many

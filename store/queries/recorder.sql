@@ -55,7 +55,7 @@ SELECT name, family, chain_id, genesis_hash, block_time_ms, horizon, start_block
 
 -- name: WatchState :one
 SELECT cur.epoch, cur.block_number, cur.block_hash, cur.block_time, b.parent_hash, ch.family, ch.horizon, ch.confirmations,
-       (ch.paused_at IS NOT NULL OR NOT ch.enabled)::boolean AS paused, (ch.halted_at IS NOT NULL)::boolean AS halted, ch.traces, ch.any_token
+       (ch.paused_at IS NOT NULL)::boolean AS paused, (ch.halted_at IS NOT NULL)::boolean AS halted, ch.traces, ch.any_token
   FROM cursors cur
   JOIN chains ch ON ch.name = cur.chain
   LEFT JOIN chain_blocks b ON b.chain = cur.chain AND b.number = cur.block_number

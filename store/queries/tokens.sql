@@ -1,9 +1,9 @@
 -- What is pinned of tokens' contracts.
 
 -- name: TokensToCheck :many
--- Tokens of a chain that nobody looked at for a while. Halted ones wait for a person.
+-- Tokens of a chain that nobody looked at for a while, disabled ones too: their money is still credited. Halted ones wait for a person.
 SELECT id, contract, code FROM assets
- WHERE chain = @chain AND contract IS NOT NULL AND enabled AND halted_at IS NULL
+ WHERE chain = @chain AND contract IS NOT NULL AND halted_at IS NULL
    AND (checked_at IS NULL OR checked_at < now() - interval '1 millisecond' * sqlc.arg(age_ms)::bigint)
  ORDER BY checked_at NULLS FIRST, id LIMIT @max_rows;
 

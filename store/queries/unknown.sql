@@ -79,7 +79,7 @@ SELECT ch.family, ch.max_range, lower(r)::bigint AS first, (upper(r) - 1)::bigin
                    ELSE '{}'::int8multirange END
               - COALESCE((SELECT c.blocks FROM coverage c
                            WHERE c.chain = cur.chain AND c.method = 'any_token' AND c.contract = ''), '{}'::int8multirange)) AS r
- WHERE cur.chain = @chain AND ch.enabled AND ch.any_token AND ch.paused_at IS NULL AND ch.halted_at IS NULL
+ WHERE cur.chain = @chain AND ch.any_token AND ch.paused_at IS NULL AND ch.halted_at IS NULL
  ORDER BY lower(r) LIMIT 1;
 
 -- name: SweptUnrecorded :many

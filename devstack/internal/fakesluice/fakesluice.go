@@ -32,7 +32,7 @@ func Main() (int, bool) {
 
 func run(journal string, args []string) int {
 	input := ""
-	if strings.Join(args[:min(2, len(args))], " ") == "wallet import" {
+	if command := strings.Join(args[:min(2, len(args))], " "); command == "wallet import" || command == "chain enable" {
 		raw, _ := io.ReadAll(os.Stdin)
 		input = " < " + strings.TrimSpace(string(raw))
 	}

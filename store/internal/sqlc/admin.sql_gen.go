@@ -688,7 +688,7 @@ const upsertAsset = `-- name: UpsertAsset :execrows
 INSERT INTO assets (id, chain, contract, code, decimals, dust_below, tolerance, code_hash, tiers_pending)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE
-   SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = true,
+   SET code = EXCLUDED.code, dust_below = EXCLUDED.dust_below, tolerance = EXCLUDED.tolerance, enabled = assets.enabled OR EXCLUDED.contract IS NOT NULL,
        code_hash = COALESCE(EXCLUDED.code_hash, assets.code_hash)
  WHERE assets.decimals = EXCLUDED.decimals
 `
@@ -705,7 +705,8 @@ type UpsertAssetParams struct {
 	TiersPending bool
 }
 
-// Zero rows: it is configured with other decimals, and those are pinned.
+// Zero rows: it is configured with other decimals, and those are pinned. A coin that takes no orders goes on taking none: it comes with every change of
+// its chain.
 func (q *Queries) UpsertAsset(ctx context.Context, arg UpsertAssetParams) (int64, error) {
 	result, err := q.db.Exec(ctx, upsertAsset,
 		arg.ID,

@@ -12,16 +12,17 @@ import (
 
 const chainLags = `-- name: ChainLags :many
 
-SELECT c.name, (c.paused_at IS NOT NULL)::boolean AS paused, c.halted_reason, c.block_time_ms, c.max_lag_seconds,
+SELECT c.name, (NOT c.enabled)::boolean AS disabled, (c.paused_at IS NOT NULL)::boolean AS paused, c.halted_reason, c.block_time_ms, c.max_lag_seconds,
        cur.block_number, cur.block_time, cur.head_number, cur.blocks_per_minute,
        COALESCE((extract(epoch FROM GREATEST(clock_timestamp() - cur.reported_at, interval '0')) * 1000)::bigint, 0)::bigint AS silent_ms
   FROM chains c LEFT JOIN cursors cur ON cur.chain = c.name
- WHERE c.name = $1::text OR ($1::text IS NULL AND c.enabled)
+ WHERE c.name = $1::text OR $1::text IS NULL
  ORDER BY c.name
 `
 
 type ChainLagsRow struct {
 	Name            string
+	Disabled        bool
 	Paused          bool
 	HaltedReason    *string
 	BlockTimeMs     int32
@@ -34,7 +35,7 @@ type ChainLagsRow struct {
 }
 
 // How far chains are recorded.
-// Of one chain, or of every enabled one. What is unread is measured in blocks and the watcher's silence by its last word, never by the
+// Of one chain, or of every one. What is unread is measured in blocks and the watcher's silence by its last word, never by the
 // age of the newest block: a chain on which nothing happens is not one that nobody reads.
 func (q *Queries) ChainLags(ctx context.Context, chain *string) ([]ChainLagsRow, error) {
 	rows, err := q.db.Query(ctx, chainLags, chain)
@@ -47,6 +48,7 @@ func (q *Queries) ChainLags(ctx context.Context, chain *string) ([]ChainLagsRow,
 		var i ChainLagsRow
 		if err := rows.Scan(
 			&i.Name,
+			&i.Disabled,
 			&i.Paused,
 			&i.HaltedReason,
 			&i.BlockTimeMs,

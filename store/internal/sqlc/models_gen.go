@@ -23,8 +23,9 @@ type Chain struct {
 	StartBlock    int64
 	MaxRange      int32
 	MaxLagSeconds int32
-	Enabled       bool
-	PausedAt      *time.Time
+	// Whether new orders are taken. A chain is watched and credited either way; paused_at ends that.
+	Enabled  bool
+	PausedAt *time.Time
 	// Set: nothing is credited on this chain; recording goes on.
 	HaltedAt           *time.Time
 	HaltedReason       *string

@@ -55,7 +55,7 @@ func (q *Queries) AddressOrigin(ctx context.Context, orderID string) (AddressOri
 const authenticate = `-- name: Authenticate :one
 
 SELECT k.id, k.merchant_id, k.mode, k.scopes, (k.revoked_at IS NOT NULL)::boolean AS revoked,
-       (m.disabled_at IS NOT NULL)::boolean AS disabled, m.requests_per_minute, m.orders_per_minute
+       m.requests_per_minute, m.orders_per_minute
   FROM api_keys k JOIN merchants m ON m.id = k.merchant_id WHERE k.hash = $1
 `
 
@@ -65,7 +65,6 @@ type AuthenticateRow struct {
 	Mode              string
 	Scopes            []string
 	Revoked           bool
-	Disabled          bool
 	RequestsPerMinute int32
 	OrdersPerMinute   int32
 }
@@ -80,7 +79,6 @@ func (q *Queries) Authenticate(ctx context.Context, hash []byte) (AuthenticateRo
 		&i.Mode,
 		&i.Scopes,
 		&i.Revoked,
-		&i.Disabled,
 		&i.RequestsPerMinute,
 		&i.OrdersPerMinute,
 	)

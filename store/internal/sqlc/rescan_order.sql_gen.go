@@ -15,7 +15,7 @@ SELECT ch.name AS chain, cur.block_number::bigint AS last,
        GREATEST(ch.start_block, COALESCE((SELECT max(m.number) FROM recorded_marks m
                                            WHERE m.chain = ch.name AND m.marked_at <= a.created_at), 0) - ch.horizon)::bigint AS first
   FROM orders o JOIN addresses a ON a.id = o.address_id
-  JOIN chains ch ON ch.family = a.family AND ch.name <> o.chain AND ch.enabled AND takes_money(ch.mode, a.mode)
+  JOIN chains ch ON ch.family = a.family AND ch.name <> o.chain AND takes_money(ch.mode, a.mode)
   JOIN cursors cur ON cur.chain = ch.name AND cur.block_number IS NOT NULL
  WHERE o.id = $1 ORDER BY ch.name
 `
@@ -27,7 +27,7 @@ type OrderElsewhereRow struct {
 }
 
 // Reading again for one order.
-// The other enabled chains on which the order's address can be paid, and what of them was recorded since it was made.
+// The other chains on which the order's address can be paid, and what of them was recorded since it was made.
 func (q *Queries) OrderElsewhere(ctx context.Context, orderID string) ([]OrderElsewhereRow, error) {
 	rows, err := q.db.Query(ctx, orderElsewhere, orderID)
 	if err != nil {

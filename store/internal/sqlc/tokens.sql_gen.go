@@ -152,7 +152,7 @@ func (q *Queries) TokenRecheck(ctx context.Context, arg TokenRecheckParams) (boo
 const tokensToCheck = `-- name: TokensToCheck :many
 
 SELECT id, contract, code FROM assets
- WHERE chain = $1 AND contract IS NOT NULL AND enabled AND halted_at IS NULL
+ WHERE chain = $1 AND contract IS NOT NULL AND halted_at IS NULL
    AND (checked_at IS NULL OR checked_at < now() - interval '1 millisecond' * $2::bigint)
  ORDER BY checked_at NULLS FIRST, id LIMIT $3
 `
@@ -170,7 +170,7 @@ type TokensToCheckRow struct {
 }
 
 // What is pinned of tokens' contracts.
-// Tokens of a chain that nobody looked at for a while. Halted ones wait for a person.
+// Tokens of a chain that nobody looked at for a while, disabled ones too: their money is still credited. Halted ones wait for a person.
 func (q *Queries) TokensToCheck(ctx context.Context, arg TokensToCheckParams) ([]TokensToCheckRow, error) {
 	rows, err := q.db.Query(ctx, tokensToCheck, arg.Chain, arg.AgeMs, arg.MaxRows)
 	if err != nil {
