@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -315,13 +316,29 @@ func (s *Source) filteredLogs(ctx context.Context, b *block, want watch, asked [
 	return s.logsOfCalls(ctx, b, want, asked)
 }
 
+// mostLogs is how many logs of one block are kept when it is asked for in several answers, each as large as one may be.
+const mostLogs = 1 << 16
+
 // logsByContract asks for one contract at a time. Few of them at once: the answer may be too large for two.
 func (s *Source) logsByContract(ctx context.Context, b *block, want watch) ([]rawLog, error) {
 	calls := s.logCallsOf(inBlock(b.ref.Hash), want, 1)
-	if err := s.batch(ctx, 1+len(calls)/s.opts.MaxBatch, calls...); err != nil {
-		return nil, err
+	var all []rawLog
+	for part := range slices.Chunk(calls, 1+len(calls)/s.opts.MaxBatch) {
+		if err := s.batch(ctx, len(part), part...); err != nil {
+			return nil, err
+		}
+		logs, err := s.logsOfCalls(ctx, b, want, part)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range part {
+			c.result = nil // decoded: not to be held with the next answers
+		}
+		if all = append(all, logs...); len(all) > mostLogs {
+			return nil, answered{fmt.Errorf("%w: more than %d logs of one block", chain.ErrTooLarge, mostLogs)}
+		}
 	}
-	return s.logsOfCalls(ctx, b, want, calls)
+	return all, nil
 }
 
 // logsOfCalls decodes answers about one block, and makes sure that they are about it. Null says nothing: it is taken for none where

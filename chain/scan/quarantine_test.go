@@ -154,13 +154,21 @@ func (p picky) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.
 	return block, err
 }
 
+func (p picky) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	return p.read(from, to, filter, func() ([]chain.Block, error) { return p.Source.BlocksByHash(ctx, from, to, filter) })
+}
+
 func (p picky) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	return p.read(from, to, filter, func() ([]chain.Block, error) { return p.Source.Range(ctx, from, to, filter) })
+}
+
+func (p picky) read(from, to uint64, filter chain.Filter, read func() ([]chain.Block, error)) ([]chain.Block, error) {
 	for number := from; number <= to; number++ {
 		if err := p.refuse(number, filter); err != nil {
 			return nil, err
 		}
 	}
-	return p.Source.Range(ctx, from, to, filter)
+	return read()
 }
 
 // Whatever a block is refused with, the chain goes on when its neighbours are answered for, and waits when they are not.

@@ -207,7 +207,7 @@ func TestADisabledEndpointIsEnabledAgain(t *testing.T) {
 func TestChainSwitches(t *testing.T) {
 	b := setup(t)
 	b.exec(`INSERT INTO chains (name, family, chain_id, display_name, block_time_ms, confirmations) VALUES ('dev', 'evm', 1337, 'dev', 1000, 3)`)
-	require.Contains(t, b.run("", "chain", "list").out, "dev  watched  nothing read yet")
+	require.Contains(t, b.run("", "chain", "list").out, "dev  test  watched  nothing read yet")
 	b.exec(`INSERT INTO cursors (chain, block_number, block_hash, block_time, head_number)
 		VALUES ('dev', 90, decode(repeat('aa', 32), 'hex'), now(), 100)`)
 	b.exec(`UPDATE chains SET halted_at = now(), halted_reason = 'reorg_below_horizon'`)
