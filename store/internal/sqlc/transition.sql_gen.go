@@ -24,7 +24,7 @@ SELECT cur.block_number, cur.block_time,
                 AND NOT tr.blocks @> CASE WHEN life.first <= life.last THEN int8range(life.first, life.last, '[]') ELSE 'empty'::int8range END,
                 false)::boolean AS untraced,
        COALESCE(cur.block_time <= $3::timestamptz + interval '1 hour'
-                AND NOT cov.by_hash @> CASE WHEN life.birth <= LEAST(cur.block_number, life.last + 1)
+                AND cov.blocks - cov.by_hash && CASE WHEN life.birth <= LEAST(cur.block_number, life.last + 1)
                                             THEN int8range(life.birth, LEAST(cur.block_number, life.last + 1), '[]') ELSE 'empty'::int8range END,
                 false)::boolean AS ranged,
        clock_timestamp()::timestamptz AS now
