@@ -7,11 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -207,9 +207,9 @@ func TestASecretThatIsCopiedMeanwhileIsSealedAgainToo(t *testing.T) {
 		}
 		result <- done
 	}()
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		return storetest.Value[int](t, s.Bundle, `SELECT count(*)::int FROM pg_locks WHERE mode = 'ShareLock' AND NOT granted AND relation IS NOT NULL`) > 0
-	}, 20*time.Second, 10*time.Millisecond, "it waits for who writes")
+	}, "it waits for who writes")
 	require.NoError(t, tx.Commit(t.Context()))
 	require.Equal(t, store.Resealed{Changed: 6, Checked: 6}, <-result)
 	s.requireOpenCopies(t)

@@ -110,7 +110,7 @@ func (t txn) readMissed(ctx context.Context, chain string, found []SweptTransfer
 	if err != nil {
 		return fmt.Errorf("compare a sweep with what was recorded: %w", err)
 	}
-	by := process.By{Actor: "recorder", Reason: "a search by recipient shows a transfer that was not recorded"}
+	by := process.By{Actor: recorderActor, Reason: "a search by recipient shows a transfer that was not recorded"}
 	for _, row := range rows {
 		t.log.ErrorContext(ctx, "a search by recipient shows a transfer that was not recorded: a node left it out, its block is read again",
 			"chain", chain, "block", row.Number)

@@ -250,7 +250,7 @@ func (s *Source) climb(ctx context.Context, b *block, want watch, asked []*call)
 		if !s.climbs(ctx, b.ref.Hash, err) && !refused(err) {
 			return nil, want, err
 		}
-		want.any, asked = false, nil
+		want.any = false
 		logs, want, err = s.climb(ctx, b, want, nil)
 		if err == nil {
 			s.anyInBlock.shut()
@@ -377,9 +377,9 @@ func (s *Source) provenEmpty(ctx context.Context, want watch, blocks ...*block) 
 	if err := s.ask(ctx, calls...); err != nil {
 		return nil, err
 	}
-	for i, c := range calls {
+	for i, b := range blocks {
 		var header types.Header
-		if json.Unmarshal(c.result, &header) == nil && payment.Hash(header.Hash()) == blocks[i].ref.Hash {
+		if json.Unmarshal(calls[i].result, &header) == nil && payment.Hash(header.Hash()) == b.ref.Hash {
 			proven[i] = !admits(header.Bloom, s.topic, want)
 		}
 	}

@@ -276,6 +276,12 @@ func covering() []mutant {
 			}},
 			tests: []suite{{inStore, "^TestExpiryWaitsForTheChain$"}},
 		},
+	}
+}
+
+// timing: by whose clock, and who waits for whom.
+func timing() []mutant {
+	return []mutant{
 		{
 			name: "block time is one node's word", breaks: "a time that nothing proves is held between that of the block below and our own clock",
 			edits: []edit{{
