@@ -155,12 +155,26 @@ func (p picky) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.
 }
 
 func (p picky) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
-	for number := from; number <= to; number++ {
-		if err := p.refuse(number, filter); err != nil {
-			return nil, err
-		}
+	if err := p.refuses(from, to, filter); err != nil {
+		return nil, err
 	}
 	return p.Source.Range(ctx, from, to, filter)
+}
+
+func (p picky) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	if err := p.refuses(from, to, filter); err != nil {
+		return nil, err
+	}
+	return p.Source.BlocksByHash(ctx, from, to, filter)
+}
+
+func (p picky) refuses(from, to uint64, filter chain.Filter) error {
+	for number := from; number <= to; number++ {
+		if err := p.refuse(number, filter); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Whatever a block is refused with, the chain goes on when its neighbours are answered for, and waits when they are not.
@@ -266,6 +280,7 @@ func TestWhatCanBeReadOfABlockIsRecorded(t *testing.T) {
 	require.Equal(t, map[uint64]uint64{5: bad.Number}, b.amounts())
 	require.False(t, b.memory.covered[bad.Number].Native)
 	require.NotEmpty(t, b.memory.covered[bad.Number].Tokens)
+	require.True(t, b.memory.byHash[bad.Number], "which holds up no order for what was read")
 	require.Contains(t, b.memory.given, bad.Number)
 
 	b.start()
@@ -304,5 +319,36 @@ func TestABlockWithoutAHeaderDoesNotEndTheChain(t *testing.T) {
 			require.Contains(t, b.memory.given, uint64(3))
 			require.Len(t, b.amounts(), 4)
 		})
+	}
+}
+
+// clock is a source of whom others can be asked about times.
+type clock struct{ picky }
+
+func (clock) AgreeOnTime(_ context.Context, block payment.BlockRef) payment.BlockRef {
+	block.TimeBasis = payment.TimeAgreed
+	return block
+}
+
+// A block of which nothing can be read is the chain's clock all the same: operators are asked about its time.
+func TestOperatorsAgreeOnTheTimeOfAQuarantinedBlock(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.options.Policy.QuarantineFailures, b.options.Policy.QuarantineAfter = 3, time.Millisecond
+	given := 0
+	b.options.OnProgress = func(p scan.Progress) { given = p.Quarantined }
+	b.fake.MineBlocks(6)
+	source := clock{picky{Source: b.source, refuse: func(number uint64, _ chain.Filter) error {
+		if number == 3 {
+			return chain.ErrTooLarge
+		}
+		return nil
+	}}}
+	stop := b.startOn(source)
+	b.recorded(b.fake.Head())
+	require.Error(t, stop())
+	require.Equal(t, 1, given)
+	for _, recorded := range b.memory.refs {
+		require.Equal(t, payment.TimeAgreed, recorded.TimeBasis, "of block %d", recorded.Number)
 	}
 }
