@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -351,4 +353,72 @@ func TestOperatorsAgreeOnTheTimeOfAQuarantinedBlock(t *testing.T) {
 	for _, recorded := range b.memory.refs {
 		require.Equal(t, payment.TimeAgreed, recorded.TimeBasis, "of block %d", recorded.Number)
 	}
+}
+
+// A block that is never read again, whatever that is called, keeps neither the blocks above it in its rescan from being read, nor any
+// from their second look. An outage leaves nothing for later.
+func TestOneBlockHoldsUpNothingThatIsReadAgain(t *testing.T) {
+	t.Parallel()
+	const bad = 5
+	for name, job := range map[string]*scan.Rescan{"a second look": nil, "a rescan": {ID: 1, From: 1, To: 20, Next: 1}} {
+		for _, class := range []chain.ReasonError{
+			chain.ErrUnavailable, chain.ErrTimeout, chain.ErrRateLimited, chain.ErrBlockUnknown, chain.ErrUnsupported, chain.ErrMalformed,
+		} {
+			for outage := range map[bool]bool{false: true, true: true} {
+				if outage && class == chain.ErrMalformed {
+					continue // that is no outage
+				}
+				t.Run(fmt.Sprint(name, " ", class, " ", outage), func(t *testing.T) {
+					t.Parallel()
+					b := setup(t)
+					looking(b)
+					b.options.Policy.MaxRescanBackoff = 2 * time.Millisecond
+					b.options.Policy.MinBackoff = time.Millisecond
+					b.fake.MineBlocks(60)
+					node := &again{Source: b.source, refuse: func(from, to uint64) error {
+						if from <= bad && bad <= to || outage {
+							return class
+						}
+						return nil
+					}}
+					if job != nil {
+						b.memory.rescans = []scan.Rescan{*job}
+					}
+					stop := b.startOn(node)
+					if outage {
+						require.True(t, b.memory.until(t.Context(), func() bool { return node.asked.Load() > 30 }))
+						require.Error(t, stop())
+						require.Empty(t, b.memory.later)
+						return
+					}
+					require.True(t, b.memory.until(t.Context(), func() bool { return len(b.memory.later) > 0 && b.memory.twice[20] }))
+					require.Error(t, stop())
+					require.Equal(t, uint64(bad), b.memory.later[0])
+				})
+			}
+		}
+	}
+}
+
+// again is a source that does not read some blocks again.
+type again struct {
+	chain.Source
+	refuse func(from, to uint64) error
+	asked  atomic.Int64
+}
+
+func (a *again) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	a.asked.Add(1)
+	if err := a.refuse(from, to); err != nil {
+		return nil, err
+	}
+	return a.Source.BlocksByHash(ctx, from, to, filter)
+}
+
+func (a *again) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
+	block, err := a.Source.BlockByHash(ctx, hash, filter)
+	if err == nil && block.Number <= 28 { // those above are read by hash for the first time
+		err = a.refuse(block.Number, block.Number)
+	}
+	return block, err
 }
