@@ -103,6 +103,7 @@ func (t txn) readMissed(ctx context.Context, chain string, found []SweptTransfer
 		params.Contracts = append(params.Contracts, transfer.Contract.Bytes())
 		params.TxHashes = append(params.TxHashes, transfer.TxHash[:])
 		params.LogIndices = append(params.LogIndices, int32(transfer.LogIndex))
+		params.Recipients = append(params.Recipients, transfer.To.Bytes())
 		params.Numbers = append(params.Numbers, int64(transfer.Block.Number))
 		params.Hashes = append(params.Hashes, transfer.Block.Hash[:])
 	}
