@@ -296,6 +296,8 @@ func TestASharedSecretSignsNothingInTestMode(t *testing.T) {
 	secret, err := signedWith(t, b, order)
 	require.NoError(t, err)
 	require.Empty(t, secret, "it is parked")
+	endpoint := payment.EndpointID(storetest.Value[string](t, b, `SELECT id FROM webhook_endpoints`))
+	require.Equal(t, payment.CodeOrderState, payment.CodeOf(b.DB.EnableEndpoint(t.Context(), endpoint, storetest.By(), "")), "nor called again without one")
 	_, err = b.DB.CreateOrder(t.Context(), b.NewOrder(hook))
 	require.Equal(t, payment.CodeInvalidCallbackURL, payment.CodeOf(err))
 	_, err = b.DB.CreateOrder(t.Context(), b.NewOrder())
