@@ -86,14 +86,17 @@ func (r StoreRecorder) Quarantine(ctx context.Context, s scan.Session, b scan.Ba
 
 // RecordRescan implements scan.Recorder.
 func (r StoreRecorder) RecordRescan(ctx context.Context, s scan.Session, open scan.Rescan, b scan.Batch) (scan.Recorded, error) {
-	rescan := store.OpenRescan{ID: open.ID, From: open.From, To: open.To, Next: open.Next, Second: open.Second, Requested: open.Requested}
-	recorded, err := r.Store.RecordRescan(ctx, session(s), rescan, batch(b))
+	recorded, err := r.Store.RecordRescan(ctx, session(s), openRescan(open), batch(b))
 	return scan.Recorded(recorded), translate(err)
 }
 
 // LookLater implements scan.Recorder.
-func (r StoreRecorder) LookLater(ctx context.Context, s scan.Session, number uint64) error {
-	return translate(r.Store.LookLater(ctx, session(s), number))
+func (r StoreRecorder) LookLater(ctx context.Context, s scan.Session, open scan.Rescan) error {
+	return translate(r.Store.LookLater(ctx, session(s), openRescan(open)))
+}
+
+func openRescan(r scan.Rescan) store.OpenRescan {
+	return store.OpenRescan{ID: r.ID, From: r.From, To: r.To, Next: r.Next, Second: r.Second, Requested: r.Requested}
 }
 
 // batch leaves out what moved nothing, and says of the rest whether its receipt was read.

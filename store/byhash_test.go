@@ -206,14 +206,39 @@ func TestASecondLookIsLeftForLater(t *testing.T) {
 	for i := range uint64(16) {
 		require.Equal(t, first+i, m.look(t).SecondLook.From)
 		for range 2 {
-			require.NoError(t, m.rec.LookLater(t.Context(), m.session, first+i))
+			require.NoError(t, m.rec.LookLater(t.Context(), m.session, store.OpenRescan{Next: first + i, Second: true}))
 		}
 	}
-	require.NoError(t, m.rec.LookLater(t.Context(), m.session, first+16))
+	require.NoError(t, m.rec.LookLater(t.Context(), m.session, store.OpenRescan{Next: first + 16, Second: true}))
 	require.Equal(t, first+16, m.look(t).SecondLook.From)
 	rescans := m.look(t).Rescans
 	require.Len(t, rescans, 16)
 	stale := m.session
 	m.begin(t, storetest.Chain)
-	require.ErrorIs(t, m.rec.LookLater(t.Context(), stale, first), store.ErrFenced)
+	require.ErrorIs(t, m.rec.LookLater(t.Context(), stale, store.OpenRescan{Next: first, Second: true}), store.ErrFenced)
+}
+
+// TestARescanLeavesABlockForLater: what stands at a block goes on behind it, and the blocks behind it get their second look.
+func TestARescanLeavesABlockForLater(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	m.readTwice(t)
+	first := m.inRange(t).Number
+	last := m.inRange(t).Number
+	m.rescan(t, first, last, "look")
+	require.Nil(t, m.look(t).SecondLook, "the rescan will read them")
+	for range 2 {
+		require.NoError(t, m.rec.LookLater(t.Context(), m.session, m.look(t).Rescans[0]))
+	}
+	rescans := m.look(t).Rescans
+	require.Len(t, rescans, 2)
+	for i, at := range []uint64{last, first} {
+		require.Equal(t, at, rescans[i].Next)
+		require.Equal(t, at, rescans[i].To)
+		require.True(t, rescans[i].Requested)
+	}
+	for _, rescan := range rescans { // nothing is left of one block
+		require.NoError(t, m.rec.LookLater(t.Context(), m.session, rescan))
+	}
+	require.Len(t, m.look(t).Rescans, 2)
 }

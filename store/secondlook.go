@@ -73,18 +73,26 @@ func (t txn) lookedAgain(ctx context.Context, chain string, batch Batch, recorde
 // maxLookLater is how many blocks are left to rescans of their own at once.
 const maxLookLater = 16
 
-// LookLater leaves the second look at a block that cannot be read now to a rescan of its own. Error: ErrFenced.
-func (r *Recorder) LookLater(ctx context.Context, s ScanSession, number uint64) error {
+// LookLater leaves the block at which a second look or a rescan stands, its Next, to a rescan of its own. Error: ErrFenced.
+func (r *Recorder) LookLater(ctx context.Context, s ScanSession, rescan OpenRescan) error {
+	number := int64(rescan.Next)
 	return r.db.tx(ctx, func(ctx context.Context, t txn) error {
-		if _, err := t.turn(ctx, s); err != nil {
+		_, err := t.turn(ctx, s)
+		switch {
+		case err != nil:
 			return err
+		case rescan.Second:
+			_, err = t.q.LookLater(ctx, sqlc.LookLaterParams{
+				Chain: s.Chain, Number: number, Most: maxLookLater,
+				RequestID: fmt.Sprintf("second_look/%s/%d/%d", s.Chain, s.Epoch, number),
+			})
+		default:
+			_, err = t.q.RescanLater(ctx, sqlc.RescanLaterParams{
+				Chain: s.Chain, ID: rescan.ID, Number: number, Most: maxLookLater, RequestID: fmt.Sprintf("left/%d/%d", rescan.ID, number),
+			})
 		}
-		_, err := t.q.LookLater(ctx, sqlc.LookLaterParams{
-			Chain: s.Chain, Number: int64(number), Most: maxLookLater,
-			RequestID: fmt.Sprintf("second_look/%s/%d/%d", s.Chain, s.Epoch, number),
-		})
 		if err != nil {
-			return fmt.Errorf("leave the second look at block %d for later: %w", number, err)
+			return fmt.Errorf("leave block %d for later: %w", number, err)
 		}
 		return nil
 	})

@@ -103,6 +103,7 @@ func (t txn) readMissed(ctx context.Context, chain string, found []SweptTransfer
 		params.Contracts = append(params.Contracts, transfer.Contract.Bytes())
 		params.TxHashes = append(params.TxHashes, transfer.TxHash[:])
 		params.LogIndices = append(params.LogIndices, int32(transfer.LogIndex))
+		params.Recipients = append(params.Recipients, transfer.To.Bytes())
 		params.Numbers = append(params.Numbers, int64(transfer.Block.Number))
 		params.Hashes = append(params.Hashes, transfer.Block.Hash[:])
 	}
@@ -110,7 +111,7 @@ func (t txn) readMissed(ctx context.Context, chain string, found []SweptTransfer
 	if err != nil {
 		return fmt.Errorf("compare a sweep with what was recorded: %w", err)
 	}
-	by := process.By{Actor: "recorder", Reason: "a search by recipient shows a transfer that was not recorded"}
+	by := process.By{Actor: recorderActor, Reason: "a search by recipient shows a transfer that was not recorded"}
 	for _, row := range rows {
 		t.log.ErrorContext(ctx, "a search by recipient shows a transfer that was not recorded: a node left it out, its block is read again",
 			"chain", chain, "block", row.Number)

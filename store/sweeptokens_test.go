@@ -83,3 +83,59 @@ func TestASweepLooksOnlyForAddressesThatTakeTheMoney(t *testing.T) {
 	require.Equal(t, []string{test.Address}, swept(storetest.Chain))
 	require.ElementsMatch(t, []string{live.Address, test.Address}, swept(storetest.Live), "live money counts wherever it comes to")
 }
+
+// TestWhatASweepFindsIsEvidence only where it is money that is not recorded: nobody can have blocks read again with play money, and what
+// operators refuted, or what was next to nothing, was recorded.
+func TestWhatASweepFindsIsEvidence(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		live   bool
+		record func(t *testing.T, m *miner, transfer payment.Transfer) payment.BlockRef
+		reads  int
+	}{
+		"missed": {reads: 1, record: func(t *testing.T, m *miner, _ payment.Transfer) payment.BlockRef {
+			return m.record(t).BlockRef
+		}},
+		"test money at a live address": {live: true, record: func(t *testing.T, m *miner, transfer payment.Transfer) payment.BlockRef {
+			return m.record(t, transfer).BlockRef
+		}},
+		"recorded": {record: func(t *testing.T, m *miner, transfer payment.Transfer) payment.BlockRef {
+			return m.record(t, transfer).BlockRef
+		}},
+		"refuted": {record: func(t *testing.T, m *miner, transfer payment.Transfer) payment.BlockRef {
+			block := m.record(t, transfer)
+			without := shown(block)
+			m.again(t, m.rescan(t, block.Number, block.Number, "look"), m.heard(without, without))
+			require.Equal(t, []string{"refuted"}, m.reasons(t, transfer))
+			return block.BlockRef
+		}},
+		"missed when its block came back": {reads: 1, record: func(t *testing.T, m *miner, transfer payment.Transfer) payment.BlockRef {
+			below := m.tip
+			block := m.record(t, transfer)
+			m.rollback(t, below)
+			_, err := m.rec.Record(t.Context(), m.session, m.batch(shown(block)))
+			require.NoError(t, err)
+			return block.BlockRef
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := storetest.New(t)
+			b.EnableLive(t)
+			m := mine(t, b)
+			order := b.Order(t)
+			if c.live {
+				to := b.Order(t, storetest.OnLive, func(n *store.NewOrder) { n.Asset, n.Amount = "ETH", payment.AmountFromUint64(5000) })
+				order.Address = to.Address
+			}
+			transfer := pay(t, order, 1)
+			block := c.record(t, m, transfer)
+			piece := store.TokenSweep{Chain: storetest.Chain, Family: payment.FamilyEVM, Interval: store.Interval{First: block.Number, Last: block.Number}}
+			for range 2 {
+				require.NoError(t, m.DB.RecordTokenSweep(t.Context(), piece, []store.SweptTransfer{{Transfer: transfer, Block: block}}))
+			}
+			require.Equal(t, c.reads, m.count(t, `SELECT count(*) FROM rescans WHERE request_id LIKE 'swept/%'`))
+			require.Equal(t, c.reads, m.count(t, `SELECT count(*) FROM audit WHERE action = 'chain.rescan' AND request_id LIKE 'swept/%'`))
+		})
+	}
+}

@@ -191,9 +191,15 @@ func (m *memory) lowest(last uint64, holds func(uint64) bool) *scan.Rescan {
 	return job
 }
 
-func (m *memory) LookLater(_ context.Context, s scan.Session, number uint64) (err error) {
+func (m *memory) LookLater(_ context.Context, s scan.Session, job scan.Rescan) (err error) {
 	m.change(func() {
 		if err = m.fence(s); err == nil {
+			number := job.Next
+			for i := range m.rescans {
+				if m.rescans[i].ID == job.ID && !job.Second {
+					m.rescans[i].Next++
+				}
+			}
 			m.later = append(m.later, number)
 			m.rescans = append(m.rescans, scan.Rescan{ID: 2000 + int64(number), From: number, To: number, Next: number})
 		}

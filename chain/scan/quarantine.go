@@ -93,13 +93,17 @@ func (r *run) recordPart(ctx context.Context, filter chain.Filter, header paymen
 		}
 		block, err := r.readBlock(ctx, header, part)
 		if err == nil {
-			err = r.record(ctx, r.first(part), sole(r.Source, []chain.Block{block}), write)
+			with := r.first(part)
+			with.byHash = true
+			err = r.record(ctx, with, sole(r.Source, []chain.Block{block}), write)
 		}
 		if err == nil || !unreadable(err) || ctx.Err() != nil {
 			return err
 		}
 	}
-	_, err := write(ctx, r.session, Batch{Blocks: []chain.Block{{BlockRef: header}}})
+	blocks := []chain.Block{{BlockRef: header}}
+	r.agreeOnTimes(ctx, blocks, nil, nil) // it is the chain's clock, like any other
+	_, err := write(ctx, r.session, Batch{Blocks: blocks})
 	return err
 }
 

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,12 +157,26 @@ func (p picky) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.
 }
 
 func (p picky) Range(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
-	for number := from; number <= to; number++ {
-		if err := p.refuse(number, filter); err != nil {
-			return nil, err
-		}
+	if err := p.refuses(from, to, filter); err != nil {
+		return nil, err
 	}
 	return p.Source.Range(ctx, from, to, filter)
+}
+
+func (p picky) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	if err := p.refuses(from, to, filter); err != nil {
+		return nil, err
+	}
+	return p.Source.BlocksByHash(ctx, from, to, filter)
+}
+
+func (p picky) refuses(from, to uint64, filter chain.Filter) error {
+	for number := from; number <= to; number++ {
+		if err := p.refuse(number, filter); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Whatever a block is refused with, the chain goes on when its neighbours are answered for, and waits when they are not.
@@ -266,6 +282,7 @@ func TestWhatCanBeReadOfABlockIsRecorded(t *testing.T) {
 	require.Equal(t, map[uint64]uint64{5: bad.Number}, b.amounts())
 	require.False(t, b.memory.covered[bad.Number].Native)
 	require.NotEmpty(t, b.memory.covered[bad.Number].Tokens)
+	require.True(t, b.memory.byHash[bad.Number], "which holds up no order for what was read")
 	require.Contains(t, b.memory.given, bad.Number)
 
 	b.start()
@@ -305,4 +322,103 @@ func TestABlockWithoutAHeaderDoesNotEndTheChain(t *testing.T) {
 			require.Len(t, b.amounts(), 4)
 		})
 	}
+}
+
+// clock is a source of whom others can be asked about times.
+type clock struct{ picky }
+
+func (clock) AgreeOnTime(_ context.Context, block payment.BlockRef) payment.BlockRef {
+	block.TimeBasis = payment.TimeAgreed
+	return block
+}
+
+// A block of which nothing can be read is the chain's clock all the same: operators are asked about its time.
+func TestOperatorsAgreeOnTheTimeOfAQuarantinedBlock(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.options.Policy.QuarantineFailures, b.options.Policy.QuarantineAfter = 3, time.Millisecond
+	given := 0
+	b.options.OnProgress = func(p scan.Progress) { given = p.Quarantined }
+	b.fake.MineBlocks(6)
+	source := clock{picky{Source: b.source, refuse: func(number uint64, _ chain.Filter) error {
+		if number == 3 {
+			return chain.ErrTooLarge
+		}
+		return nil
+	}}}
+	stop := b.startOn(source)
+	b.recorded(b.fake.Head())
+	require.Error(t, stop())
+	require.Equal(t, 1, given)
+	for _, recorded := range b.memory.refs {
+		require.Equal(t, payment.TimeAgreed, recorded.TimeBasis, "of block %d", recorded.Number)
+	}
+}
+
+// A block that is never read again, whatever that is called, keeps neither the blocks above it in its rescan from being read, nor any
+// from their second look. An outage leaves nothing for later.
+func TestOneBlockHoldsUpNothingThatIsReadAgain(t *testing.T) {
+	t.Parallel()
+	const bad = 5
+	for name, job := range map[string]*scan.Rescan{"a second look": nil, "a rescan": {ID: 1, From: 1, To: 20, Next: 1}} {
+		for _, class := range []chain.ReasonError{
+			chain.ErrUnavailable, chain.ErrTimeout, chain.ErrRateLimited, chain.ErrBlockUnknown, chain.ErrUnsupported, chain.ErrMalformed,
+		} {
+			for outage := range map[bool]bool{false: true, true: true} {
+				if outage && class == chain.ErrMalformed {
+					continue // that is no outage
+				}
+				t.Run(fmt.Sprint(name, " ", class, " ", outage), func(t *testing.T) {
+					t.Parallel()
+					b := setup(t)
+					looking(b)
+					b.options.Policy.MaxRescanBackoff = 2 * time.Millisecond
+					b.options.Policy.MinBackoff = time.Millisecond
+					b.fake.MineBlocks(60)
+					node := &again{Source: b.source, refuse: func(from, to uint64) error {
+						if from <= bad && bad <= to || outage {
+							return class
+						}
+						return nil
+					}}
+					if job != nil {
+						b.memory.rescans = []scan.Rescan{*job}
+					}
+					stop := b.startOn(node)
+					if outage {
+						require.True(t, b.memory.until(t.Context(), func() bool { return node.asked.Load() > 30 }))
+						require.Error(t, stop())
+						require.Empty(t, b.memory.later)
+						return
+					}
+					require.True(t, b.memory.until(t.Context(), func() bool { return len(b.memory.later) > 0 && b.memory.twice[20] }))
+					require.Error(t, stop())
+					require.Equal(t, uint64(bad), b.memory.later[0])
+				})
+			}
+		}
+	}
+}
+
+// again is a source that does not read some blocks again.
+type again struct {
+	chain.Source
+	refuse func(from, to uint64) error
+	asked  atomic.Int64
+}
+
+func (a *again) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	a.asked.Add(1)
+	if err := a.refuse(from, to); err != nil {
+		return nil, err
+	}
+	return a.Source.BlocksByHash(ctx, from, to, filter)
+}
+
+func (a *again) BlockByHash(ctx context.Context, hash payment.Hash, filter chain.Filter) (chain.Block, error) {
+	block, err := a.Source.BlockByHash(ctx, hash, filter)
+	if err == nil && block.Number <= 28 { // those above are read by hash for the first time
+		err = a.refuse(block.Number, block.Number)
+	}
+	return block, err
 }

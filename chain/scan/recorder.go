@@ -93,9 +93,9 @@ type Recorder interface {
 	// such adds nothing: when they show anything else than what is recorded it returns ErrHearsay.
 	RecordRescan(ctx context.Context, session Session, rescan Rescan, batch Batch) (Recorded, error)
 
-	// LookLater leaves the second look at a block that cannot be read now to a rescan of its own, so that the blocks behind it
-	// are not kept waiting. It leaves only some at once, and does nothing when there are more.
-	LookLater(ctx context.Context, session Session, number uint64) error
+	// LookLater leaves the block at which a second look or a rescan stands, job.Next, to a rescan of its own, so that the blocks behind
+	// it are not kept waiting. It leaves only some at once, and does nothing when there are more.
+	LookLater(ctx context.Context, session Session, job Rescan) error
 
 	// Ancestors returns remembered blocks at or below a height, newest first, at most
 	// limit. It remembers all canonical blocks down to the horizon.

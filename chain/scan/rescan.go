@@ -83,7 +83,8 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 		return false, nil
 	}
 	account := r.rescans.of(job)
-	err := r.readAgain(ctx, r.reading(job.Requested, behind(watch.Filter), account), job, last)
+	with := r.reading(job.Requested, behind(watch.Filter), account)
+	err := r.readAgain(ctx, with, job, last)
 	switch {
 	case err == nil:
 		account.failures, account.failure = 0, ""
@@ -100,7 +101,7 @@ func (r *run) rescan(ctx context.Context, watch Watch) (bool, error) {
 	if account.failures == 1 {
 		r.log.Warn("rescan failed, trying again", "rescan", job.ID, "failure", account.failure, "err", err)
 	}
-	return len(watch.Rescans) > 1, nil
+	return len(watch.Rescans) > 1, r.lookLater(ctx, with, job, err)
 }
 
 // readAgain reads and records the next piece of a rescan.

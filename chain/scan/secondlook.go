@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sluicepay/sluice/chain"
@@ -74,7 +75,12 @@ func (r *run) lookAgain(ctx context.Context, watch Watch, at pace) error {
 	// Who read a block the first time is not known any more; of two operators, at least one is another. What is not money of
 	// ours is not worth a second question.
 	limited, cancel := context.WithTimeout(ctx, r.policy.SecondLookTimeout)
-	err := r.readAgain(limited, r.reading(true, behind(watch.Filter), r.second.attempts), *job, last)
+	with := r.reading(true, behind(watch.Filter), r.second.attempts)
+	err := r.readAgain(limited, with, *job, last)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: a second look at blocks from %d on takes too long", chain.ErrTimeout, job.Next)
+		with.account.sizer.refused(min(last-job.Next+1, with.account.sizer.size))
+	}
 	cancel()
 	r.second.rests = time.Now().Add(restFactor * time.Since(began))
 	switch {
@@ -90,7 +96,7 @@ func (r *run) lookAgain(ctx context.Context, watch Watch, at pace) error {
 	if r.second.failures == 1 {
 		r.log.Warn("second look failed, trying again", "from", job.From, "failure", r.second.failure, "err", err)
 	}
-	return r.lookLater(ctx, *job, err)
+	return r.lookLater(ctx, with, *job, err)
 }
 
 // lookDue tells whether it is time for a second look.
@@ -104,35 +110,6 @@ func (r *run) lookDue(job Rescan, at pace, now time.Time) bool {
 	default: // a few blocks more make it one question
 		return job.To-job.From+1 >= r.policy.SecondLookBlocks || since >= r.policy.SecondLookEvery
 	}
-}
-
-// lookLater leaves a block to a rescan of its own when it alone keeps failing: everything behind it waits.
-func (r *run) lookLater(ctx context.Context, job Rescan, failed error) error {
-	if r.second.sizer.size > 1 || r.second.failures < lenient || !ofTheBlock(failed) {
-		return nil
-	}
-	err := r.Recorder.LookLater(ctx, r.session, job.Next)
-	switch {
-	case err == nil:
-		r.second.attempts = &attempts{sizer: newSizer(r.second.most)}
-	case isFinal(err) || ctx.Err() != nil:
-		return err
-	default:
-		r.log.Warn("second look cannot be left for later", "block", job.Next, "err", err)
-	}
-	return nil
-}
-
-// ofTheBlock tells whether a failure may be about the one block that was asked for, and not about whoever was asked.
-func ofTheBlock(err error) bool {
-	for _, reason := range []chain.ReasonError{
-		chain.ErrInconsistent, chain.ErrMalformed, chain.ErrReceiptMissing, chain.ErrRangeTooLarge, chain.ErrTooLarge, chain.ErrDisagreement,
-	} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
 }
 
 // refuted raises the alarm about transfers that were recorded and that operators contradict now.

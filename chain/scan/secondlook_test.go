@@ -229,3 +229,26 @@ func TestAChainWithoutFinality(t *testing.T) {
 	require.Len(t, b.amounts(), 2)
 	require.Zero(t, b.memory.final)
 }
+
+// slow never comes to an end with several blocks.
+type slow struct{ chain.Source }
+
+func (s slow) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {
+	if to > from {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return s.Source.BlocksByHash(ctx, from, to, filter)
+}
+
+// A second look that takes longer than it may is taken in smaller pieces.
+func TestASecondLookThatTakesTooLongGetsSmaller(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	looking(b)
+	b.options.Policy.SecondLookTimeout, b.options.Policy.MinBackoff = 50*time.Millisecond, time.Millisecond
+	b.fake.MineBlocks(40)
+	stop := b.startOn(slow{b.source})
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.twice[1] }))
+	require.Error(t, stop())
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/sluicepay/sluice/store"
@@ -42,7 +43,7 @@ func (a admin) keyColumns() []column[store.KeyUse] {
 			}
 		}},
 		{"WHAT", func(u store.KeyUse) string { return u.What }},
-		{"ROWS", func(u store.KeyUse) string { return fmt.Sprint(u.Rows) }},
+		{"ROWS", func(u store.KeyUse) string { return strconv.FormatInt(u.Rows, 10) }},
 	}
 }
 

@@ -31,6 +31,18 @@ SELECT sqlc.arg(chain)::text, sqlc.arg(number)::bigint, sqlc.arg(number)::bigint
  WHERE (SELECT count(*) FROM rescans r WHERE r.chain = sqlc.arg(chain)::text AND r.cause = 'second_look' AND r.finished_at IS NULL) < sqlc.arg(most)::bigint
 ON CONFLICT (request_id) DO NOTHING;
 
+-- name: RescanLater :execrows
+-- A block at which a rescan stands is left out of it, and read by one of its own of the same cause, as long as there are few such.
+WITH rest AS (
+  UPDATE rescans r SET next_block = r.next_block + 1
+   WHERE r.id = sqlc.arg(id)::bigint AND r.chain = sqlc.arg(chain)::text AND r.finished_at IS NULL
+     AND r.next_block = sqlc.arg(number)::bigint AND r.next_block < r.to_block
+     AND (SELECT count(*) FROM rescans o WHERE o.chain = sqlc.arg(chain)::text AND o.finished_at IS NULL AND starts_with(o.request_id, 'left/')) < sqlc.arg(most)::bigint
+  RETURNING r.chain, r.cause, r.requested_by)
+INSERT INTO rescans (chain, from_block, to_block, next_block, cause, request_id, requested_by)
+SELECT rest.chain, sqlc.arg(number)::bigint, sqlc.arg(number)::bigint, sqlc.arg(number)::bigint, rest.cause, sqlc.arg(request_id)::text, rest.requested_by FROM rest
+ON CONFLICT (request_id) DO NOTHING;
+
 -- name: SecondLookDue :one
 -- The lowest run of final blocks that was read once only, by hash. Where the chain calls nothing final, what is below the horizon counts
 -- as final. Blocks that a rescan will read are left to it first.

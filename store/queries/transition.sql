@@ -62,10 +62,10 @@ SELECT cur.block_number, cur.block_time,
                 AND sqlc.arg(method)::text = ANY (qb.lacking) AND qb.number > COALESCE(sqlc.narg(birth_block)::bigint, ch.start_block) - ch.horizon) AS quarantined,
        COALESCE(ch.traces AND sqlc.arg(method)::text = 'native' AND cur.block_time <= sqlc.narg(expires_at)::timestamptz + interval '1 hour'
                 AND tr.blocks && int8range(cur.block_number - hour.blocks, cur.block_number, '(]')
-                AND NOT tr.blocks @> CASE WHEN life.first <= life.last THEN int8range(life.first, life.last, '[]') ELSE 'empty'::int8range END,
+                AND NOT tr.blocks + accepted.blocks @> CASE WHEN life.first <= life.last THEN int8range(life.first, life.last, '[]') ELSE 'empty'::int8range END,
                 false)::boolean AS untraced,
        COALESCE(cur.block_time <= sqlc.narg(expires_at)::timestamptz + interval '1 hour'
-                AND NOT cov.by_hash @> CASE WHEN life.birth <= LEAST(cur.block_number, life.last + 1)
+                AND NOT cov.by_hash + accepted.blocks @> CASE WHEN life.birth <= LEAST(cur.block_number, life.last + 1)
                                             THEN int8range(life.birth, LEAST(cur.block_number, life.last + 1), '[]') ELSE 'empty'::int8range END,
                 false)::boolean AS ranged,
        clock_timestamp()::timestamptz AS now
@@ -73,7 +73,7 @@ SELECT cur.block_number, cur.block_time,
   LEFT JOIN cursors cur ON cur.chain = ch.name
   LEFT JOIN coverage cov ON cov.chain = ch.name AND cov.method = sqlc.arg(method)::text AND cov.contract = sqlc.arg(contract)::bytea
   LEFT JOIN coverage tr ON tr.chain = ch.name AND tr.method = 'traces'
-  -- What a person accepted not to know counts as read.
+  -- What a person accepted not to know counts as read, in every way.
   CROSS JOIN LATERAL (SELECT COALESCE(range_agg(int8range(qb.number, qb.number, '[]')), '{}') AS blocks FROM quarantined_blocks qb
                        WHERE qb.chain = ch.name AND qb.resolved_at IS NULL AND qb.accepted_at IS NOT NULL
                          AND sqlc.arg(method)::text = ANY (qb.lacking)) accepted

@@ -83,14 +83,18 @@ SELECT ch.family, ch.max_range, lower(r)::bigint AS first, (upper(r) - 1)::bigin
  ORDER BY lower(r) LIMIT 1;
 
 -- name: SweptUnrecorded :many
--- The blocks of transfers that a sweep has found, of tokens that have an asset and were looked for there, and that were never recorded.
+-- The blocks of transfers that a sweep has found, of tokens that have an asset and were looked for there, and that are not recorded: those that are
+-- money. What was refuted was recorded.
 SELECT DISTINCT s.number::bigint AS number, s.hash::bytea AS hash
   FROM (SELECT unnest(@contracts::bytea[]) AS contract, unnest(@tx_hashes::bytea[]) AS tx_hash, unnest(@log_indices::integer[]) AS log_index,
-               unnest(@numbers::bigint[]) AS number, unnest(@hashes::bytea[]) AS hash) s
+               unnest(@recipients::bytea[]) AS recipient, unnest(@numbers::bigint[]) AS number, unnest(@hashes::bytea[]) AS hash) s
+  JOIN chains ch ON ch.name = sqlc.arg(chain)::text
+  JOIN addresses adr ON adr.family = ch.family AND adr.bytes = s.recipient AND takes_money(ch.mode, adr.mode)
   JOIN coverage c ON c.chain = sqlc.arg(chain)::text AND c.method = 'token_logs' AND c.contract = s.contract AND c.blocks @> s.number
  WHERE EXISTS (SELECT FROM assets a WHERE a.chain = sqlc.arg(chain)::text AND a.contract = s.contract)
    AND NOT EXISTS (SELECT FROM payments p JOIN inclusions i ON i.payment_id = p.id
-                    WHERE p.chain = sqlc.arg(chain)::text AND p.tx_hash = s.tx_hash AND i.block_hash = s.hash AND i.log_index = s.log_index)
+                    WHERE p.chain = sqlc.arg(chain)::text AND p.tx_hash = s.tx_hash AND i.block_hash = s.hash AND i.log_index = s.log_index
+                      AND (i.canonical OR i.refuted_at IS NOT NULL))
  ORDER BY 1;
 
 -- name: IssuedAddresses :many

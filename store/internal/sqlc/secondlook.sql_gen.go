@@ -332,6 +332,41 @@ func (q *Queries) RangedDue(ctx context.Context, chain string) (RangedDueRow, er
 	return i, err
 }
 
+const rescanLater = `-- name: RescanLater :execrows
+WITH rest AS (
+  UPDATE rescans r SET next_block = r.next_block + 1
+   WHERE r.id = $3::bigint AND r.chain = $4::text AND r.finished_at IS NULL
+     AND r.next_block = $1::bigint AND r.next_block < r.to_block
+     AND (SELECT count(*) FROM rescans o WHERE o.chain = $4::text AND o.finished_at IS NULL AND starts_with(o.request_id, 'left/')) < $5::bigint
+  RETURNING r.chain, r.cause, r.requested_by)
+INSERT INTO rescans (chain, from_block, to_block, next_block, cause, request_id, requested_by)
+SELECT rest.chain, $1::bigint, $1::bigint, $1::bigint, rest.cause, $2::text, rest.requested_by FROM rest
+ON CONFLICT (request_id) DO NOTHING
+`
+
+type RescanLaterParams struct {
+	Number    int64
+	RequestID string
+	ID        int64
+	Chain     string
+	Most      int64
+}
+
+// A block at which a rescan stands is left out of it, and read by one of its own of the same cause, as long as there are few such.
+func (q *Queries) RescanLater(ctx context.Context, arg RescanLaterParams) (int64, error) {
+	result, err := q.db.Exec(ctx, rescanLater,
+		arg.Number,
+		arg.RequestID,
+		arg.ID,
+		arg.Chain,
+		arg.Most,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const secondLookDue = `-- name: SecondLookDue :one
 SELECT lower(r)::bigint AS first, (upper(r) - 1)::bigint AS last
   FROM cursors cur JOIN chains ch ON ch.name = cur.chain,

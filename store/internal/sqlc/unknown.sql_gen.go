@@ -301,11 +301,14 @@ func (q *Queries) SweepDue(ctx context.Context, chain string) (SweepDueRow, erro
 const sweptUnrecorded = `-- name: SweptUnrecorded :many
 SELECT DISTINCT s.number::bigint AS number, s.hash::bytea AS hash
   FROM (SELECT unnest($1::bytea[]) AS contract, unnest($2::bytea[]) AS tx_hash, unnest($3::integer[]) AS log_index,
-               unnest($4::bigint[]) AS number, unnest($5::bytea[]) AS hash) s
-  JOIN coverage c ON c.chain = $6::text AND c.method = 'token_logs' AND c.contract = s.contract AND c.blocks @> s.number
- WHERE EXISTS (SELECT FROM assets a WHERE a.chain = $6::text AND a.contract = s.contract)
+               unnest($4::bytea[]) AS recipient, unnest($5::bigint[]) AS number, unnest($6::bytea[]) AS hash) s
+  JOIN chains ch ON ch.name = $7::text
+  JOIN addresses adr ON adr.family = ch.family AND adr.bytes = s.recipient AND takes_money(ch.mode, adr.mode)
+  JOIN coverage c ON c.chain = $7::text AND c.method = 'token_logs' AND c.contract = s.contract AND c.blocks @> s.number
+ WHERE EXISTS (SELECT FROM assets a WHERE a.chain = $7::text AND a.contract = s.contract)
    AND NOT EXISTS (SELECT FROM payments p JOIN inclusions i ON i.payment_id = p.id
-                    WHERE p.chain = $6::text AND p.tx_hash = s.tx_hash AND i.block_hash = s.hash AND i.log_index = s.log_index)
+                    WHERE p.chain = $7::text AND p.tx_hash = s.tx_hash AND i.block_hash = s.hash AND i.log_index = s.log_index
+                      AND (i.canonical OR i.refuted_at IS NOT NULL))
  ORDER BY 1
 `
 
@@ -313,6 +316,7 @@ type SweptUnrecordedParams struct {
 	Contracts  [][]byte
 	TxHashes   [][]byte
 	LogIndices []int32
+	Recipients [][]byte
 	Numbers    []int64
 	Hashes     [][]byte
 	Chain      string
@@ -323,12 +327,14 @@ type SweptUnrecordedRow struct {
 	Hash   []byte
 }
 
-// The blocks of transfers that a sweep has found, of tokens that have an asset and were looked for there, and that were never recorded.
+// The blocks of transfers that a sweep has found, of tokens that have an asset and were looked for there, and that are not recorded: those that are
+// money. What was refuted was recorded.
 func (q *Queries) SweptUnrecorded(ctx context.Context, arg SweptUnrecordedParams) ([]SweptUnrecordedRow, error) {
 	rows, err := q.db.Query(ctx, sweptUnrecorded,
 		arg.Contracts,
 		arg.TxHashes,
 		arg.LogIndices,
+		arg.Recipients,
 		arg.Numbers,
 		arg.Hashes,
 		arg.Chain,
