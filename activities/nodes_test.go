@@ -342,7 +342,7 @@ func TestARemovedNodeIsAskedNothingMore(t *testing.T) {
 
 	list, err := b.DB.ListRPCEndpoints(t.Context(), storetest.Chain)
 	require.NoError(t, err)
-	require.NoError(t, b.DB.RemoveRPCEndpoint(t.Context(), storetest.Chain, list[0].ID, false, storetest.By()))
+	require.NoError(t, b.DB.RemoveRPCEndpoint(t.Context(), storetest.Chain, list[0].ID, true, storetest.By()))
 	again, err := nodes.Source(t.Context(), storetest.Chain)
 	require.NoError(t, err)
 	require.Same(t, s, again)

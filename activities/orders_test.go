@@ -242,7 +242,7 @@ func TestReviewsGoThrough(t *testing.T) {
 func TestADatabaseThatIsAwayIsRetried(t *testing.T) {
 	t.Parallel()
 	b, orders, _ := newOrders(t)
-	b.DB.Close()
+	b.App.Close()
 	_, err := orders.ReadOrder(t.Context(), process.OrderInput{OrderID: payment.NewOrderID()})
 	requireRetried(t, err)
 }

@@ -66,6 +66,9 @@ func (s *Server) principal(ctx context.Context, header, answer http.Header) (sto
 		return store.Principal{}, err
 	}
 	principal, err := s.store.Authenticate(ctx, hash)
+	if payment.CodeOf(err) == payment.CodeKeyRevoked {
+		s.limits.forget(hash)
+	}
 	if err != nil {
 		return store.Principal{}, err
 	}

@@ -86,6 +86,13 @@ func (l *limits) admit(hash [32]byte, who store.Principal, known bool, header ht
 	return l.take(b, header)
 }
 
+// forget has what comes with a key count for nobody: it was revoked, and whoever goes on using it is not its merchant.
+func (l *limits) forget(hash [32]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.keys, hash)
+}
+
 // take takes one request and says what is left.
 func (l *limits) take(b *bucket, header http.Header) error {
 	now := l.now()

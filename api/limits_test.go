@@ -66,6 +66,22 @@ func TestRequestsAreLimited(t *testing.T) {
 	require.Empty(t, a.header.Get("RateLimit"), "strangers learn nothing")
 }
 
+// A key is revoked because somebody else has it. What he does with it then takes nothing from its merchant.
+func TestARevokedKeyTakesNothingFromItsMerchantsLimit(t *testing.T) {
+	t.Parallel()
+	k := setupWith(t, options{merchant: func(m *store.NewMerchant) { m.RequestsPerMinute = 60 }}) // 10 at once
+	leaked, id := k.newKey(t, k.Merchant, payment.ModeTest)
+	own := k.key
+	k.key = leaked
+	require.Equal(t, http.StatusOK, k.get(t, "/v1/balances").status)
+	require.NoError(t, k.DB.RevokeKey(t.Context(), id, storetest.By()))
+	for range 30 {
+		requireProblem(t, k.get(t, "/v1/balances"), http.StatusUnauthorized, payment.CodeKeyRevoked, "")
+	}
+	k.key = own
+	require.Equal(t, http.StatusOK, k.get(t, "/v1/balances").status)
+}
+
 // A target inside the operator's network is one merchant's in one mode.
 func TestACallbackTargetIsOneMerchants(t *testing.T) {
 	t.Parallel()

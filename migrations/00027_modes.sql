@@ -17,8 +17,8 @@ ALTER TABLE chains ADD UNIQUE (name, mode);
 -- +goose StatementBegin
 DO $$
 BEGIN
-  IF EXISTS (SELECT FROM payments p JOIN chains c ON c.name = p.chain WHERE p.mode <> c.mode AND p.status = 'detected') THEN
-    RAISE EXCEPTION 'payments of another mode than their chain''s are being confirmed: migrate when they are';
+  IF EXISTS (SELECT FROM payments p JOIN chains c ON c.name = p.chain WHERE p.mode <> c.mode AND p.status IN ('detected', 'parked')) THEN
+    RAISE EXCEPTION 'payments of another mode than their chain''s are being confirmed, or parked: migrate when they are settled';
   END IF;
 END $$;
 -- +goose StatementEnd

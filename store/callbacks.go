@@ -147,18 +147,26 @@ func (t txn) redeliver(ctx context.Context, in process.RedeliverInput) error {
 }
 
 // EnableEndpoint lets an endpoint that was disabled be called again. What was parked meanwhile stays parked until it is
-// redelivered. Doing it again changes nothing. Error: CodeNotFound.
+// redelivered. Doing it again changes nothing. Errors: CodeNotFound, CodeOrderState when nothing could sign what it is told.
 func (db *DB) EnableEndpoint(ctx context.Context, id payment.EndpointID, by process.By, requestID string) error {
 	return db.tx(ctx, func(ctx context.Context, t txn) error {
 		endpoint, err := t.q.LockEndpoint(ctx, sqlc.LockEndpointParams{ID: string(id)})
 		if err != nil {
 			return notFound(err, "endpoint")
 		}
+		lacks, err := t.q.EndpointLacksSecret(ctx, string(id))
+		if err != nil {
+			return fmt.Errorf("look for the secret of endpoint %s: %w", id, err)
+		}
+		if lacks {
+			return payment.E(payment.CodeOrderState, "", "its merchant has no secret for test callbacks yet: sluice merchant test-secret gives it one and enables this endpoint")
+		}
 		enabled, err := t.q.EnableEndpoint(ctx, string(id))
 		if err != nil {
 			return fmt.Errorf("enable endpoint %s: %w", id, err)
 		}
-		err = t.q.CloseBreaker(ctx, sqlc.CloseBreakerParams{MerchantID: endpoint.MerchantID, Target: endpoint.Target})
+		at := server{endpoint.MerchantID, endpoint.Mode, endpoint.Target}
+		err = t.q.CloseBreaker(ctx, sqlc.CloseBreakerParams{MerchantID: at.merchant, Target: at.own().target})
 		if err != nil {
 			return fmt.Errorf("close the breaker of endpoint %s: %w", id, err)
 		}

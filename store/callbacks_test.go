@@ -119,3 +119,17 @@ func TestAFailureOfTheLastRoundDoesNotTouchTheNextOne(t *testing.T) {
 	require.Equal(t, 2, next.Round)
 	require.Zero(t, next.Attempts)
 }
+
+// TestAnEndpointThatIsEnabledIsCalledAtOnce: whoever enables it says that its server is there again.
+func TestAnEndpointThatIsEnabledIsCalledAtOnce(t *testing.T) {
+	t.Parallel()
+	c := setupCourier(t)
+	order := c.Order(t).ID
+	for range 5 {
+		c.report(t, c.take(t, order, "w"), store.ReplySilence, store.Next{})
+	}
+	require.Equal(t, store.WaitBreaker, c.acquire(t, order, "w").Reason)
+	c.Exec(t, `UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = 'failing'`)
+	require.NoError(t, c.DB.EnableEndpoint(t.Context(), c.endpoint, storetest.By(), "enable"))
+	c.take(t, order, "w")
+}

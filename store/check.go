@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sluicepay/sluice/internal/seal"
+	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
@@ -30,6 +32,8 @@ const (
 	RuleKinds     = "posting_is_about_a_payment"
 	RuleFindings  = "finding_is_what_was_found"
 	RulePayments  = "payment_is_its_addresses"
+	// RuleAddresses is proved by CheckAddresses.
+	RuleAddresses = "address_is_its_wallets"
 	// RuleAllocated, RuleOwed and RuleDeposits are about customers' addresses.
 	RuleAllocated = "allocation_is_the_payments"
 	RuleOwed      = "order_takes_what_it_owes"
@@ -48,6 +52,7 @@ type LedgerBalance struct {
 // LedgerReport is the outcome of a check.
 type LedgerReport struct {
 	Postings, Accounts, CreditedPayments int64
+	Addresses                            int
 	Balances                             []LedgerBalance
 	// Unverifiable is what the books rest on and only nodes can tell: see package reconcile.
 	Unverifiable Unverifiable
@@ -64,8 +69,11 @@ type Unverifiable struct {
 // OK tells whether the books add up, given what was recorded of the chains.
 func (r LedgerReport) OK() bool { return len(r.Findings) == 0 }
 
-// maxFindings bounds the findings of one rule.
-const maxFindings = 100
+const (
+	// maxFindings bounds the findings of one rule.
+	maxFindings = 100
+	addressPage = 1000
+)
 
 // LedgerCheck proves the books as of one moment: the accounts of every posting are in its asset; balances from snapshots
 // are the sums of all postings; every asset sums up to zero; every credited payment has exactly one credit that was not
@@ -207,6 +215,35 @@ func (c *checker) sums(ctx context.Context) error {
 		})
 	}
 	return err
+}
+
+// CheckAddresses has every address derived again: money at one that no wallet derives is somebody else's, however much of it is on the chain. derive says
+// what is wrong with where an address says that it comes from. It returns how many addresses there are and at most 100 findings.
+func (db *DB) CheckAddresses(ctx context.Context, derive func(Origin) error) (addresses int, found []Finding, err error) {
+	for after := ""; ; {
+		rows, err := db.q.AddressOrigins(ctx, sqlc.AddressOriginsParams{After: after, MaxRows: addressPage})
+		if err != nil {
+			return 0, nil, fmt.Errorf("read where addresses come from: %w", classify(err))
+		}
+		for _, row := range rows {
+			origin := Origin{Merchant: payment.MerchantID(row.OwnerID), Index: uint32(row.DerivationIndex), Wallet: Wallet{
+				ID: payment.XPubID(row.WalletID), Family: payment.Family(row.WalletFamily), Merchant: payment.MerchantID(deref(row.MerchantID)),
+				Xpub: seal.NewSecret(row.Xpub), Path: row.Path, MAC: seal.MAC{KeyID: row.MacKey, Sum: row.Mac},
+			}}
+			origin.Address, err = payment.AddressFromBytes(payment.Family(row.Family), row.Bytes)
+			if err == nil {
+				err = derive(origin)
+			}
+			if err != nil && len(found) < maxFindings {
+				found = append(found, Finding{Rule: RuleAddresses, Subject: fmt.Sprintf("%s: %v", row.ID, err)})
+			}
+		}
+		addresses += len(rows)
+		if len(rows) < addressPage {
+			return addresses, found, nil
+		}
+		after = rows[len(rows)-1].ID
+	}
 }
 
 // TakeSnapshot sums the ledger up to its newest posting, so that balances add less, and returns that posting's number. It

@@ -92,6 +92,7 @@ func TestALivePaymentHoldsTheOrder(t *testing.T) {
 	order := b.Order(t)
 	p := b.Pay(t, order, 25_000_000)
 	overdue(t, b, order.ID, time.Minute)
+	b.Exec(t, `UPDATE payments p SET first_included_at = o.expires_at FROM orders o WHERE o.id = p.order_id`) // just in time
 	b.ReadTo(t, storetest.Chain, 110, time.Now())
 	expire := func() (process.ExpireResult, store.Wait) {
 		result, wait, err := b.DB.ExpireOrder(t.Context(), order.ID)

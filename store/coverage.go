@@ -55,7 +55,7 @@ func (t txn) planBackfill(ctx context.Context, s ScanSession, cursor int64) erro
 		_, err := t.q.InsertRescan(ctx, sqlc.InsertRescanParams{
 			Chain: s.Chain, FromBlock: hole.First, ToBlock: hole.Last, Cause: string(RescanBackfill),
 			RequestID:   fmt.Sprintf("backfill/%s/%d/%d/%d-%d", s.Chain, s.Epoch, cursor, hole.First, hole.Last),
-			RequestedBy: "recorder",
+			RequestedBy: recorderActor,
 		})
 		if err != nil {
 			return fmt.Errorf("plan a backfill: %w", err)

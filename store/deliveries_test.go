@@ -215,10 +215,11 @@ func TestAMerchantsServersShareItsSlots(t *testing.T) {
 	other.Bundle = &bundle
 	other.Merchant, other.Principal = c.NewMerchant(t)
 	require.NotNil(t, acquire(other, other.Order(t).ID, 20000).Delivery, "another merchant")
+	c.EnableLive(t)
 	live := c
 	copied := *c.Bundle
 	live.Bundle, copied.Mode = &copied, payment.ModeLive
-	require.NotNil(t, acquire(live, live.Order(t).ID, 20000).Delivery, "its other mode")
+	require.NotNil(t, acquire(live, c.Order(t, storetest.OnLive).ID, 20000).Delivery, "its other mode")
 
 	c.report(t, flying[0], store.ReplyAccepted, store.Next{})
 	require.NotNil(t, acquire(c, order, 20001).Delivery, "one was given back")

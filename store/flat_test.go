@@ -14,7 +14,7 @@ import (
 
 // tuplesPerOrder bounds what the lives of two orders may read. It is a few rows for each of a hundred statements; what
 // matters is that thousands of other orders are not among them.
-const tuplesPerOrder = 1000
+const tuplesPerOrder = 1200
 
 // The life of an order costs the same whether its merchant has one order or thousands: what is counted is how many rows
 // the database hands out for it.

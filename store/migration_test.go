@@ -133,3 +133,22 @@ func TestMigratingWhileBlocksAreRecorded(t *testing.T) {
 		require.NoError(t, <-migrated)
 	}
 }
+
+// TestPaymentsOfAnotherModeAreSettledBeforeModesAreKeptApart: afterwards there is no account that they could be credited to.
+func TestPaymentsOfAnotherModeAreSettledBeforeModesAreKeptApart(t *testing.T) {
+	t.Parallel()
+	m := mine(t, storetest.New(t))
+	m.Pay(t, m.Order(t), 25_000_000)
+	migrator := m.migrator(t)
+	_, err := migrator.DownTo(t.Context(), 26)
+	require.NoError(t, err)
+	m.Exec(t, `UPDATE chains SET chain_id = 1 WHERE name = 'dev'`)
+	for _, status := range []string{"detected", "parked"} {
+		m.Exec(t, `UPDATE payments SET status = '`+status+`'`)
+		_, err = migrator.Up(t.Context())
+		require.ErrorContains(t, err, "migrate when they are settled", status)
+	}
+	m.Exec(t, `UPDATE payments SET status = 'ignored'`)
+	_, err = migrator.Up(t.Context())
+	require.NoError(t, err)
+}

@@ -206,7 +206,7 @@ func TestTheDatabaseKeepsModesApart(t *testing.T) {
 		"a payment of the other mode":     insertPayment("dev", "live", live.ID),
 		"an event of the other mode":      `INSERT INTO events (id, merchant_id, mode, type, order_id, seq, key, body) SELECT 'evt_x', merchant_id, 'live', 'order.paid', id, 99, 'x', '' FROM orders WHERE id = '` + string(test.ID) + `'`,
 		"a callback to the other mode":    `INSERT INTO callbacks (id, event_id, endpoint_id, order_id, seq) SELECT 'cbk_x', e.id, '` + string(hook) + `', e.order_id, 1 FROM events e WHERE e.order_id = '` + string(live.ID) + `'`,
-		"an address of the other mode":    `INSERT INTO addresses (id, family, bytes, xpub_id, derivation_index, merchant_id, mode, order_id) SELECT 'adr_x', 'evm', '\x` + "aa" + `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '` + string(b.Wallet) + `', 999, merchant_id, 'test', id FROM orders WHERE id = '` + string(live.ID) + `'`,
+		"an address of the other mode":    `UPDATE addresses SET mode = 'test' WHERE order_id = '` + string(live.ID) + `'`,
 		"a callback to another merchant":  `WITH w AS (INSERT INTO webhook_endpoints (id, merchant_id, mode, url, source, secret, secret_key) VALUES ('whk_x', '` + string(other) + `', 'test', 'https://a.example', 'merchant', '', '') RETURNING id) INSERT INTO callbacks (id, event_id, endpoint_id, order_id, seq) SELECT 'cbk_y', e.id, w.id, e.order_id, 1 FROM events e, w WHERE e.order_id = '` + string(test.ID) + `'`,
 		"an idempotency key of the other": `UPDATE idempotency_keys SET mode = 'live' WHERE order_id = '` + string(test.ID) + `'`,
 	} {
@@ -296,6 +296,8 @@ func TestASharedSecretSignsNothingInTestMode(t *testing.T) {
 	secret, err := signedWith(t, b, order)
 	require.NoError(t, err)
 	require.Empty(t, secret, "it is parked")
+	endpoint := payment.EndpointID(storetest.Value[string](t, b, `SELECT id FROM webhook_endpoints`))
+	require.Equal(t, payment.CodeOrderState, payment.CodeOf(b.DB.EnableEndpoint(t.Context(), endpoint, storetest.By(), "")), "nor called again without one")
 	_, err = b.DB.CreateOrder(t.Context(), b.NewOrder(hook))
 	require.Equal(t, payment.CodeInvalidCallbackURL, payment.CodeOf(err))
 	_, err = b.DB.CreateOrder(t.Context(), b.NewOrder())

@@ -43,7 +43,7 @@ func (r *Recorder) Quarantine(ctx context.Context, s ScanSession, batch Batch, r
 			// A block may be quarantined again after a reorganisation left it and came back: if that rescan is over by
 			// then, the hole that is left is planned like any other.
 			RequestID:   fmt.Sprintf("quarantine/%s/%d/%s", s.Chain, block.Number, block.Hash),
-			RequestedBy: "recorder",
+			RequestedBy: recorderActor,
 		})
 		if err != nil {
 			return fmt.Errorf("plan to read block %d again: %w", block.Number, err)

@@ -127,9 +127,9 @@ func (db *DB) Balances(ctx context.Context, p Principal) ([]Balance, error) {
 	return balances, nil
 }
 
-// Origin is where an order's address comes from: what it takes to derive it again, before it is shown.
+// Origin is where an address says that it comes from: what it takes to derive it again, before it is shown and when the books are checked.
 type Origin struct {
-	// Merchant is whose order it is. The wallet must be his own or the family's default.
+	// Merchant is whose address it is. The wallet must be his own or the family's default.
 	Merchant payment.MerchantID
 	Wallet   Wallet
 	Index    uint32

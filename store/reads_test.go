@@ -30,6 +30,7 @@ func TestAuthenticate(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, store.Principal{
 		MerchantID: b.Merchant, Mode: payment.ModeLive, Scopes: []string{store.ScopeOrdersRead}, KeyID: key.ID,
+		RequestsPerMinute: 1_000_000, OrdersPerMinute: 1_000_000,
 	}, who)
 	require.True(t, who.Has(store.ScopeOrdersRead))
 	require.False(t, who.Has(store.ScopeOrdersWrite))

@@ -9,6 +9,9 @@ import (
 	"github.com/sluicepay/sluice/store/internal/sqlc"
 )
 
+// recorderActor is the actor of what recording plans and does by itself.
+const recorderActor = "recorder"
+
 // Recorder writes down what is seen on chains. A chain has one cursor: the last block that is fully recorded. Every write
 // locks the cursor's row first and checks the session's epoch there, so of several runners of one chain only the newest
 // one writes, and recording, rescans and rollbacks of a chain never overlap.

@@ -240,7 +240,7 @@ func (p *placing) moved(ctx context.Context, known sqlc.PaymentsByTxRow, a arriv
 func (p *placing) readBoth(ctx context.Context, known sqlc.PaymentsByTxRow, a arrival) error {
 	p.log.ErrorContext(ctx, "a node shows a transfer that another block holds: both are read again",
 		"chain", p.turn.chain, "payment", known.ID, "recorded", known.BlockNumber, "shown", a.block.Number)
-	by := process.By{Actor: "recorder", Reason: "two blocks hold payment " + known.ID}
+	by := process.By{Actor: recorderActor, Reason: "two blocks hold payment " + known.ID}
 	for _, number := range []uint64{uint64(known.BlockNumber), a.block.Number} {
 		request := fmt.Sprintf("%s%s/%d", movedPrefix(known.ID, known.Inclusion), a.block.Hash, number)
 		if _, err := p.requestRescan(ctx, p.turn.chain, Interval{First: number, Last: number}, by, request); err != nil {
@@ -259,7 +259,7 @@ func (p *placing) shownAgain(ctx context.Context, known sqlc.PaymentsByTxRow, a 
 	if p.mode != placeRecorded {
 		return nil
 	}
-	by := process.By{Actor: "recorder", Reason: "what was refuted is shown again, of payment " + known.ID}
+	by := process.By{Actor: recorderActor, Reason: "what was refuted is shown again, of payment " + known.ID}
 	request := fmt.Sprintf("shown/%s/%d/%s", known.ID, known.Inclusion, a.block.Hash)
 	if _, err := p.requestRescan(ctx, p.turn.chain, Interval{First: a.block.Number, Last: a.block.Number}, by, request); err != nil {
 		return fmt.Errorf("plan to read block %d again: %w", a.block.Number, err)

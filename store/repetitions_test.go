@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
 	"github.com/sluicepay/sluice/store/storetest"
@@ -44,7 +45,7 @@ func TestWhoWaitsForAMerchantsTurnHoldsNoConnection(t *testing.T) {
 		})
 	}
 	blocked := `SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
-	require.Eventually(t, func() bool { return storetest.Value[int](t, b, blocked) > 0 }, time.Minute, 10*time.Millisecond)
+	await.Until(t, func() bool { return storetest.Value[int](t, b, blocked) > 0 }, "for a creation to wait")
 
 	for range 200 {
 		replay, err := db.CreateOrder(t.Context(), answered)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
@@ -261,7 +262,7 @@ func nodesPage(ctx context.Context, t txn, r *resealing, after string) (string, 
 			return "", err
 		}
 	}
-	return next(rows, func(row sqlc.SealedNodesRow) string { return fmt.Sprint(row.ID) }), nil
+	return next(rows, func(row sqlc.SealedNodesRow) string { return strconv.FormatInt(row.ID, 10) }), nil
 }
 
 func xpubsPage(ctx context.Context, t txn, r *resealing, after string) (string, error) {

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/internal/seal"
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -117,7 +117,7 @@ func TestResealing(t *testing.T) {
 	uses, err := s.DB.KeyUses(t.Context())
 	require.NoError(t, err)
 	require.ElementsMatch(t, []store.KeyUse{
-		{KeyID: "old", What: store.SealMerchantSecret, Rows: 1}, {KeyID: "old", What: store.SealEndpointSecret, Rows: 3},
+		{KeyID: "old", What: store.SealMerchantSecret, Rows: 2}, {KeyID: "old", What: store.SealEndpointSecret, Rows: 3},
 		{KeyID: "old", What: store.SealRPCURL, Rows: 1}, {KeyID: "old", What: store.SealRPCWSURL, Rows: 1}, {KeyID: "old", What: store.MACXpub, Rows: 1},
 	}, uses)
 
@@ -197,7 +197,7 @@ func TestASecretThatIsCopiedMeanwhileIsSealedAgainToo(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	_, err = tx.Exec(t.Context(), `INSERT INTO webhook_endpoints (id, merchant_id, mode, url, source, secret, secret_key, sealed_for)
-		SELECT 'whk_aaaaaaaaaaaaaaaaaaaaaaaaaa', id, 'test', 'https://shop.example/late', 'order', callback_secret, callback_secret_key, id FROM merchants`)
+		SELECT 'whk_aaaaaaaaaaaaaaaaaaaaaaaaaa', id, 'test', 'https://shop.example/late', 'order', test_callback_secret, test_callback_secret_key, id FROM merchants`)
 	require.NoError(t, err)
 	result := make(chan store.Resealed, 1)
 	go func() {
@@ -207,9 +207,9 @@ func TestASecretThatIsCopiedMeanwhileIsSealedAgainToo(t *testing.T) {
 		}
 		result <- done
 	}()
-	require.Eventually(t, func() bool {
+	await.Until(t, func() bool {
 		return storetest.Value[int](t, s.Bundle, `SELECT count(*)::int FROM pg_locks WHERE mode = 'ShareLock' AND NOT granted AND relation IS NOT NULL`) > 0
-	}, 20*time.Second, 10*time.Millisecond, "it waits for who writes")
+	}, "it waits for who writes")
 	require.NoError(t, tx.Commit(t.Context()))
 	require.Equal(t, store.Resealed{Changed: 6, Checked: 6}, <-result)
 	s.requireOpenCopies(t)

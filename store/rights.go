@@ -40,7 +40,7 @@ func (r Role) checkRights(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.QueryRow(ctx, readRights).Scan(&user, &database, &owns, &makes, &records, &migrated); err != nil {
 		return fmt.Errorf("read the rights of the connection: %w", err)
 	}
-	text := ""
+	var text string
 	switch {
 	case owns:
 		text = fmt.Sprintf("%s owns the tables or is a superuser, and could change the books: log in as %s", user, r)

@@ -36,16 +36,16 @@ func (db *DB) NextTokenSweep(ctx context.Context, chain string) (TokenSweep, boo
 	}, true, nil
 }
 
-// IssuedAddresses reads every address of a family that was ever handed out, a page at a time, in the order of their ids: those behind
+// IssuedAddresses reads every address that was ever handed out and that the sweep's chain can pay to, a page at a time, in the order of their ids: those behind
 // after, at most limit. It returns the id to go on behind, "" at the end.
-func (db *DB) IssuedAddresses(ctx context.Context, family payment.Family, after string, limit int) ([]payment.Address, string, error) {
-	rows, err := db.q.IssuedAddresses(ctx, sqlc.IssuedAddressesParams{Family: string(family), After: after, MaxRows: int32(limit)})
+func (db *DB) IssuedAddresses(ctx context.Context, sweep TokenSweep, after string, limit int) ([]payment.Address, string, error) {
+	rows, err := db.q.IssuedAddresses(ctx, sqlc.IssuedAddressesParams{Chain: sweep.Chain, After: after, MaxRows: int32(limit)})
 	if err != nil {
 		return nil, "", fmt.Errorf("list addresses: %w", classify(err))
 	}
 	addresses := make([]payment.Address, len(rows))
 	for i, row := range rows {
-		addresses[i] = payment.Address{Family: family, Raw: string(row.Bytes)}
+		addresses[i] = payment.Address{Family: sweep.Family, Raw: string(row.Bytes)}
 	}
 	if len(rows) < limit {
 		return addresses, "", nil
@@ -111,7 +111,7 @@ func (t txn) readMissed(ctx context.Context, chain string, found []SweptTransfer
 	if err != nil {
 		return fmt.Errorf("compare a sweep with what was recorded: %w", err)
 	}
-	by := process.By{Actor: "recorder", Reason: "a search by recipient shows a transfer that was not recorded"}
+	by := process.By{Actor: recorderActor, Reason: "a search by recipient shows a transfer that was not recorded"}
 	for _, row := range rows {
 		t.log.ErrorContext(ctx, "a search by recipient shows a transfer that was not recorded: a node left it out, its block is read again",
 			"chain", chain, "block", row.Number)

@@ -67,7 +67,7 @@ func (t txn) planTraces(ctx context.Context, s ScanSession, batch Batch) error {
 		_, err := t.q.InsertRescan(ctx, sqlc.InsertRescanParams{
 			Chain: s.Chain, FromBlock: hole.First, ToBlock: hole.Last, Cause: string(RescanBackfill),
 			RequestID:   fmt.Sprintf("traces/%s/%d-%d/%d", s.Chain, hole.First, hole.Last, last.Time.Unix()/int64(traceStep.Seconds())),
-			RequestedBy: "recorder",
+			RequestedBy: recorderActor,
 		})
 		if err != nil {
 			return fmt.Errorf("plan to trace blocks again: %w", err)

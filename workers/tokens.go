@@ -17,7 +17,7 @@ type TokenStore interface {
 	GetChain(ctx context.Context, name string) (store.Chain, error)
 	TokensToCheck(ctx context.Context, chain string, family payment.Family, age time.Duration, limit int) ([]store.TokenToCheck, error)
 	NextTokenSweep(ctx context.Context, chain string) (store.TokenSweep, bool, error)
-	IssuedAddresses(ctx context.Context, family payment.Family, after string, limit int) ([]payment.Address, string, error)
+	IssuedAddresses(ctx context.Context, sweep store.TokenSweep, after string, limit int) ([]payment.Address, string, error)
 	RecordTokenSweep(ctx context.Context, sweep store.TokenSweep, found []store.SweptTransfer) error
 	StrangeCounts(ctx context.Context) ([]store.StrangeCounts, error)
 }
@@ -104,7 +104,7 @@ func (k tokenKeeper) sweepPiece(ctx context.Context, piece store.TokenSweep) (as
 	var found []store.SweptTransfer
 	for after := ""; ; {
 		var page []payment.Address
-		if page, after, err = k.store.IssuedAddresses(ctx, piece.Family, after, sweepPage); err != nil {
+		if page, after, err = k.store.IssuedAddresses(ctx, piece, after, sweepPage); err != nil {
 			return asked, err
 		}
 		asked++

@@ -56,7 +56,7 @@ func (w *tokenWorld) NextTokenSweep(context.Context, string) (store.TokenSweep, 
 	return w.pieces[0], true, nil
 }
 
-func (w *tokenWorld) IssuedAddresses(_ context.Context, family payment.Family, after string, limit int) ([]payment.Address, string, error) {
+func (w *tokenWorld) IssuedAddresses(_ context.Context, _ store.TokenSweep, after string, limit int) ([]payment.Address, string, error) {
 	from := len(after)
 	n := min(limit, w.addresses-from)
 	page := make([]payment.Address, n)

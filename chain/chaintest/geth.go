@@ -198,6 +198,8 @@ func refOf(h *types.Header) payment.BlockRef {
 		Hash:   payment.Hash(h.Hash()),
 		Parent: payment.Hash(h.ParentHash),
 		Time:   time.Unix(int64(h.Time), 0).UTC(), //nolint:gosec // the node's own clock
+		// Its headers are those that are known here.
+		TimeBasis: payment.TimeProven,
 	}
 }
 

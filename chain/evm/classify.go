@@ -56,17 +56,17 @@ func isCutOff(err error) bool {
 	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)
 }
 
-// spelledOut is an error that a node spelled out, by its name. Its text is fit for anybody.
-type spelledOut struct {
+// spelledOutError is an error that a node spelled out, by its name. Its text is fit for anybody.
+type spelledOutError struct {
 	*nodeError
 
 	named error
 }
 
-func (e *spelledOut) Error() string { return e.named.Error() }
+func (e *spelledOutError) Error() string { return e.named.Error() }
 
 // Unwrap returns the named error, and what the node said.
-func (e *spelledOut) Unwrap() []error { return []error{e.named, e.nodeError} }
+func (e *spelledOutError) Unwrap() []error { return []error{e.named, e.nodeError} }
 
 // callError gives the error of a call its reason. The node's words are kept, as
 // far as they are printable and no part of the URL.
@@ -80,7 +80,7 @@ func (s *Source) callError(method string, err error) error {
 	if failure.after > 0 {
 		named = &chain.RetryError{After: failure.after, Err: named}
 	}
-	return &spelledOut{nodeError: failure, named: named}
+	return &spelledOutError{nodeError: failure, named: named}
 }
 
 // reasonOf reads what nodes and providers mean. They agree on nothing, so words
@@ -96,6 +96,8 @@ func reasonOf(method string, e *nodeError) chain.ReasonError {
 		return chain.ErrRateLimited
 	case isUnknownBlock(text):
 		return chain.ErrBlockUnknown
+	case strings.Contains(text, "indexing is in progress"): // of transactions: geth, also while there is none to index
+		return chain.ErrReceiptMissing
 	case e.code == codePruned || isPruned(text):
 		return chain.ErrUnsupported
 	case e.code == codeAnswerTooLarge || e.status == http.StatusRequestEntityTooLarge || containsAny(text, "response too large", "batch too large", "response is too big"):

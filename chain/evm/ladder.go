@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -249,7 +250,7 @@ func (s *Source) climb(ctx context.Context, b *block, want watch, asked []*call)
 		if !s.climbs(ctx, b.ref.Hash, err) && !refused(err) {
 			return nil, want, err
 		}
-		want.any, asked = false, nil
+		want.any = false
 		logs, want, err = s.climb(ctx, b, want, nil)
 		if err == nil {
 			s.anyInBlock.shut()
@@ -315,13 +316,29 @@ func (s *Source) filteredLogs(ctx context.Context, b *block, want watch, asked [
 	return s.logsOfCalls(ctx, b, want, asked)
 }
 
+// mostLogs is how many logs of one block are kept when it is asked for in several answers, each as large as one may be.
+const mostLogs = 1 << 16
+
 // logsByContract asks for one contract at a time. Few of them at once: the answer may be too large for two.
 func (s *Source) logsByContract(ctx context.Context, b *block, want watch) ([]rawLog, error) {
 	calls := s.logCallsOf(inBlock(b.ref.Hash), want, 1)
-	if err := s.batch(ctx, 1+len(calls)/s.opts.MaxBatch, calls...); err != nil {
-		return nil, err
+	var all []rawLog
+	for part := range slices.Chunk(calls, 1+len(calls)/s.opts.MaxBatch) {
+		if err := s.batch(ctx, len(part), part...); err != nil {
+			return nil, err
+		}
+		logs, err := s.logsOfCalls(ctx, b, want, part)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range part {
+			c.result = nil // decoded: not to be held with the next answers
+		}
+		if all = append(all, logs...); len(all) > mostLogs {
+			return nil, answered{fmt.Errorf("%w: more than %d logs of one block", chain.ErrTooLarge, mostLogs)}
+		}
 	}
-	return s.logsOfCalls(ctx, b, want, calls)
+	return all, nil
 }
 
 // logsOfCalls decodes answers about one block, and makes sure that they are about it. Null says nothing: it is taken for none where
@@ -360,9 +377,9 @@ func (s *Source) provenEmpty(ctx context.Context, want watch, blocks ...*block) 
 	if err := s.ask(ctx, calls...); err != nil {
 		return nil, err
 	}
-	for i, c := range calls {
+	for i, b := range blocks {
 		var header types.Header
-		if json.Unmarshal(c.result, &header) == nil && payment.Hash(header.Hash()) == blocks[i].ref.Hash {
+		if json.Unmarshal(calls[i].result, &header) == nil && payment.Hash(header.Hash()) == b.ref.Hash {
 			proven[i] = !admits(header.Bloom, s.topic, want)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/chaintest/faultproxy"
 	"github.com/sluicepay/sluice/chain/evm"
+	"github.com/sluicepay/sluice/internal/await"
 	"github.com/sluicepay/sluice/payment"
 )
 
@@ -191,7 +192,7 @@ func TestALadderIsNotClimbedForEveryBlock(t *testing.T) {
 		require.Equal(t, 1, asked())
 	}
 	require.Zero(t, asked())
-	require.Eventually(t, func() bool { return asked() == 1 }, 20*time.Second, time.Millisecond)
+	await.Until(t, func() bool { return asked() == 1 }, "for the first way to be asked again")
 	require.Zero(t, asked(), "one refusal is enough now")
 	b.answer("eth_getBlockReceipts", refusals()["too large"])
 	b.fake.SetFaults(chaintest.Faults{Answer: func(a *chaintest.Answer) {

@@ -47,10 +47,13 @@ func (s *Source) Probe(ctx context.Context) (chain.Capabilities, error) {
 }
 
 // known tells whether a failure shows that the endpoint knows the question: there is no
-// such block yet, or the answer is too large this time, which that for logs is not. Whatever else it says, it did not do it.
+// such block or receipt yet, or the answer is too large this time, which that for logs is not. Whatever else it says, it did not do it.
 func known(method string, err error) bool {
-	if errors.Is(err, chain.ErrBlockUnknown) {
+	switch {
+	case errors.Is(err, chain.ErrBlockUnknown):
 		return method != methodTraceBlock
+	case errors.Is(err, chain.ErrReceiptMissing):
+		return true
 	}
 	return errors.Is(err, chain.ErrTooLarge) && method != methodGetLogs
 }

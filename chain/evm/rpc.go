@@ -75,7 +75,7 @@ func (s *Source) send(ctx context.Context, in *intake, calls []*call, single boo
 func encode(calls []*call, first uint64, single bool) ([]byte, error) {
 	requests := make([]request, len(calls))
 	for i, c := range calls {
-		requests[i] = request{Version: "2.0", ID: first + uint64(i), Method: c.method, Params: c.args} //nolint:gosec // an index
+		requests[i] = request{Version: "2.0", ID: first + uint64(i), Method: c.method, Params: c.args}
 		if c.args == nil {
 			requests[i].Params = []any{}
 		}

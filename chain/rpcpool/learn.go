@@ -87,18 +87,8 @@ func (c *core) learn(ctx context.Context, m *member, q question, took time.Durat
 		c.lost(m, q)
 		c.leave(m)
 	case verdictOversized:
-		// An honest block may be too large to be sent; a header is not.
-		m.score.failed()
-		if q.effort == heavy {
-			m.breaker.abandoned()
-			m.flood = now
-		} else {
-			opened = m.breaker.failed(now)
-		}
+		opened = m.oversized(q, now)
 		c.leave(m)
-		if q.size > 0 {
-			m.ranged(q.size, true, now)
-		}
 	default:
 		if v == verdictUnknown && q.hash != nil && c.pins.claims(*q.hash, m) {
 			// It holds a block whose parent it does not know: one of the two answers was made up.
@@ -120,6 +110,21 @@ func (c *core) learn(ctx context.Context, m *member, q question, took time.Durat
 	case closed:
 		c.opts.Log.InfoContext(ctx, "a node that had failed answers again", "operator", m.Operator, "node", m.ID)
 	}
+}
+
+// oversized takes note of an answer that was too large, and tells whether the breaker has opened: an honest block may be too large to be
+// sent, a header is not.
+func (m *member) oversized(q question, now time.Time) (opened bool) {
+	m.score.failed()
+	if q.size > 0 {
+		m.ranged(q.size, true, now)
+	}
+	if q.effort == heavy {
+		m.breaker.abandoned()
+		m.flood = now
+		return false
+	}
+	return m.breaker.failed(now)
 }
 
 // note keeps what an answer tells beyond that it came.

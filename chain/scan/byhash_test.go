@@ -3,7 +3,6 @@ package scan_test
 import (
 	"context"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,7 +93,6 @@ func TestARangeRefutesNothing(t *testing.T) {
 type failingAt struct {
 	chain.Source
 	number uint64
-	hash   atomic.Pointer[payment.Hash]
 }
 
 func (f *failingAt) BlocksByHash(ctx context.Context, from, to uint64, filter chain.Filter) ([]chain.Block, error) {

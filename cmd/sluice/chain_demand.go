@@ -15,6 +15,8 @@ func demandText(d store.Demand) string {
 		text = "one operator's word is enough for a payment, up to the limits; nodes of " + operatorsText(d.Operators)
 	}
 	switch {
+	case len(d.Operators) == 0:
+		return "no nodes yet"
 	case d.DecidedBy != "":
 		text += fmt.Sprintf("; so decided by %q", d.DecidedBy)
 		if d.Reason != "" {

@@ -90,11 +90,11 @@ const maxSecretFile = 64 << 10
 // readSecretFile reads a small file, or standard input for "-".
 func readSecretFile(name string, in io.Reader) (string, error) {
 	if name != "-" {
-		file, err := os.Open(name) //nolint:gosec // the operator names it
+		file, err := os.Open(name)
 		if err != nil {
 			return "", err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // it was only read
 		in = file
 	}
 	text, err := io.ReadAll(io.LimitReader(bufio.NewReader(in), maxSecretFile+1))

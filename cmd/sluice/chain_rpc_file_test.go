@@ -105,7 +105,7 @@ func TestWhatIsDisabledIsEnabledAgain(t *testing.T) {
 		require.Zero(t, b.run("", "merchant", "disable", merchant).code)
 	}
 	require.Equal(t, 3, off())
-	require.Contains(t, b.run("", "chain", "list").out, "dev  disabled")
+	require.Contains(t, b.run("", "chain", "list").out, "dev  test  disabled")
 	b.enable(node)
 	require.Equal(t, 2, off(), "another node lets the chain take orders, and the coin stays as it is")
 	require.Zero(t, b.run("", "chain", "disable", "dev").code)

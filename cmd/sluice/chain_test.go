@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sluicepay/sluice/chain/chaintest"
+	"github.com/sluicepay/sluice/chain/hd"
+	"github.com/sluicepay/sluice/payment"
 )
 
 // enable runs chain enable with what it needs, and more.
@@ -76,14 +78,20 @@ func TestANewChainIsWatchedFromTheOldestAddress(t *testing.T) {
 	}
 }
 
-// address records that an address was made at a time.
-func (b *bench) address(made time.Time) {
+// address records that an address was made at a time, the first one of a wallet.
+func (b *bench) address(made time.Time) payment.Address {
 	b.Helper()
 	merchant := b.object("", "merchant", "create", "--name", "Shop")["merchant_id"]
-	wallet := b.object(b.object("", "wallet", "new")["xpub"]+"\n", "wallet", "import")["wallet_id"]
+	xpub := b.object("", "wallet", "new")["xpub"]
+	wallet := b.object(xpub+"\n", "wallet", "import")["wallet_id"]
+	key, err := hd.ParseXPub(xpub)
+	require.NoError(b, err)
+	address, err := key.Derive(0)
+	require.NoError(b, err)
 	b.exec(fmt.Sprintf(`INSERT INTO addresses (id, family, bytes, xpub_id, derivation_index, merchant_id, mode, customer_id, created_at)
-		VALUES ('adr_a', 'evm', decode(repeat('aa', 20), 'hex'), '%s', 0, '%s', 'test', 'kim', '%s')`,
-		wallet, merchant, made.Format(time.RFC3339Nano)))
+		VALUES ('adr_a', 'evm', '\x%x', '%s', 0, '%s', 'test', 'kim', '%s')`,
+		address.Bytes(), wallet, merchant, made.Format(time.RFC3339Nano)))
+	return address
 }
 
 // What money on a chain is worth is known, or asked, and never changed.

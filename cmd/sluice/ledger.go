@@ -33,6 +33,11 @@ func (l ledgerCheck) Run(ctx context.Context, c console) error {
 		if err != nil {
 			return err
 		}
+		addresses, underived, err := a.db.CheckAddresses(ctx, addressVerifier{keys: a.keys}.VerifyAddress)
+		if err != nil {
+			return err
+		}
+		report.Addresses, report.Findings = addresses, append(report.Findings, underived...)
 		if l.JSON {
 			err = json.NewEncoder(c.out).Encode(report)
 		} else {
@@ -54,16 +59,16 @@ func printReport(out io.Writer, report store.LedgerReport) {
 	if !report.OK() {
 		verdict = fmt.Sprintf("%d FINDINGS", len(report.Findings))
 	}
-	fmt.Fprintf(out, "%s: %d postings, %d accounts, %d credited payments\n",
-		verdict, report.Postings, report.Accounts, report.CreditedPayments)
+	fmt.Fprintf(out, "%s: %d postings, %d accounts, %d credited payments, %d addresses\n",
+		verdict, report.Postings, report.Accounts, report.CreditedPayments, report.Addresses)
 	for _, b := range report.Balances {
 		fmt.Fprintf(out, "  %-22s %24s %s (%s)\n", b.Account, b.Balance.Decimal(b.Decimals), b.Code, b.AssetID)
 	}
 	if u := report.Unverifiable; u != (store.Unverifiable{}) {
 		fmt.Fprintf(out, "  UNVERIFIABLE without nodes: payments %d, open findings %d (--on-chain asks for them)\n", u.Payments, u.Findings)
 	}
-	for _, f := range report.Findings {
-		fmt.Fprintf(out, "  BROKEN %s: %s\n", f.Rule, f.Subject)
+	for _, f := range report.Findings { // whoever wrote what is wrong may have named it
+		fmt.Fprintf(out, "  BROKEN %s: %s\n", f.Rule, foreign(f.Subject))
 	}
 }
 

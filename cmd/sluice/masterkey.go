@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/sluicepay/sluice/store"
@@ -42,7 +43,7 @@ func (a admin) keyColumns() []column[store.KeyUse] {
 			}
 		}},
 		{"WHAT", func(u store.KeyUse) string { return u.What }},
-		{"ROWS", func(u store.KeyUse) string { return fmt.Sprint(u.Rows) }},
+		{"ROWS", func(u store.KeyUse) string { return strconv.FormatInt(u.Rows, 10) }},
 	}
 }
 
@@ -57,7 +58,7 @@ func (r masterKeyReseal) Run(ctx context.Context, c console) error {
 		}
 		fmt.Fprintf(c.out, "%d sealed again under %s; %d open with it alone\n", done.Changed, a.keys.Current(), done.Checked)
 		for _, broken := range done.Broken {
-			fmt.Fprintln(c.out, "NOT CHANGED", broken)
+			fmt.Fprintln(c.out, "NOT CHANGED", foreign(broken))
 		}
 		if len(done.Left) > 0 {
 			if err := printTable(c.out, done.Left, a.keyColumns()); err != nil {

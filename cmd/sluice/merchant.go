@@ -13,10 +13,10 @@ import (
 )
 
 type merchantCommands struct {
-	Create  merchantCreate  `cmd:"" help:"Add a merchant."`
-	List    merchantList    `cmd:"" help:"List merchants."`
-	Disable merchantDisable `cmd:"" help:"Take no new orders of a merchant. Open ones go on; its keys still read and cancel."`
-	Enable  merchantEnable  `cmd:"" help:"Take a merchant's orders again."`
+	Create     merchantCreate     `cmd:"" help:"Add a merchant."`
+	List       merchantList       `cmd:"" help:"List merchants."`
+	Disable    merchantDisable    `cmd:"" help:"Take no new orders of a merchant. Open ones go on; its keys still read and cancel."`
+	Enable     merchantEnable     `cmd:"" help:"Take a merchant's orders again."`
 	TestSecret merchantTestSecret `cmd:"" help:"Give a merchant of an older release, whose test callbacks shared the live secret, one of their own."`
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -10,13 +9,7 @@ import (
 
 	"github.com/sluicepay/sluice/chain/chaintest"
 	"github.com/sluicepay/sluice/chain/evm"
-	"github.com/sluicepay/sluice/payment"
 )
-
-// ours is the address that the bench's address makes.
-func ours() payment.Address {
-	return payment.Address{Family: payment.FamilyEVM, Raw: strings.Repeat("\xaa", 20)}
-}
 
 // TestLedgerCheckOnChainExitsWithThreeWhenTheChainDiffers: money that nobody recorded, and then a finding about it.
 func TestLedgerCheckOnChainExitsWithThreeWhenTheChainDiffers(t *testing.T) {
@@ -34,14 +27,14 @@ func TestLedgerCheckOnChainExitsWithThreeWhenTheChainDiffers(t *testing.T) {
 	require.Zero(t, r.code, r.err)
 	require.Contains(t, r.err, "nothing was recorded yet")
 
-	b.address(time.Now()) // 0xaaaa…
-	block := geth.Mine(t, chaintest.Native{To: ours(), Amount: 1_500_000_000_000_000_000})
+	ours := b.address(time.Now())
+	block := geth.Mine(t, chaintest.Native{To: ours, Amount: 1_500_000_000_000_000_000})
 	b.exec(fmt.Sprintf(`UPDATE cursors SET block_number = %d, block_hash = '\x%x', block_time = now()`, block.Number, block.Hash[:]))
 	r = b.run("", "ledger", "check", "--on-chain")
 	require.Equal(t, exitFindings, r.code, r.err)
 	require.Contains(t, r.out, "dev DIFFERS from the books: 1 addresses")
 	require.Contains(t, r.out, "on chain 1.5, custody 0 (of it findings 0), not posted yet 0, difference 1.5")
-	require.Contains(t, r.out, "DIFFERS "+ours().Text())
+	require.Contains(t, r.out, "DIFFERS "+ours.Text())
 
 	b.exec(fmt.Sprintf(`INSERT INTO chain_blocks (chain, number, hash, parent_hash, block_time) VALUES ('dev', %d, '\x%x', '\x%x', now())`,
 		block.Number, block.Hash[:], block.Parent[:]))

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -60,14 +61,14 @@ func orderColumns() []column[store.SupportOrder] {
 
 // orderState is the state with its labels, and where the order waits for a person.
 func orderState(o store.SupportOrder) string {
-	text := string(o.Order.State)
+	words := []string{string(o.Order.State)}
 	for _, label := range o.Order.Labels {
-		text += " " + string(label)
+		words = append(words, string(label))
 	}
 	if o.BlockedStep != "" {
-		text += " blocked:" + o.BlockedStep
+		words = append(words, "blocked:"+o.BlockedStep)
 	}
-	return text
+	return strings.Join(words, " ")
 }
 
 func optionalAddress(text string) (*payment.Address, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/sluicepay/sluice/payment"
 	"github.com/sluicepay/sluice/store"
@@ -66,7 +67,7 @@ func paymentColumns() []column[store.SupportPayment] {
 		{"CONFIRMATIONS", func(p seen) string {
 			return fmt.Sprintf("%d of %d", p.Payment.Confirmations, p.Payment.ConfirmationsRequired)
 		}},
-		{"BLOCK", func(p seen) string { return fmt.Sprint(p.Payment.BlockNumber) }},
+		{"BLOCK", func(p seen) string { return strconv.FormatUint(p.Payment.BlockNumber, 10) }},
 		{"TRANSACTION", func(p seen) string { return p.Payment.TxHash.String() }},
 	}
 }

@@ -276,6 +276,12 @@ func covering() []mutant {
 			}},
 			tests: []suite{{inStore, "^TestExpiryWaitsForTheChain$"}},
 		},
+	}
+}
+
+// timing: by whose clock, and who waits for whom.
+func timing() []mutant {
+	return []mutant{
 		{
 			name: "block time is one node's word", breaks: "a time that nothing proves is held between that of the block below and our own clock",
 			edits: []edit{{
@@ -308,8 +314,8 @@ func covering() []mutant {
 			edits: []edit{
 				{
 					file: "store/record.go",
-					old:  "\tvar recorded Recorded\n\terr := r.db.tx(ctx, func(ctx context.Context, t txn) error {\n\t\tturn, err := t.advance(ctx, s, batch)\n\t\tif errors.Is(err, errRecordedAlready) {\n\t\t\trecorded, err = t.recount(ctx, s, batch)\n\t\t\treturn err\n\t\t}\n",
-					new:  "\tvar recorded Recorded\n\tvar turn chainTurn\n\tdone := false\n\terr := r.db.tx(ctx, func(ctx context.Context, t txn) (err error) {\n\t\tturn, err = t.advance(ctx, s, batch)\n\t\tif errors.Is(err, errRecordedAlready) {\n\t\t\tdone = true\n\t\t\trecorded, err = t.recount(ctx, s, batch)\n\t\t}\n\t\treturn err\n\t})\n\tif err != nil || done {\n\t\treturn recorded, err\n\t}\n\terr = r.db.tx(ctx, func(ctx context.Context, t txn) (err error) {\n",
+					old:  "\tvar recorded Recorded\n\terr := r.db.tx(ctx, func(ctx context.Context, t txn) error {\n\t\tif err := t.believe(ctx, s.Chain, &batch, false); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tturn, err := t.advance(ctx, s, batch)\n\t\tif errors.Is(err, errRecordedAlready) {\n\t\t\trecorded, err = t.recount(ctx, s, batch)\n\t\t\treturn err\n\t\t}\n",
+					new:  "\tvar recorded Recorded\n\tvar turn chainTurn\n\tdone := false\n\terr := r.db.tx(ctx, func(ctx context.Context, t txn) (err error) {\n\t\tif err := t.believe(ctx, s.Chain, &batch, false); err != nil {\n\t\t\treturn err\n\t\t}\n\t\tturn, err = t.advance(ctx, s, batch)\n\t\tif errors.Is(err, errRecordedAlready) {\n\t\t\tdone = true\n\t\t\trecorded, err = t.recount(ctx, s, batch)\n\t\t}\n\t\treturn err\n\t})\n\tif err != nil || done {\n\t\treturn recorded, err\n\t}\n\terr = r.db.tx(ctx, func(ctx context.Context, t txn) (err error) {\n",
 				},
 			},
 			tests: []suite{{inCrashtest, "^TestKilledWhileRecordingABlock$"}},

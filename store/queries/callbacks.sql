@@ -52,6 +52,11 @@ UPDATE webhook_endpoints
 -- name: DisableEndpoint :execrows
 UPDATE webhook_endpoints SET disabled_at = now(), disabled_reason = @reason WHERE id = @id AND disabled_at IS NULL;
 
+-- name: EndpointLacksSecret :one
+-- What an older release left behind: see SetTestSecret.
+SELECT (w.sealed_for IS NOT NULL AND w.mode = 'test' AND m.test_callback_secret IS NULL)::boolean
+  FROM webhook_endpoints w JOIN merchants m ON m.id = w.merchant_id WHERE w.id = @id;
+
 -- name: EnableEndpoint :execrows
 UPDATE webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL, failing_since = NULL, failures = 0, failed_at = NULL
  WHERE id = @id AND disabled_at IS NOT NULL;

@@ -109,3 +109,10 @@ SELECT ledger_take_snapshot();
 
 -- name: NoStatementTimeout :exec
 SELECT set_config('statement_timeout', '0', true);
+
+-- name: AddressOrigins :many
+-- Every address with what it says that it was derived from, page by page.
+SELECT adr.id, adr.merchant_id AS owner_id, adr.bytes, adr.family, adr.derivation_index,
+       x.id AS wallet_id, x.family AS wallet_family, x.merchant_id, x.xpub, x.path, x.mac, x.mac_key
+  FROM addresses adr JOIN xpubs x ON x.id = adr.xpub_id
+ WHERE adr.id > @after::text ORDER BY adr.id LIMIT @max_rows;

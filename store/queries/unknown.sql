@@ -98,7 +98,7 @@ SELECT DISTINCT s.number::bigint AS number, s.hash::bytea AS hash
  ORDER BY 1;
 
 -- name: IssuedAddresses :many
--- All addresses of a family, page by page. Who was given an address while the pages are read cannot have been paid in blocks
--- that were final before.
-SELECT a.id, a.bytes FROM addresses a
- WHERE a.family = @family AND a.id > @after::text ORDER BY a.id LIMIT @max_rows;
+-- All addresses at which a chain's money counts, page by page. Who was given an address while the pages are read cannot have been paid in
+-- blocks that were final before.
+SELECT a.id, a.bytes FROM addresses a JOIN chains ch ON ch.name = @chain AND ch.family = a.family AND takes_money(ch.mode, a.mode)
+ WHERE a.id > @after::text ORDER BY a.id LIMIT @max_rows;

@@ -266,13 +266,15 @@ func (x *Exchange) send(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(body) // the client went away
 		return
 	}
+	tick := time.NewTicker(x.Pause)
+	defer tick.Stop()
 	for _, b := range body {
 		_, _ = w.Write([]byte{b})
 		_ = http.NewResponseController(w).Flush()
 		select {
 		case <-r.Context().Done():
 			return
-		case <-time.After(x.Pause):
+		case <-tick.C:
 		}
 	}
 }

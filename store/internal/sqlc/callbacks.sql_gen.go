@@ -332,6 +332,19 @@ func (q *Queries) EndpointHealthy(ctx context.Context, id string) error {
 	return err
 }
 
+const endpointLacksSecret = `-- name: EndpointLacksSecret :one
+SELECT (w.sealed_for IS NOT NULL AND w.mode = 'test' AND m.test_callback_secret IS NULL)::boolean
+  FROM webhook_endpoints w JOIN merchants m ON m.id = w.merchant_id WHERE w.id = $1
+`
+
+// What an older release left behind: see SetTestSecret.
+func (q *Queries) EndpointLacksSecret(ctx context.Context, id string) (bool, error) {
+	row := q.db.QueryRow(ctx, endpointLacksSecret, id)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const freeEndpointSlots = `-- name: FreeEndpointSlots :exec
 UPDATE endpoint_slots SET owner = NULL, until = NULL WHERE merchant_id = $1 AND target = ANY($2::text[]) AND owner = $3::text
 `

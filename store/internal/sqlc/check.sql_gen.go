@@ -11,6 +11,67 @@ import (
 	"github.com/sluicepay/sluice/store/internal/dbtype"
 )
 
+const addressOrigins = `-- name: AddressOrigins :many
+SELECT adr.id, adr.merchant_id AS owner_id, adr.bytes, adr.family, adr.derivation_index,
+       x.id AS wallet_id, x.family AS wallet_family, x.merchant_id, x.xpub, x.path, x.mac, x.mac_key
+  FROM addresses adr JOIN xpubs x ON x.id = adr.xpub_id
+ WHERE adr.id > $1::text ORDER BY adr.id LIMIT $2
+`
+
+type AddressOriginsParams struct {
+	After   string
+	MaxRows int32
+}
+
+type AddressOriginsRow struct {
+	ID              string
+	OwnerID         string
+	Bytes           []byte
+	Family          string
+	DerivationIndex int64
+	WalletID        string
+	WalletFamily    string
+	MerchantID      *string
+	Xpub            string
+	Path            string
+	Mac             []byte
+	MacKey          string
+}
+
+// Every address with what it says that it was derived from, page by page.
+func (q *Queries) AddressOrigins(ctx context.Context, arg AddressOriginsParams) ([]AddressOriginsRow, error) {
+	rows, err := q.db.Query(ctx, addressOrigins, arg.After, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AddressOriginsRow
+	for rows.Next() {
+		var i AddressOriginsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.OwnerID,
+			&i.Bytes,
+			&i.Family,
+			&i.DerivationIndex,
+			&i.WalletID,
+			&i.WalletFamily,
+			&i.MerchantID,
+			&i.Xpub,
+			&i.Path,
+			&i.Mac,
+			&i.MacKey,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const booksBalances = `-- name: BooksBalances :many
 SELECT b.asset_id, a.code, a.decimals, b.kind, sum(b.balance)::numeric AS balance
   FROM ledger_balances b JOIN assets a ON a.id = b.asset_id GROUP BY b.asset_id, a.code, a.decimals, b.kind ORDER BY b.asset_id, b.kind

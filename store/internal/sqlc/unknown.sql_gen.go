@@ -103,12 +103,12 @@ func (q *Queries) ForgetUnknownAbove(ctx context.Context, arg ForgetUnknownAbove
 }
 
 const issuedAddresses = `-- name: IssuedAddresses :many
-SELECT a.id, a.bytes FROM addresses a
- WHERE a.family = $1 AND a.id > $2::text ORDER BY a.id LIMIT $3
+SELECT a.id, a.bytes FROM addresses a JOIN chains ch ON ch.name = $1 AND ch.family = a.family AND takes_money(ch.mode, a.mode)
+ WHERE a.id > $2::text ORDER BY a.id LIMIT $3
 `
 
 type IssuedAddressesParams struct {
-	Family  string
+	Chain   string
 	After   string
 	MaxRows int32
 }
@@ -118,10 +118,10 @@ type IssuedAddressesRow struct {
 	Bytes []byte
 }
 
-// All addresses of a family, page by page. Who was given an address while the pages are read cannot have been paid in blocks
-// that were final before.
+// All addresses at which a chain's money counts, page by page. Who was given an address while the pages are read cannot have been paid in
+// blocks that were final before.
 func (q *Queries) IssuedAddresses(ctx context.Context, arg IssuedAddressesParams) ([]IssuedAddressesRow, error) {
-	rows, err := q.db.Query(ctx, issuedAddresses, arg.Family, arg.After, arg.MaxRows)
+	rows, err := q.db.Query(ctx, issuedAddresses, arg.Chain, arg.After, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
