@@ -43,11 +43,29 @@ func (s *Source) BlocksByHash(ctx context.Context, from, to uint64, filter chain
 	}
 	done := make([]chain.Block, len(blocks))
 	for i, b := range blocks {
-		if done[i], err = s.byHash(ctx, b, asked[i], want); err != nil {
+		if done[i], err = s.byHash(ctx, b, asked[i], want); err == nil {
+			err = s.fits(done[:i+1])
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	return done, nil
+}
+
+// candidateWeight is what a transfer that was found counts as: no answer has one in fewer bytes.
+const candidateWeight = 256
+
+// fits makes sure that blocks hold no more together than one answer may: each that is asked for by itself may bring as much again.
+func (s *Source) fits(blocks []chain.Block) error {
+	found := 0
+	for i := range blocks {
+		found += len(blocks[i].Candidates) + len(blocks[i].Poisoned)
+	}
+	if len(blocks) > 1 && int64(found)*candidateWeight > max(s.opts.MaxAnswer, leastWeight) {
+		return fmt.Errorf("%w: %d transfers in %d blocks", chain.ErrRangeTooLarge, found, len(blocks))
+	}
+	return nil
 }
 
 // byHash makes a block of the answers about it. One whose logs were refused among others is asked for in other ways.

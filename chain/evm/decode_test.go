@@ -182,7 +182,7 @@ func TestRefusalsOfProviders(t *testing.T) {
 		{"eth_getBlockByNumber", 0, -32003, "response too large", chain.ErrTooLarge},
 		{"eth_getBlockByNumber", 0, -39001, "finalized block not found", chain.ErrBlockUnknown},
 		{"eth_getBlockByNumber", 0, -32002, "request timed out", chain.ErrTimeout},
-		{"eth_getTransactionReceipt", 0, -32000, "transaction indexing is in progress", chain.ErrUnavailable},
+		{"eth_getTransactionReceipt", 0, -32000, "transaction indexing is in progress", chain.ErrReceiptMissing},
 		{"eth_call", 0, 3, "execution reverted", chain.ErrUnavailable},
 		{"eth_getBlockByNumber", 502, 0, "", chain.ErrUnavailable},
 		{"eth_getBlockByNumber", 0, -32602, "safe block tag is not supported", chain.ErrUnsupported},

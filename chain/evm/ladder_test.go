@@ -2,6 +2,9 @@ package evm_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -353,4 +356,68 @@ func TestNullForNoLogsOfARealNode(t *testing.T) {
 	require.Equal(t, "6", amountsOf(blocks[0]))
 	_, err = b.source.Range(t.Context(), paid.Number, plain.Number, b.filter())
 	require.ErrorIs(t, err, chain.ErrMalformed)
+}
+
+// TestManyBlocksBringNoMoreThanOneAnswer: the limit of an answer is one of each block that is asked for by itself, and together they
+// are as many times as much.
+func TestManyBlocksBringNoMoreThanOneAnswer(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *evm.Options) { o.MaxAnswer = 1 << 20 })
+	filter := chain.Filter{Tokens: []payment.Address{b.fake.Token(), b.fake.Other()}}
+	numbers := map[payment.Hash]uint64{}
+	for range 8 {
+		mined := b.fake.MineBlocks(1)
+		numbers[mined.Hash] = mined.Number
+	}
+	pad := "0x" + strings.Repeat("0", 24)
+	topics := []any{
+		"0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef",
+		pad + chaintest.Account(1).Lower()[2:], pad + chaintest.Account(2).Lower()[2:],
+	}
+	log := func(number uint64, hash payment.Hash, at int, contract string) any {
+		return map[string]any{
+			"address": contract, "blockHash": hash, "blockNumber": fmt.Sprintf("0x%x", number),
+			"transactionHash": payment.Hash{3}, "transactionIndex": "0x0", "logIndex": fmt.Sprintf("0x%x", at),
+			"topics": topics, "data": "0x" + strings.Repeat("0", 63) + "1",
+		}
+	}
+	b.fake.SetFaults(chaintest.Faults{Answer: func(a *chaintest.Answer) {
+		var asked struct {
+			Address            []string
+			BlockHash          payment.Hash
+			FromBlock, ToBlock string
+		}
+		if a.Method != "eth_getLogs" || json.Unmarshal(a.Params[0], &asked) != nil {
+			return
+		}
+		var logs []any
+		switch {
+		case asked.FromBlock != "": // logs of other blocks than those
+			var from, to uint64
+			_, _ = fmt.Sscanf(asked.FromBlock+" "+asked.ToBlock, "0x%x 0x%x", &from, &to)
+			for number := from; number <= to; number++ {
+				logs = append(logs, log(number, payment.Hash{2}, 0, asked.Address[0]))
+			}
+		case len(asked.Address) > 1:
+			a.Result, a.Error = nil, &chaintest.RPCError{Code: -32000, Message: "query returns too many logs"}
+			return
+		default:
+			for i := range 700 {
+				if asked.Address[0] == b.fake.Other().Lower() {
+					i += 700
+				}
+				logs = append(logs, log(numbers[asked.BlockHash], asked.BlockHash, i, asked.Address[0]))
+			}
+		}
+		a.Result = logs
+	}})
+	for name, read := range map[string]func(context.Context, uint64, uint64, chain.Filter) ([]chain.Block, error){
+		"by hash": b.source.BlocksByHash, "in a range": b.source.Range,
+	} {
+		blocks, err := read(t.Context(), 2, 3, filter)
+		require.NoError(t, err, name)
+		require.Len(t, blocks[0].Candidates, 1400, name)
+		_, err = read(t.Context(), 1, 8, filter)
+		require.ErrorIs(t, err, chain.ErrRangeTooLarge, name)
+	}
 }

@@ -154,6 +154,9 @@ func (s *Source) assembleAll(ctx context.Context, blocks []*block, logs []rawLog
 		if err == nil {
 			done[i], err = s.assemble(ctx, b, found, wanted)
 		}
+		if err == nil {
+			err = s.fits(done[:i+1])
+		}
 		if err != nil {
 			return nil, err
 		}
