@@ -27,10 +27,14 @@ func TestHappyPathTakesFewEvents(t *testing.T) {
 	})
 	events := w.history(t, process.OrderWorkflowID(payment.OrderID(o.ID)), "")
 	var table []string
+	counted := len(events)
 	for _, event := range events {
+		if event.GetEventType() == enumspb.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT {
+			counted -= 3 // it was scheduled and started, too: the machine was busy
+		}
 		table = append(table, fmt.Sprintf("%3d %s", event.GetEventId(), event.GetEventType()))
 	}
 	t.Logf("%d events:\n%s", len(events), strings.Join(table, "\n"))
 	require.Equal(t, enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, events[len(events)-1].GetEventType())
-	require.LessOrEqual(t, len(events), happyPathEvents)
+	require.LessOrEqual(t, counted, happyPathEvents)
 }
