@@ -13,7 +13,7 @@ const (
 
 // catalogue lists the bugs. Each is as small as it can be and still the real thing.
 func catalogue() []mutant {
-	return slices.Concat(identities(), crediting(), matching(), allocating(), covering(), trusting(), separating(), guarding())
+	return slices.Concat(identities(), crediting(), matching(), allocating(), covering(), timing(), trusting(), separating(), guarding())
 }
 
 // guarding: what keeps whoever speaks SQL as a program from the books.
