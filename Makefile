@@ -68,7 +68,7 @@ torture: ## Play random histories against an independent model (N=100000, SEED=â
 		$(TESTRUN) -- -C internal/torture go test -count=1 -parallel 4 -timeout 0 -run '^TestTorture$$'
 
 .PHONY: mutants
-mutants: ## Plant known bugs one by one and show which test finds each (RUN=words of a name; under ten minutes)
+mutants: ## Plant known bugs one by one and show which test finds each (RUN=words of a name; a quarter of an hour)
 	@$(TESTRUN) -- go run ./internal/mutants -run "$(RUN)"
 
 .PHONY: fuzz

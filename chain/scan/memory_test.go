@@ -592,6 +592,8 @@ func (m *memory) canonical() map[identity]included {
 
 // until waits for a condition, which is checked under the lock after every change.
 func (m *memory) until(ctx context.Context, condition func() bool) bool {
+	limit := time.NewTimer(await.Broken)
+	defer limit.Stop()
 	for {
 		m.mu.Lock()
 		done, changed := condition(), m.changed
@@ -603,7 +605,7 @@ func (m *memory) until(ctx context.Context, condition func() bool) bool {
 		case <-ctx.Done():
 			return false
 		case <-changed:
-		case <-time.After(await.Broken):
+		case <-limit.C:
 			return false
 		}
 	}

@@ -106,7 +106,7 @@ func TestNextOwnerTakesOverAtOnce(t *testing.T) {
 	p.kill(t)
 	require.True(t, alive(p.pid))
 	go func() {
-		<-time.After(200 * time.Millisecond)
+		<-time.After(200 * time.Millisecond) //nolint:forbidigo // the next owner is to come first; if not, the test shows less
 		_ = syscall.Kill(p.pid, syscall.SIGCONT)
 	}()
 	start(t, Options{DataDir: dir, Persistent: true})

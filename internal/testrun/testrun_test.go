@@ -187,13 +187,15 @@ func start(t *testing.T, role string, args ...string) (*exec.Cmd, *output, strin
 
 func awaitReady(t *testing.T, out *output) observed {
 	t.Helper()
+	limit := time.NewTimer(await.Broken)
+	defer limit.Stop()
 	select {
 	case seen, ok := <-out.ready:
 		require.True(t, ok, "it ended before it was ready: %s", out)
 		require.NoError(t, portAnswers(seen.ports[0]))
 		require.NoError(t, portAnswers(seen.ports[1]))
 		return seen
-	case <-time.After(await.Broken):
+	case <-limit.C:
 		require.FailNow(t, "not ready in time", out.String())
 		return observed{}
 	}

@@ -63,7 +63,7 @@ func TestStallHoldsBackWhatItGoesOnWith(t *testing.T) {
 	select {
 	case err := <-answered:
 		t.Fatalf("answered while stalled: %v", err)
-	case <-time.After(50 * time.Millisecond):
+	case <-time.After(50 * time.Millisecond): //nolint:forbidigo // nothing is to happen meanwhile
 	}
 	p.Set(faultproxy.Pass)
 	require.NoError(t, <-answered)
