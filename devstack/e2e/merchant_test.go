@@ -44,7 +44,7 @@ func (w *world) merchant(t *testing.T, opts merchantOptions) *merchant {
 	var created struct {
 		ID string `json:"merchant_id"`
 	}
-	w.sluice(t, &created, append([]string{"merchant", "create", "--name", t.Name()}, opts.create...)...)
+	w.sluice(t, &created, append([]string{"merchant", "create", "--name", t.Name(), "--requests-per-minute", "100000"}, opts.create...)...)
 	m.id = created.ID
 	var key struct{ Key string }
 	w.sluice(t, &key, "key", "create", "--merchant", m.id, "--mode", "test")
