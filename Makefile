@@ -47,10 +47,9 @@ test: ## Run the tests (minutes on a quiet machine, as long as it takes on a bus
 	@$(TESTRUN) -- go test -short $(LIMIT) ./... -- -C devstack go test -p 1 -short $(LIMIT) ./...
 
 .PHONY: test-full
-test-full: ## Run what `make test` leaves out: race detector, a thousand histories, long end-to-end tests, the demo (about 20 minutes)
+test-full: ## Run what `make test` leaves out: race detector, more histories, long end-to-end tests, the demo (about 20 minutes)
 	@$(TESTRUN) \
 		-- go test -race $(LIMIT) ./... \
-		-- env TORTURE_N=1000 TORTURE_SEED=2 go test -count=1 -parallel 4 $(LIMIT) -run '^TestTorture$$' ./internal/torture \
 		-- -C devstack go test $(LIMIT) -run '$(LONG)' ./e2e
 	@$(MAKE) demo ONCE=1
 
