@@ -1,0 +1,6 @@
+//go:build race
+
+package evm
+
+// raceDetector: the tests run under it.
+const raceDetector = true
