@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -133,11 +134,13 @@ func TestARescanThatFailsHoldsUpNoOther(t *testing.T) {
 		b.memory.rescans = []scan.Rescan{{ID: 1, From: 5, To: 9, Next: 5}, {ID: 2, From: 1, To: 4, Next: 1}, {ID: 3, From: 10, To: 10, Next: 10}}
 	})
 	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[1].Next == 5 && b.memory.rescans[2].Next == 11 }))
-	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[0].Next == 7 }), "up to the block that cannot be read")
+	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[0].Next >= 7 }), "up to the block that cannot be read, which may be left for later by now")
 	for <-reported != "receipt_missing" {
 	}
 	b.fake.SetFaults(chaintest.Faults{})
-	require.True(t, b.memory.until(t.Context(), func() bool { return b.memory.rescans[0].Next == 10 }))
+	require.True(t, b.memory.until(t.Context(), func() bool {
+		return !slices.ContainsFunc(b.memory.rescans, func(r scan.Rescan) bool { return r.Next <= r.To })
+	}))
 	require.Len(t, b.amounts(), 10)
 	require.Error(t, stop())
 }
