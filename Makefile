@@ -47,7 +47,7 @@ test: ## Run the tests (minutes on a quiet machine, as long as it takes on a bus
 	@$(TESTRUN) -- go test -short $(LIMIT) ./... -- -C devstack go test -p 1 -short $(LIMIT) ./...
 
 .PHONY: test-full
-test-full: ## Run what `make test` leaves out: race detector, more histories, long end-to-end tests, the demo (about 20 minutes)
+test-full: ## Run what `make test` leaves out: race detector, more histories, long end-to-end tests, the demo
 	@$(TESTRUN) \
 		-- go test -race $(LIMIT) ./... \
 		-- -C devstack go test $(LIMIT) -run '$(LONG)' ./e2e
@@ -67,7 +67,7 @@ torture: ## Play random histories against an independent model (N=100000, SEED=â
 		$(TESTRUN) -- -C internal/torture go test -count=1 -parallel 4 -timeout 0 -run '^TestTorture$$'
 
 .PHONY: mutants
-mutants: ## Plant known bugs one by one and show which test finds each (RUN=words of a name; a quarter of an hour)
+mutants: ## Plant known bugs one by one and show which test finds each (RUN=words of a name)
 	@$(TESTRUN) -- go run ./internal/mutants -run "$(RUN)"
 
 .PHONY: fuzz
